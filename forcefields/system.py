@@ -1,0 +1,205 @@
+"""From a Model and a pack to an openmm.System.
+
+Organics and all electrostatics sit in one NonbondedForce (PME); ions have no Lennard-Jones there. Every pair with an ion in
+it is in one CustomNonbondedForce whose parameters come from a table over types, with the same exclusions.
+"""
+
+import io
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+
+import numpy as np
+import openmm as mm
+from openmm import app, unit
+
+from forcefields.charges import ion_charges
+from forcefields.packs import Pack, molecule_file
+from forcefields.pairs import Pair, pair_for
+from structures.model import Model
+
+HYDROGEN_MASS_DA = 3.0
+SWITCH_NM = 0.1  # pair forces are switched off over the last 0.1 nm before the cutoff
+PAIR_ENERGY = "A(t1,t2)*exp(-B(t1,t2)*r) - C6(t1,t2)/r^6 + C12(t1,t2)/r^12; t1=type1; t2=type2"
+FORCE_GROUPS = {"bonded": 0, "nonbonded": 1, "ion pairs": 2, "slab restraint": 3}
+
+
+@dataclass(frozen=True)
+class SystemSettings:
+    """How the Hamiltonian is cut and held: cutoff in nm, restraint in kJ/mol/nm2 of each frozen ion."""
+
+    cutoff_nm: float
+    restraint_k: float
+
+
+def molecule_names(model: Model) -> tuple[str, ...]:
+    """Names of the residues that are molecules (ligands, solvents), in order of first appearance."""
+    core = set(int(i) for i in model.groups["core"])
+    return tuple(dict.fromkeys(residue.name for residue in model.residues if residue.start not in core))
+
+
+def make_topology(model: Model) -> app.Topology:
+    """The OpenMM topology of a model: one chain, the model's residues, atoms and bonds."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    atoms = []
+    for residue in model.residues:
+        owner = topology.addResidue(residue.name, chain)
+        for i in range(residue.start, residue.stop):
+            atoms.append(topology.addAtom(model.names[i], app.Element.getBySymbol(model.elements[i]), owner))
+    for i, j in model.bonds:
+        topology.addBond(atoms[i], atoms[j])
+    topology.setUnitCellDimensions(tuple(model.box))
+    return topology
+
+
+def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System:
+    """The System of `model` under `pack`, 4 fs ready (H-bond constraints, hydrogens of 3 Da), without barostat or bias.
+
+    Force groups are FORCE_GROUPS. Raises ValueError when the cutoff does not fit the box or an atom has no parameters, and
+    FileNotFoundError for a molecule without a force-field file.
+    """
+    check_cutoff(model.box, settings.cutoff_nm)
+    names = molecule_names(model)
+    field = app.ForceField(io.StringIO(_ion_templates(model)), *(str(molecule_file(name)) for name in names))
+    system = field.createSystem(
+        make_topology(model),
+        nonbondedMethod=app.PME,
+        nonbondedCutoff=settings.cutoff_nm,
+        switchDistance=settings.cutoff_nm - SWITCH_NM,
+        constraints=app.HBonds,
+        hydrogenMass=HYDROGEN_MASS_DA,
+        removeCMMotion=False,
+    )
+    nonbonded = next(force for force in system.getForces() if isinstance(force, mm.NonbondedForce))
+    nonbonded.setUseDispersionCorrection(False)  # it assumes a homogeneous box
+    for force in system.getForces():
+        force.setForceGroup(FORCE_GROUPS["nonbonded" if isinstance(force, mm.NonbondedForce) else "bonded"])
+    _set_charges(nonbonded, model, pack)
+    pairs = _pair_force(nonbonded, model, pack, settings.cutoff_nm)
+    pairs.setForceGroup(FORCE_GROUPS["ion pairs"])
+    system.addForce(pairs)
+    if len(model.groups["frozen"]):
+        restraint = _restraint(model, settings.restraint_k)
+        restraint.setForceGroup(FORCE_GROUPS["slab restraint"])
+        system.addForce(restraint)
+    return system
+
+
+def check_cutoff(box: np.ndarray, cutoff_nm: float) -> None:
+    """Raise ValueError when the shortest box length is below twice the cutoff (5 % kept for the barostat)."""
+    shortest = float(np.min(box))
+    if shortest < 2 * cutoff_nm:
+        raise ValueError(
+            f"cutoff_nm = {cutoff_nm} needs a box of at least {2 * cutoff_nm:.2f} nm, but the shortest side is {shortest:.3f} nm: "
+            f"use more cells along x and y, or cutoff_nm = {np.floor(50 * shortest) / 100:.2f} or less"
+        )
+
+
+def _ion_templates(model: Model) -> str:
+    """ForceField XML with one residue template an ion element, without charge or Lennard-Jones (both are set later)."""
+    elements = dict.fromkeys(model.elements[i] for i in model.groups["core"])
+    types = residues = lj = ""
+    for element in elements:
+        mass = app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton)
+        types += f'<Type name="ion-{element}" class="ion-{element}" element="{element}" mass="{mass}"/>'
+        residues += f'<Residue name="{element.upper()}"><Atom name="{element}" type="ion-{element}" charge="0.0"/></Residue>'
+        lj += f'<Atom type="ion-{element}" sigma="0.1" epsilon="0.0"/>'
+    return (
+        f"<ForceField><AtomTypes>{types}</AtomTypes><Residues>{residues}</Residues>"
+        f'<NonbondedForce coulomb14scale="0.8333333333333334" lj14scale="0.5"><UseAttributeFromResidue name="charge"/>{lj}'
+        "</NonbondedForce></ForceField>"
+    )
+
+
+def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None:
+    """Give the ions their charges and scale the charged molecules; 1-4 exceptions scale with the square."""
+    for i, charge in ion_charges(model, pack).items():
+        _, sigma, epsilon = nonbonded.getParticleParameters(i)
+        nonbonded.setParticleParameters(i, charge, sigma, epsilon)
+    scale = pack.charges.charge_scale
+    scaled = set(int(i) for i in np.concatenate([model.groups["ligand"], model.groups["counterion"]]))
+    for i in scaled:
+        charge, sigma, epsilon = nonbonded.getParticleParameters(i)
+        nonbonded.setParticleParameters(i, scale * charge, sigma, epsilon)
+    for k in range(nonbonded.getNumExceptions()):
+        i, j, product, sigma, epsilon = nonbonded.getExceptionParameters(k)
+        if i in scaled and j in scaled:
+            nonbonded.setExceptionParameters(k, i, j, scale**2 * product, sigma, epsilon)
+
+
+def organic_types(model: Model) -> dict[int, str]:
+    """GAFF type of every atom of a molecule, by atom index, read from the residue templates of the molecule files.
+
+    Raises ValueError when a template does not name the atoms of the built molecule.
+    """
+    templates = {}
+    for name in molecule_names(model):
+        residue = ET.parse(molecule_file(name)).getroot().find(f"./Residues/Residue[@name='{name}']")
+        if residue is None:
+            raise ValueError(f"{molecule_file(name).name} has no residue {name!r}")
+        templates[name] = {atom.get("name"): atom.get("type").split("-", 1)[1] for atom in residue.findall("Atom")}
+    types = {}
+    for residue in model.residues:
+        template = templates.get(residue.name)
+        if template is None:
+            continue
+        for i in range(residue.start, residue.stop):
+            if model.names[i] not in template:
+                raise ValueError(f"atom {model.names[i]} of {residue.name} has no force-field type: regenerate {residue.name}.xml")
+            types[i] = template[model.names[i]]
+    return types
+
+
+def pair_table(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> tuple[list[int], dict[tuple[str, str], Pair], list[str]]:
+    """The type number of each atom, the Pair of each (ion, other) and the list of types, ions first."""
+    organic = organic_types(model)
+    ions = list(dict.fromkeys(model.elements[i] for i in model.groups["core"]))
+    kinds, lj = list(ions), {}
+    for i, kind in organic.items():
+        if kind not in lj:
+            _, sigma, epsilon = nonbonded.getParticleParameters(i)
+            lj[kind] = (epsilon.value_in_unit(unit.kilojoule_per_mole), sigma.value_in_unit(unit.nanometer))
+            kinds.append(kind)
+    number = {kind: k for k, kind in enumerate(kinds)}
+    pairs = {(ion, other): pair_for(pack, ion, other, lj.get(other)) for ion in ions for other in kinds}
+    return [number[organic.get(i, model.elements[i])] for i in range(model.n_atoms)], pairs, kinds
+
+
+def _pair_force(nonbonded: mm.NonbondedForce, model: Model, pack: Pack, cutoff_nm: float) -> mm.CustomNonbondedForce:
+    numbers, pairs, kinds = pair_table(nonbonded, model, pack)
+    index = {kind: k for k, kind in enumerate(kinds)}
+    force = mm.CustomNonbondedForce(PAIR_ENERGY)
+    force.setName("ion pairs")
+    for parameter in ("A", "B", "C6", "C12"):
+        table = np.zeros((len(kinds), len(kinds)))
+        for (ion, other), pair in pairs.items():
+            table[index[ion], index[other]] = table[index[other], index[ion]] = getattr(pair, parameter)
+        force.addTabulatedFunction(parameter, mm.Discrete2DFunction(len(kinds), len(kinds), table.flatten().tolist()))
+    force.addPerParticleParameter("type")
+    for number in numbers:
+        force.addParticle([number])
+    for k in range(nonbonded.getNumExceptions()):
+        i, j, *_ = nonbonded.getExceptionParameters(k)
+        force.addExclusion(i, j)
+    core = [int(i) for i in model.groups["core"]]
+    force.addInteractionGroup(core, core)
+    others = sorted(set(range(model.n_atoms)) - set(core))
+    if others:
+        force.addInteractionGroup(core, others)
+    force.setNonbondedMethod(mm.CustomNonbondedForce.CutoffPeriodic)
+    force.setCutoffDistance(cutoff_nm)
+    force.setUseSwitchingFunction(True)
+    force.setSwitchingDistance(cutoff_nm - SWITCH_NM)
+    return force
+
+
+def _restraint(model: Model, k: float) -> mm.CustomExternalForce:
+    """Harmonic position restraints 0.5 k |r - r0|^2 on the frozen ions; r0 has z = 0, which a barostat along z leaves alone."""
+    force = mm.CustomExternalForce("0.5*restraint_k*periodicdistance(x, y, z, x0, y0, z0)^2")
+    force.setName("slab restraint")
+    force.addGlobalParameter("restraint_k", k)
+    for axis in ("x0", "y0", "z0"):
+        force.addPerParticleParameter(axis)
+    for i in model.groups["frozen"]:
+        force.addParticle(int(i), [float(x) for x in model.positions[i]])
+    return force

@@ -1,0 +1,37 @@
+"""Claims: an exclusive lock that its holder's death gives back, so that no work is done twice and none is lost."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def claim(lock: Path) -> Iterator[bool]:
+    """Try to take the lock file `lock`; yield True while it is ours, False when another process holds it.
+
+    The kernel gives the lock back when the holder ends, however it ends; the file itself stays and means nothing.
+    Raises OSError naming the file when its file system has no locks.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError as error:
+            raise OSError(error.errno, f"cannot lock {lock}: this file system has no file locks; move the campaign to one that has") from error
+        yield True
+    finally:
+        os.close(handle)
+
+
+def is_claimed(lock: Path) -> bool:
+    """Whether a living process holds the lock right now."""
+    if not lock.exists():
+        return False
+    with claim(lock) as free:
+        return not free

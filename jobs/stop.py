@@ -1,0 +1,37 @@
+"""Stop cleanly: SIGINT, SIGTERM or the death of the parent end the work at its next check, without leaving half a product."""
+
+import os
+import signal
+
+FOLLOW_PARENT = "HALOBIND_FOLLOW_PARENT"  # set in the environment of processes that must not outlive the one that started them
+
+
+class Stopped(BaseException):
+    """The process was asked to stop. Not an Exception: no handler for failures may take it for one."""
+
+
+class StopSignal:
+    """Remembers a stop signal; `check()` raises Stopped after one, or when a parent to follow is gone."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._parent = os.getppid() if FOLLOW_PARENT in os.environ else None
+
+    def listen(self) -> "StopSignal":
+        """Catch SIGINT, SIGTERM and SIGHUP from now on; a second signal ends the process at once."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._catch)
+        return self
+
+    def _catch(self, number: int, _frame: object) -> None:
+        if self.reason is not None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.reason = signal.Signals(number).name
+
+    def check(self) -> None:
+        """Raise Stopped when asked to stop."""
+        if self.reason is None and self._parent is not None and os.getppid() != self._parent:
+            self.reason = "the parent process ended"
+        if self.reason is not None:
+            raise Stopped(self.reason)

@@ -1,0 +1,1 @@
+"""Stages, simulation, analysis, tables and the command line: the package that ties the other three together."""

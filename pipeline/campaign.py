@@ -1,0 +1,234 @@
+"""The campaign file: what a person types, checked key by key, and the runs it asks for."""
+
+import difflib
+import itertools
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from forcefields.packs import FORCEFIELDS
+from pipeline.samples import EstimateSettings
+from structures.rows import LIGANDS, PEROVSKITES, SOLVENTS
+from structures.slab import TERMINATIONS
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Ps = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+class CampaignError(ValueError):
+    """A campaign that cannot run: the message names the key, the value and what to do."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _row(registry: object):
+    names = tuple(registry)
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"there is no {value!r}; choose one of {', '.join(names)}")
+        return value
+
+    return check
+
+
+class ModelSection(_Section):
+    """What is in the box."""
+
+    perovskite: str
+    shape: Literal["slab"] = "slab"
+    cells: str = Field(pattern=r"^[1-9]\d{0,2}x[1-9]\d{0,2}x[1-9]\d{0,2}$")
+    termination: str = "AX"
+    ligand: str
+    solvent: str
+    gap_nm: Positive = Field(le=50)
+
+    _perovskite = field_validator("perovskite")(_row(PEROVSKITES))
+    _termination = field_validator("termination")(_row(TERMINATIONS))
+    _ligand = field_validator("ligand")(_row(LIGANDS))
+    _solvent = field_validator("solvent")(_row(SOLVENTS))
+
+    @property
+    def cells_xyz(self) -> tuple[int, int, int]:
+        nx, ny, nz = (int(n) for n in self.cells.split("x"))
+        return nx, ny, nz
+
+
+class ForceFieldSection(_Section):
+    """The Hamiltonian: which pack, where it is cut, how the middle layer is held."""
+
+    pack: str = "bond-increment"
+    cutoff_nm: float = Field(default=1.0, ge=0.6, le=2.0)
+    restraint_kJ_mol_nm2: Positive = 1000.0
+
+    _pack = field_validator("pack")(_row(FORCEFIELDS))
+
+
+class SimulationSection(_Section):
+    """The integrator and the state point."""
+
+    temperature_K: float = Field(default=300.0, ge=50, le=1000)
+    pressure_bar: float = Field(default=1.0, gt=0, le=10000)
+    timestep_fs: float = Field(default=4.0, gt=0, le=5)
+    friction_per_ps: float = Field(default=1.0, gt=0, le=100)
+
+
+class EquilibrateSection(_Section):
+    """Warm-up at constant volume, constant pressure along the normal, constant volume; cut into pieces of `piece_ps`."""
+
+    warm_ps: Ps = 10.0
+    npt_ps: Ps = 200.0
+    nvt_ps: Ps = 50.0
+    piece_ps: Ps = 50.0
+
+
+class CoordinateSection(_Section):
+    """The lateral flat-bottom cylinder about the site axis."""
+
+    radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
+    wall_kJ_mol_nm2: Positive = 5000.0
+
+
+class PullSection(_Section):
+    """The path: the anchor is drawn from `from_nm` to `to_nm` over its site plane, one published state a step."""
+
+    from_nm: float = Field(default=-0.05, ge=-0.5, le=1.0)
+    to_nm: float = Field(default=1.2, gt=0, le=10)
+    step_nm: float = Field(default=0.05, gt=0.005, le=0.2)
+    step_ps: Ps = 10.0
+    k_kJ_mol_nm2: float = Field(default=2000.0, ge=100, le=100000)
+
+    @model_validator(mode="after")
+    def _order(self) -> "PullSection":
+        if self.to_nm < self.from_nm + 2 * self.step_nm:
+            raise ValueError(f"to_nm = {self.to_nm} must be at least two steps above from_nm = {self.from_nm}")
+        return self
+
+
+class RunSpec(_Section):
+    """Everything that decides the physics of one run: its identity. Amounts of sampling are not here."""
+
+    model: ModelSection
+    forcefield: ForceFieldSection = ForceFieldSection()
+    simulation: SimulationSection = SimulationSection()
+    equilibrate: EquilibrateSection = EquilibrateSection()
+    coordinate: CoordinateSection = CoordinateSection()
+    pull: PullSection = PullSection()
+    replica: int = Field(default=0, ge=0, lt=1000)
+
+
+class WindowsSection(_Section):
+    """Umbrella windows: centres from the first to the last pulled height, `spacing_nm` apart."""
+
+    spacing_nm: float = Field(default=0.05, gt=0.005, le=0.5)
+    k_kJ_mol_nm2: float = Field(default=2000.0, ge=100, le=100000)
+
+
+class SamplingSection(_Section):
+    """How much is sampled and what is written. More segments continue the same run."""
+
+    replicas: int = Field(default=1, ge=1, le=100)
+    segments: int = Field(default=10, ge=1, le=10000)
+    segment_ps: Ps = 100.0
+    record_ps: float = Field(default=0.2, gt=0, le=10)
+    frame_ps: Ps = 20.0
+    frames: Literal["solute", "all", "none"] = "solute"
+
+
+class ResourcesSection(_Section):
+    """Where it runs; `processes = 0` means one a core on CPU and one on a GPU."""
+
+    platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = "auto"
+    processes: int = Field(default=0, ge=0, le=1024)
+    threads: int = Field(default=1, ge=1, le=1024)
+
+
+class Campaign(_Section):
+    """A campaign file with every grid axis expanded: `specs` are its runs, the other sections hold for all of them."""
+
+    specs: tuple[RunSpec, ...]
+    windows: WindowsSection
+    sampling: SamplingSection
+    estimate: EstimateSettings
+    resources: ResourcesSection
+
+
+SHARED = {"windows": WindowsSection, "sampling": SamplingSection, "estimate": EstimateSettings, "resources": ResourcesSection}
+IDENTITY = tuple(name for name in RunSpec.model_fields if name != "replica")
+
+
+def load_campaign(path: Path) -> Campaign:
+    """Read and check a campaign file. Raises CampaignError with the key, the value and what to do; computes nothing."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CampaignError(f"there is no {path}; write one with: halobind new {path.parent}") from None
+    except UnicodeDecodeError as error:
+        raise CampaignError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CampaignError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise CampaignError(f"cannot read {path}: {error.strerror}") from None
+    return parse_campaign(raw, str(path))
+
+
+def parse_campaign(raw: dict, where: str) -> Campaign:
+    """Check the content of a campaign file and expand its grid. Raises CampaignError; `where` names the file in messages."""
+    known = (*IDENTITY, *SHARED)
+    for name, section in raw.items():
+        if name not in known:
+            raise CampaignError(f"{where}: unknown section or key [{name}]; the sections are {', '.join(known)}")
+        if not isinstance(section, dict):
+            raise CampaignError(f"{where}: {name} = {section!r} must be a section, written [{name}]")
+    shared = {name: _checked(kind, raw.get(name, {}), where, name) for name, kind in SHARED.items()}
+    specs = []
+    for choice in _grid({name: raw[name] for name in IDENTITY if name in raw}, where):
+        for replica in range(shared["sampling"].replicas):
+            specs.append(_checked(RunSpec, {**choice, "replica": replica}, where, ""))
+    return Campaign(specs=tuple(specs), **shared)
+
+
+def _grid(sections: dict[str, dict], where: str) -> list[dict[str, dict]]:
+    """One dict of sections for each combination of the list values."""
+    axes = [(name, key, value) for name, section in sections.items() for key, value in section.items() if isinstance(value, list)]
+    for name, key, value in axes:
+        if not value:
+            raise CampaignError(f"{where}: [{name}] {key} = [] is an empty grid axis: give it at least one value")
+        if len(set(map(repr, value))) != len(value):
+            raise CampaignError(f"{where}: [{name}] {key} = {value} names a value twice: remove one")
+    choices = []
+    for values in itertools.product(*(value for _, _, value in axes)):
+        choice = {name: dict(section) for name, section in sections.items()}
+        for (name, key, _), value in zip(axes, values, strict=True):
+            choice[name][key] = value
+        choices.append(choice)
+    return choices
+
+
+def _checked(kind: type[BaseModel], values: dict, where: str, section: str) -> BaseModel:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise CampaignError("\n".join(_explain(problem, where, section, kind) for problem in error.errors())) from None
+
+
+def _explain(problem: dict, where: str, section: str, kind: type[BaseModel]) -> str:
+    """One line for one pydantic problem: file, [section] key = value: what is wrong."""
+    path = [str(part) for part in ([section] if section else []) + list(problem["loc"])]
+    name = f"[{path[0]}] {'.'.join(path[1:])}".strip()
+    if problem["type"] == "extra_forbidden":
+        owner = kind.model_fields[path[0]].annotation if not section and path[0] in kind.model_fields else kind
+        near = difflib.get_close_matches(path[-1], owner.model_fields, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"{where}: {name} = {problem['input']!r} is not a known key; {hint}the keys of [{path[0]}] are {', '.join(owner.model_fields)}"
+    if problem["type"] == "missing":
+        return f"{where}: {name} is missing: add it"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{where}: {name} = {problem['input']!r}: write cells along x, y and z, each at least 1, like '4x4x3'"
+    message = problem["msg"].removeprefix("Value error, ")
+    value = "" if isinstance(problem["input"], BaseModel | dict) else f" = {problem['input']!r}"
+    return f"{where}: {name}{value}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,118 @@
+"""The command line: each verb reads its arguments, calls one function and prints."""
+
+import argparse
+import sys
+from importlib import metadata, resources
+from pathlib import Path
+
+from jobs.stop import Stopped
+from pipeline.campaign import CampaignError
+from pipeline.doctor import examine
+from pipeline.platforms import ORDER, PlatformError
+from pipeline.verbs import RunOptions, make_tables, new_campaign, run_campaign, show_plan, show_status
+
+TEMPLATES = resources.files("pipeline") / "campaigns"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a verb; returns the exit code: 0 done, 1 something failed or was refused, 130 interrupted."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.verb(options)
+    except (CampaignError, PlatformError) as error:
+        print(f"halobind: {error}", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print(f"halobind: stopped ({stopped}); what was published is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("halobind: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        print(f"halobind: {error}; nothing published is lost: put it right and give the same command again", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser with every verb."""
+    top = argparse.ArgumentParser(prog="halobind", description="Binding free energies of ligands on halide-perovskite surfaces.")
+    top.add_argument("--version", action="version", version=f"halobind {metadata.version('halobind')}")
+    verbs = top.add_subparsers(required=True, metavar="verb")
+
+    new = verbs.add_parser("new", help="write a commented campaign file into a new directory")
+    new.add_argument("campaign", type=Path, help="directory to make")
+    new.add_argument("--from", dest="template", default="standard", choices=templates(), help="which campaign to start from")
+    new.set_defaults(verb=_new)
+
+    for name, verb, text in (
+        ("plan", _plan, "show what would run: boxes, windows, cost, disk; computes nothing"),
+        ("run", _run, "do what is pending, here; interrupt it at any moment and run it again"),
+        ("status", _status, "one row a run, one column a stage, what is left"),
+        ("table", _table, "estimate what is sampled and write the binding-energy tables"),
+    ):
+        one = verbs.add_parser(name, help=text, description=text)
+        one.add_argument("campaign", type=Path, help="campaign directory (the one with campaign.toml)")
+        one.set_defaults(verb=verb)
+        if name == "run":
+            one.add_argument("--part", type=part, metavar="K/N", help="take only part K of N of the windows (1/4 ... 4/4)")
+            one.add_argument("--processes", type=positive, metavar="M", help="processes side by side on this machine")
+            one.add_argument("--platform", choices=("auto", *ORDER), help="OpenMM platform, instead of the one in campaign.toml")
+            one.add_argument("--retry", action="store_true", help="try again what failed before")
+
+    doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
+    doctor.set_defaults(verb=_doctor)
+    return top
+
+
+def templates() -> list[str]:
+    """Names of the shipped campaigns."""
+    return sorted(item.name.removesuffix(".toml") for item in TEMPLATES.iterdir() if item.name.endswith(".toml"))
+
+
+def part(text: str) -> tuple[int, int]:
+    """"2/4" -> (1, 4). Raises argparse.ArgumentTypeError with the accepted form."""
+    try:
+        k, n = (int(item) for item in text.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not K/N with whole numbers, like 2/4") from None
+    if not 1 <= k <= n:
+        raise argparse.ArgumentTypeError(f"{text!r}: K must be between 1 and N")
+    return k - 1, n
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _new(options: argparse.Namespace) -> int:
+    print(new_campaign(options.campaign, (TEMPLATES / f"{options.template}.toml").read_text(encoding="utf-8")))
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    return show_plan(options.campaign)
+
+
+def _run(options: argparse.Namespace) -> int:
+    return run_campaign(options.campaign, RunOptions(options.part, options.processes, options.platform, options.retry))
+
+
+def _status(options: argparse.Namespace) -> int:
+    return show_status(options.campaign)
+
+
+def _table(options: argparse.Namespace) -> int:
+    return make_tables(options.campaign)
+
+
+def _doctor(_options: argparse.Namespace) -> int:
+    return examine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

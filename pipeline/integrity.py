@@ -1,0 +1,44 @@
+"""Is the slab still a slab? Displaced ions and lost metal-halide contacts against the built crystal."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from structures.model import Model
+
+DISPLACED_NM = 0.30  # about half the way to the next A site (0.58 nm); thermal displacements at 300 K stay below 0.15 nm
+COORDINATED_NM = 0.40  # between the first (0.29 nm) and second (0.65 nm) metal-halide shell
+
+
+@dataclass(frozen=True)
+class Integrity:
+    """`displaced` ions moved more than 0.30 nm from where they were built; `broken` metals have fewer halides than built."""
+
+    displaced: int
+    largest_displacement_nm: float
+    broken: int
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> Integrity:
+    """Compare positions (n_atoms, 3) nm in `box` (3,) nm with the built model."""
+    core = model.groups["core"]
+    delta = positions[core] - model.positions[core]
+    delta -= box * np.round(delta / box)
+    moved = np.linalg.norm(delta, axis=1)
+    now = _coordination(model, positions, box, metals, halides)
+    built = _coordination(model, model.positions, model.box, metals, halides)
+    return Integrity(int(np.sum(moved > DISPLACED_NM)), round(float(moved.max()), 4), int(np.sum(now < built)))
+
+
+def _coordination(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> np.ndarray:
+    core = model.groups["core"]
+    centres = [i for i in core if model.elements[i] in metals]
+    ligands = [i for i in core if model.elements[i] in halides]
+    wrapped = np.mod(positions, box)
+    wrapped[wrapped >= box] = 0.0
+    tree = cKDTree(wrapped[ligands], boxsize=box)
+    return np.array([len(found) for found in tree.query_ball_point(wrapped[centres], COORDINATED_NM)])

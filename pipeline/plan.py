@@ -1,0 +1,133 @@
+"""What would run, how big the boxes are, what it costs in time and disk; and the checks that come before any computing."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from forcefields.packs import load_pack
+from forcefields.system import check_cutoff
+from pipeline.campaign import Campaign, CampaignError
+from pipeline.run import Run, campaign_file
+from pipeline.stages import all_products, run_model_spec, windows_of
+from structures.build import check_spec, expected_atoms, solvent_plan
+from structures.molecules import molecule
+from structures.rows import LIGANDS
+
+STATE_BYTES_PER_ATOM = 170  # positions and velocities as XML text, measured on the demo
+SYSTEM_BYTES_PER_ATOM = 800
+FRAME_BYTES_PER_ATOM = 12
+RECORD_BYTES = 16
+SEGMENT_BYTES = 3000
+DISK_KEPT_FREE = 0.02
+GUESS_ATOM_NS_PER_DAY = 70_000.0  # atoms x ns/day on one CPU core, measured on the demo (50 ns/day at 1,400 atoms)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run: its size, its sampling and what is left to do. `speed_ns_day` is measured where there are segments."""
+
+    run: Run
+    n_atoms: int
+    box_nm: tuple[float, float, float]
+    n_windows: int
+    total_ps: float
+    left_ps: float
+    left_bytes: int
+    speed_ns_day: float
+    measured: bool
+
+
+def check_runs(runs: list[Run], campaign: Campaign) -> None:
+    """Refuse, before any computing, what cannot work. Raises CampaignError naming the run, the setting and what to do."""
+    steps = campaign.sampling
+    for run in runs:
+        spec = run.spec
+        try:
+            pack = load_pack(spec.forcefield.pack)
+            pack.check_covers(spec.model.perovskite, spec.model.termination, LIGANDS[spec.model.ligand].mode)
+            built = run_model_spec(spec, run.id)
+            check_spec(built, spec.pull.to_nm)
+            box, _, count = solvent_plan(built)
+            check_cutoff(box, spec.forcefield.cutoff_nm)
+            if count < 1:
+                raise ValueError(f"gap_nm = {spec.model.gap_nm} leaves no room for {spec.model.solvent}: raise it")
+            if min(box[:2]) < 2 * spec.coordinate.radius_nm + 0.4:
+                raise ValueError(f"radius_nm = {spec.coordinate.radius_nm} is too wide for a box of {min(box[:2]):.2f} nm: lower it")
+        except ValueError as error:
+            raise CampaignError(f"{run.id}: {error}") from None
+        _check_times(spec.simulation.timestep_fs / 1000, steps.record_ps, steps.segment_ps, steps.frame_ps, steps.frames != "none")
+
+
+def _check_times(step_ps: float, record_ps: float, segment_ps: float, frame_ps: float, frames: bool) -> None:
+    """record_ps must be whole steps, segment_ps whole records, frame_ps whole records."""
+    checks = [("record_ps", record_ps, "timestep_fs / 1000", step_ps), ("segment_ps", segment_ps, "record_ps", record_ps)]
+    checks += [("frame_ps", frame_ps, "record_ps", record_ps)] if frames else []
+    for name, value, unit_name, unit in checks:
+        if value < unit - 1e-9 or abs(value / unit - round(value / unit)) > 1e-6:
+            better = max(1, round(value / unit)) * unit
+            raise CampaignError(f"[sampling] {name} = {value:g} is not a whole multiple of {unit_name} = {unit:g}: use {better:g}")
+
+
+def plan_run(run: Run, campaign: Campaign) -> RunPlan:
+    """The size and cost of one run; the number of atoms is computed, not built."""
+    spec, sampling = run_model_spec(run.spec, run.id), campaign.sampling
+    n_atoms = expected_atoms(spec)
+    solute = n_atoms - solvent_plan(spec)[2] * molecule(spec.solvent).n_atoms
+    written = {"solute": solute, "all": n_atoms, "none": 0}[sampling.frames]
+    products = all_products(run, campaign)
+    left = [product for product in products if not run.has(product.name)]
+    bytes_left = 0
+    for product in left:
+        bytes_left += SEGMENT_BYTES + STATE_BYTES_PER_ATOM * n_atoms
+        if product.chain.startswith("windows/"):
+            frames = int(sampling.segment_ps / sampling.frame_ps + 1e-9)
+            bytes_left += int(sampling.segment_ps / sampling.record_ps) * RECORD_BYTES + frames * written * FRAME_BYTES_PER_ATOM
+        if product.name == "system":
+            bytes_left += SYSTEM_BYTES_PER_ATOM * n_atoms
+    speeds = segment_speeds(run)
+    speed = float(np.median(speeds)) if speeds else GUESS_ATOM_NS_PER_DAY / n_atoms
+    total, todo = sum(p.cost_ps for p in products), sum(p.cost_ps for p in left)
+    box = tuple(float(x) for x in solvent_plan(spec)[0])
+    return RunPlan(run, n_atoms, box, len(windows_of(run.spec, campaign.windows)), total, todo, bytes_left, speed, bool(speeds))
+
+
+def segment_speeds(run: Run, most: int = 20) -> list[float]:
+    """ns/day of up to `most` published window segments of a run."""
+    speeds = []
+    for path in sorted((run.folder / "windows").glob("*/seg-*/segment.json"))[:most]:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["wall_s"] > 0:
+            speeds.append(record["duration_ps"] / 1000 / record["wall_s"] * 86400)
+    return speeds
+
+
+def check_disk(plans: list[RunPlan], folder: Path) -> None:
+    """Raise CampaignError when the disk has not got what the campaign is expected to write (2 % of the disk kept free)."""
+    needed = sum(plan.left_bytes for plan in plans)
+    usage = shutil.disk_usage(folder)
+    free = usage.free - int(DISK_KEPT_FREE * usage.total)
+    if needed > free:
+        raise CampaignError(
+            f"the campaign will write about {gigabytes(needed)} but {folder} has {gigabytes(max(0, free))} to give: "
+            f'free some space, raise frame_ps, or set frames = "solute" or "none"'
+        )
+
+
+def check_writable(folder: Path) -> None:
+    """Raise CampaignError when nothing can be created in the campaign directory."""
+    if not folder.is_dir():
+        raise CampaignError(f"there is no directory {folder}; make a campaign with: halobind new {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CampaignError(f"{folder} is not writable; change its permissions or move {campaign_file(folder).name} elsewhere")
+
+
+def gigabytes(count: float) -> str:
+    """A number of bytes as text with a sensible unit."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} B"

@@ -1,0 +1,100 @@
+"""How far a campaign is, read from its directories, and a display of it: a bar on a terminal, plain lines in a log."""
+
+import sys
+import time
+from dataclasses import dataclass
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+from jobs.publish import scratches
+from pipeline.campaign import Campaign
+from pipeline.run import Run
+from pipeline.stages import all_products
+from pipeline.work import PROGRESS_FILE
+
+LINE_EVERY_S = 15.0
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Picoseconds done (unfinished products counted by their fraction) and asked for, products done and asked for."""
+
+    done_ps: float
+    total_ps: float
+    done: int
+    total: int
+
+
+def measure(runs: tuple[Run, ...], campaign: Campaign) -> Amount:
+    """How much of the campaign is published, and how far what is under way has come."""
+    done_ps = total_ps = 0.0
+    done = total = 0
+    for run in runs:
+        for product in all_products(run, campaign):
+            total_ps += product.cost_ps
+            total += 1
+            if run.has(product.name):
+                done_ps += product.cost_ps
+                done += 1
+            else:
+                done_ps += product.cost_ps * _fraction(run, product.name)
+    return Amount(done_ps, total_ps, done, total)
+
+
+def _fraction(run: Run, product: str) -> float:
+    """The fraction that the newest process at work on a product has left in its scratch directory."""
+    found = 0.0
+    for scratch in scratches(run.path(product)):
+        try:
+            found = max(found, float((scratch / PROGRESS_FILE).read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            continue  # it was published, removed or just being written as we looked
+    return found
+
+
+def duration(seconds: float) -> str:
+    """"3 h 05 min", "4 min 10 s" or "12 s"."""
+    seconds = max(0, round(seconds))
+    if seconds >= 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
+
+
+class Display:
+    """Shows progress with rate and time left; call `tick()` often, it looks at the disk about once a second."""
+
+    def __init__(self, runs: tuple[Run, ...], campaign: Campaign) -> None:
+        self._runs, self._campaign = runs, campaign
+        self._began = self._shown = self._looked = time.monotonic()
+        self._first = measure(runs, campaign)
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), transient=False)
+            self._task = self._bar.add_task("sampling", total=self._first.total_ps, completed=self._first.done_ps, text="")
+            self._bar.start()
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < 1.0:
+            return
+        amount = measure(self._runs, self._campaign)
+        self._looked = now
+        text = self._text(amount, now)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=amount.done_ps, text=text)
+        elif now - self._shown >= LINE_EVERY_S:
+            self._shown = now
+            print(f"{100 * amount.done_ps / amount.total_ps:5.1f} %  {text}", file=sys.stderr, flush=True)
+
+    def _text(self, amount: Amount, now: float) -> str:
+        gained, elapsed = amount.done_ps - self._first.done_ps, now - self._began
+        text = f"{amount.done_ps:.0f} of {amount.total_ps:.0f} ps"
+        if gained <= 0:
+            return text
+        rate = gained / elapsed
+        left = (amount.total_ps - amount.done_ps) / rate
+        return f"{text}, {rate * 86.4:.1f} ns/day, {duration(left)} left"
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()

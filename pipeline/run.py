@@ -1,0 +1,115 @@
+"""A run on disk: its identity, its directory, and the names of everything inside it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from forcefields.packs import checksums
+from jobs.publish import write_atomic
+from pipeline.campaign import Campaign, CampaignError, RunSpec
+from pipeline.versions import versions
+
+FORMAT = 1
+
+
+def identity(spec: RunSpec, files: dict[str, str]) -> str:
+    """Readable label + 8 hex digits of sha256 over every physics setting and every force-field file."""
+    content = json.dumps({"format": FORMAT, "spec": spec.model_dump(), "forcefield_files": files}, sort_keys=True)
+    m = spec.model
+    return f"{m.perovskite}-{m.shape}-{m.ligand}-{m.solvent}-r{spec.replica}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def derived_seed(*parts: str | int) -> int:
+    """A seed in 1 .. 2^31 - 1 from the names of what it is for. Seeds are derived, never drawn."""
+    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
+    return int.from_bytes(digest[:4], "big") % (2**31 - 1) + 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a campaign: `folder` is <campaign>/runs/<id>."""
+
+    folder: Path
+    spec: RunSpec
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    def path(self, product: str) -> Path:
+        """Where a product (for example "windows/z+0.350-k2000/seg-000") is or will be published."""
+        return self.folder / product
+
+    def has(self, product: str) -> bool:
+        return self.path(product).is_dir()
+
+    def lock(self, chain: str) -> Path:
+        """The lock file that whoever works on `chain` holds."""
+        return self.folder / ".locks" / f"{chain.replace('/', '_')}.lock"
+
+    def failures(self, product: str) -> list[Path]:
+        """Recorded failures of one product, oldest first."""
+        return sorted((self.folder / "failures").glob(f"{product.replace('/', '_')}-[0-9]*"))
+
+    def segments(self, chain: str) -> list[Path]:
+        """Published segments of a chain, in order, up to the first one that is missing."""
+        found = []
+        while (self.path(chain) / f"seg-{len(found):03d}").is_dir():
+            found.append(self.path(chain) / f"seg-{len(found):03d}")
+        return found
+
+    @cached_property
+    def record(self) -> dict:
+        return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+
+
+def campaign_file(campaign: Path) -> Path:
+    return campaign / "campaign.toml"
+
+
+def tables_folder(campaign: Path) -> Path:
+    return campaign / "tables"
+
+
+def logs_folder(campaign: Path) -> Path:
+    return campaign / "jobs"
+
+
+def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
+    """The runs of a campaign, whether or not they exist on disk yet. Raises CampaignError when one on disk was edited."""
+    runs = []
+    for spec in campaign.specs:
+        files = checksums(spec.forcefield.pack, (spec.model.ligand, spec.model.solvent))
+        run = Run(campaign_folder / "runs" / identity(spec, files), spec)
+        if (run.folder / "run.json").exists():
+            check_record(run, files)
+        runs.append(run)
+    return runs
+
+
+def write_record(run: Run) -> None:
+    """Write run.json, first of all, with every default, the force-field checksums and the package versions; once only."""
+    path = run.folder / "run.json"
+    if path.exists():
+        return
+    files = checksums(run.spec.forcefield.pack, (run.spec.model.ligand, run.spec.model.solvent))
+    record = {"id": run.id, "format": FORMAT, "spec": run.spec.model_dump(), "forcefield_files": files, "versions": versions()}
+    write_atomic(path, json.dumps(record, indent=1) + "\n")
+
+
+def check_record(run: Run, files: dict[str, str]) -> None:
+    """Refuse a run directory whose run.json does not give the id in its name. Raises CampaignError."""
+    path = run.folder / "run.json"
+    advice = f"restore {path}, or move {run.folder} away and run again"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        spec = RunSpec.model_validate(record["spec"])
+        found = identity(spec, record["forcefield_files"])
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise CampaignError(f"{path} was edited and cannot be read any more ({type(error).__name__}): {advice}") from None
+    if found != run.id or record.get("id") != run.id or record["forcefield_files"] != files:
+        raise CampaignError(f"{path} was edited: its content belongs to {found}, not to {run.id}; {advice}")

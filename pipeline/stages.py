@@ -1,0 +1,289 @@
+"""What happens, in order: every product of a run, and the few lines that make it.
+
+A product is a directory published by rename. Products of one chain follow each other; the chain `prepare` comes before every window.
+"""
+
+import hashlib
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import openmm as mm
+
+from forcefields.audit import audit
+from forcefields.packs import load_pack
+from forcefields.system import SystemSettings, make_system
+from pipeline.campaign import Campaign, CampaignError, RunSpec, SamplingSection, WindowsSection
+from pipeline.coordinate import Coordinate
+from pipeline.integrity import check_slab
+from pipeline.platforms import Choice
+from pipeline.run import Run, derived_seed
+from pipeline.samples import Window
+from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
+from pipeline.versions import versions
+from structures.build import SlabSpec, build
+from structures.model import Model, read_model, write_model
+
+PREPARE = "prepare"
+COLD_K = 50.0
+PULL_RECORD_PS = 0.1
+SETUP_PS = 1.0  # what building or parametrising counts for in progress and cost
+
+
+@dataclass(frozen=True)
+class Product:
+    """One directory to publish: its path inside the run, the chain it belongs to, its cost in ps, and who makes it."""
+
+    name: str
+    chain: str
+    cost_ps: float
+    make: Callable[["Workshop", Path], None]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What making a product needs: the run, the platform, and what to call after every record (it may raise to stop)."""
+
+    run: Run
+    choice: Choice
+    tick: Callable[[float], None]
+
+
+def run_model_spec(spec: RunSpec, run_id: str) -> SlabSpec:
+    """The builder's settings of a run; the lattice constant comes from the force-field pack."""
+    m, pack = spec.model, load_pack(spec.forcefield.pack)
+    seed = derived_seed(run_id, "build")
+    return SlabSpec(m.perovskite, m.cells_xyz, m.termination, m.ligand, m.solvent, m.gap_nm, pack.lattice_nm[m.perovskite], seed)
+
+
+def make_build(shop: Workshop, out: Path) -> None:
+    model, check = build(run_model_spec(shop.run.spec, shop.run.id))
+    write_model(model, out)
+    _write_json(out / "check.json", asdict(check))
+
+
+def make_parametrize(shop: Workshop, out: Path) -> None:
+    spec, model = shop.run.spec, read_model(shop.run.path("build"))
+    pack = load_pack(spec.forcefield.pack)
+    system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2))
+    found = audit(system, model, pack)
+    _coordinate(spec, model).add_to(system)
+    text = mm.XmlSerializer.serialize(system)
+    (out / "system.xml").write_text(text, encoding="ascii")
+    _write_json(out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)})
+
+
+def equilibrate_products(spec: RunSpec) -> list[Product]:
+    """Warm-up, constant pressure along the normal, constant volume at the mean height: each piece starts where the last ended."""
+    e = spec.equilibrate
+    pieces = [("warm", e.warm_ps)]
+    for kind, total in (("npt", e.npt_ps), ("nvt", e.nvt_ps)):
+        count = max(1, round(total / e.piece_ps))
+        pieces += [(kind, total / count)] * count
+    products = []
+    for number, (kind, length) in enumerate(pieces):
+        name = f"equilibrate/{number:02d}-{kind}"
+        before = products[-1].name if products else None
+        settle = kind == "npt" and pieces[number + 1][0] == "nvt"
+        products.append(Product(name, PREPARE, length, _Equilibrate(name, kind, length, before, settle)))
+    return products
+
+
+@dataclass(frozen=True)
+class _Equilibrate:
+    name: str
+    kind: str
+    length_ps: float
+    before: str | None
+    settle: bool
+
+    def __call__(self, shop: Workshop, out: Path) -> None:
+        spec, run = shop.run.spec, shop.run
+        warm = spec.simulation.temperature_K
+        leg = replace(_leg(spec, run, self.name), duration_ps=self.length_ps, center_nm=(spec.pull.from_nm,) * 2, k=spec.pull.k_kJ_mol_nm2)
+        if self.kind == "warm":
+            leg = replace(leg, minimise=True, temperature_K=(COLD_K, warm), timestep_fs=spec.simulation.timestep_fs / 2)
+        if self.kind == "npt":
+            leg = replace(leg, pressure_bar=spec.simulation.pressure_bar, settle_box_nm=_mean_height(run) if self.settle else None)
+        start = _built_state(run) if self.before is None else load_state(run.path(self.before) / "state.xml")
+        _run_and_write(shop, out, leg, start)
+
+
+def _mean_height(run: Run) -> float | None:
+    """Mean box height (nm) over the later two thirds of the constant-pressure pieces so far; None when there is none yet."""
+    found = [np.load(path) for path in sorted((run.folder / "equilibrate").glob("[0-9]*-npt/box_z.npy"))]
+    if not found:
+        return None
+    heights = np.concatenate(found)
+    return float(heights[len(heights) // 3 :].mean())
+
+
+def pull_heights(spec: RunSpec) -> np.ndarray:
+    """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`."""
+    p = spec.pull
+    return np.round(np.linspace(p.from_nm, p.to_nm, round((p.to_nm - p.from_nm) / p.step_nm) + 1), 4)
+
+
+def pull_products(spec: RunSpec, before: str) -> list[Product]:
+    """One step a height: the umbrella centre moves there from the last height and a start state is published."""
+    heights = [float(h) for h in pull_heights(spec)]
+    products = []
+    for number, height in enumerate(heights):
+        name = f"pull/{number:03d}-z{height:+.3f}"
+        origin = heights[max(0, number - 1)]
+        products.append(Product(name, PREPARE, spec.pull.step_ps, _Pull(name, origin, height, before)))
+        before = name
+    return products
+
+
+@dataclass(frozen=True)
+class _Pull:
+    name: str
+    origin_nm: float
+    height_nm: float
+    before: str
+
+    def __call__(self, shop: Workshop, out: Path) -> None:
+        spec, run = shop.run.spec, shop.run
+        leg = replace(_leg(spec, run, self.name), duration_ps=spec.pull.step_ps, k=spec.pull.k_kJ_mol_nm2)
+        leg = replace(leg, center_nm=(self.origin_nm, self.height_nm))
+        _run_and_write(shop, out, leg, load_state(run.path(self.before) / "state.xml"))
+
+
+def windows_of(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
+    """Umbrella windows from the first to the last pulled height, in equal steps of about `spacing_nm`."""
+    p = spec.pull
+    count = round((p.to_nm - p.from_nm) / settings.spacing_nm) + 1
+    return tuple(Window(float(c), settings.k_kJ_mol_nm2) for c in np.round(np.linspace(p.from_nm, p.to_nm, max(2, count)), 4))
+
+
+def window_chain(window: Window) -> str:
+    """A window is named by what it is."""
+    return f"windows/z{window.center_nm:+.3f}-k{window.k:g}"
+
+
+def window_products(spec: RunSpec, window: Window, sampling: SamplingSection) -> list[Product]:
+    """The segments of one window: the first starts from the nearest pulled state, each other where the last one ended."""
+    heights = pull_heights(spec)
+    nearest = int(np.argmin(np.abs(heights - window.center_nm)))
+    before = f"pull/{nearest:03d}-z{heights[nearest]:+.3f}"
+    chain, products = window_chain(window), []
+    for number in range(sampling.segments):
+        name = f"{chain}/seg-{number:03d}"
+        products.append(Product(name, chain, sampling.segment_ps, _Segment(name, window, sampling, before)))
+        before = name
+    return products
+
+
+@dataclass(frozen=True)
+class _Segment:
+    name: str
+    window: Window
+    sampling: SamplingSection
+    before: str
+
+    def __call__(self, shop: Workshop, out: Path) -> None:
+        run, s = shop.run, self.sampling
+        leg = replace(_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, k=self.window.k)
+        leg = replace(leg, center_nm=(self.window.center_nm,) * 2, frame_ps=s.frame_ps, frame_atoms=frame_atoms(_model(run.path("build")), s))
+        _run_and_write(shop, out, leg, load_state(run.path(self.before) / "state.xml"))
+
+
+def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
+    """Indices of the atoms whose frames are written."""
+    if sampling.frames == "none":
+        return np.zeros(0, dtype=int)
+    if sampling.frames == "all":
+        return np.arange(model.n_atoms)
+    return np.concatenate([model.groups["core"], model.groups["ligand"], model.groups["counterion"]])
+
+
+def prepare_products(spec: RunSpec) -> list[Product]:
+    """Everything before the windows, in order."""
+    products = [Product("build", PREPARE, SETUP_PS, make_build), Product("system", PREPARE, SETUP_PS, make_parametrize)]
+    products += equilibrate_products(spec)
+    return products + pull_products(spec, products[-1].name)
+
+
+def all_products(run: Run, campaign: Campaign) -> list[Product]:
+    """Every product of a run for the amount of sampling the campaign asks for, in the order they are best made."""
+    chains = [window_products(run.spec, window, campaign.sampling) for window in windows_of(run.spec, campaign.windows)]
+    return prepare_products(run.spec) + [segment for level in zip(*chains, strict=True) for segment in level]
+
+
+def _leg(spec: RunSpec, run: Run, name: str) -> Leg:
+    s = spec.simulation
+    return Leg(
+        seed=derived_seed(run.id, name),
+        duration_ps=PULL_RECORD_PS,
+        record_ps=PULL_RECORD_PS,
+        timestep_fs=s.timestep_fs,
+        friction_per_ps=s.friction_per_ps,
+        temperature_K=(s.temperature_K, s.temperature_K),
+        center_nm=(0.0, 0.0),
+        k=0.0,
+    )
+
+
+def _coordinate(spec: RunSpec, model: Model) -> Coordinate:
+    return Coordinate(int(model.groups["anchor"][0]), model.site_point, spec.coordinate.radius_nm, spec.coordinate.wall_kJ_mol_nm2)
+
+
+def _built_state(run: Run) -> MDState:
+    model = _model(run.path("build"))
+    return MDState(model.positions, None, model.box)
+
+
+@lru_cache(maxsize=2)
+def _model(folder: Path) -> Model:
+    return read_model(folder)
+
+
+@lru_cache(maxsize=2)
+def load_system(folder: Path) -> mm.System:
+    """The published System of a run. Raises CampaignError when system.xml is not the one that was audited."""
+    text = (folder / "system.xml").read_text(encoding="ascii")
+    expected = json.loads((folder / "audit.json").read_text(encoding="utf-8"))["sha256"]
+    if hashlib.sha256(text.encode()).hexdigest() != expected:
+        raise CampaignError(f"{folder / 'system.xml'} was edited: its checksum is not the one in audit.json; move {folder.parent} away and run again")
+    return mm.XmlSerializer.deserialize(text)
+
+
+def _run_and_write(shop: Workshop, out: Path, leg: Leg, start: MDState) -> None:
+    run = shop.run
+    model = _model(run.path("build"))
+    system = load_system(run.path("system"))
+    result = run_leg(system, start, leg, (_coordinate(run.spec, model), shop.choice), out, shop.tick)
+    save_state(result.state, out / "state.xml")
+    np.save(out / "cv.npy", result.cv)
+    if leg.pressure_bar is not None:
+        np.save(out / "box_z.npy", result.box_z)
+    _write_json(out / "segment.json", _segment_record(shop, leg, result, model))
+
+
+def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -> dict:
+    pack = load_pack(shop.run.spec.forcefield.pack)
+    slab = check_slab(model, result.state.positions, result.state.box, pack.metals, pack.halides)
+    return {
+        "seed": leg.seed,
+        "duration_ps": leg.duration_ps,
+        "record_ps": leg.record_ps,
+        "center_nm": leg.center_nm,
+        "k_kJ_mol_nm2": leg.k,
+        "energy_kJ_mol": result.energies,
+        "temperature_K": result.temperature_K,
+        "box_nm": [float(x) for x in result.state.box],
+        "slab": slab.as_dict(),
+        "platform": shop.choice.name,
+        "host": socket.gethostname(),
+        "wall_s": round(result.wall_s, 3),
+        "versions": versions(),
+    }
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

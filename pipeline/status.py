@@ -1,0 +1,49 @@
+"""One line a run: what is published of every stage, what failed, what is left."""
+
+import json
+
+from jobs.claims import is_claimed
+from pipeline.campaign import Campaign
+from pipeline.plan import plan_run
+from pipeline.progress import duration
+from pipeline.run import Run
+from pipeline.stages import PREPARE, all_products
+
+STAGES = ("build", "system", "equilibrate", "pull", "windows")
+
+
+def stage_counts(run: Run, campaign: Campaign) -> dict[str, tuple[int, int]]:
+    """(published, asked for) products of each stage."""
+    counts = {stage: [0, 0] for stage in STAGES}
+    for product in all_products(run, campaign):
+        stage = product.name.split("/")[0]
+        counts[stage][0] += run.has(product.name)
+        counts[stage][1] += 1
+    return {stage: (done, total) for stage, (done, total) in counts.items()}
+
+
+def open_failures(run: Run, campaign: Campaign) -> dict[str, str]:
+    """Products that failed and are still missing, with the reason of the last failure."""
+    found = {}
+    for product in all_products(run, campaign):
+        failures = run.failures(product.name)
+        if failures and not run.has(product.name):
+            found[product.name] = json.loads((failures[-1] / "error.json").read_text(encoding="utf-8"))["error"]
+    return found
+
+
+def status_rows(runs: list[Run], campaign: Campaign) -> list[dict[str, str]]:
+    """A row a run: id, one column a stage, state, time left at the measured speed of one process."""
+    rows = []
+    for run in runs:
+        counts = stage_counts(run, campaign)
+        failures = open_failures(run, campaign)
+        chains = dict.fromkeys([PREPARE, *(product.chain for product in all_products(run, campaign))])
+        working = sum(is_claimed(run.lock(chain)) for chain in chains)
+        left = sum(total - done for done, total in counts.values())
+        state = "done" if left == 0 else f"running ({working})" if working else f"failed ({len(failures)})" if failures else "waiting"
+        plan = plan_run(run, campaign)
+        remaining = duration(plan.left_ps / 1000 / plan.speed_ns_day * 86400) + ("" if plan.measured else " (guess)") if left else "-"
+        stages = {stage: f"{done}/{total}" for stage, (done, total) in counts.items()}
+        rows.append({"run": run.id, **stages, "state": state, "left, one process": remaining})
+    return rows

@@ -1,0 +1,243 @@
+"""Rows to text: binding.csv and binding.json with full numbers, binding.md to read. No row is ever dropped, least of all a failed one."""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from pipeline.binding import QUANTITIES, STANDARD_PER_NM3, Binding
+from pipeline.samples import GAS_CONSTANT, Quantity
+
+KJ_PER_KCAL = 4.184
+LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield")
+PACKAGES = ("openmm", "halobind", "pymbar")
+EMPTY = "-"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a run, or a ligand over its replicas (`run_id` empty).
+
+    Give what there is: `binding`, `error` (why the run has none) and `pending` (what is done, "12 of 28 segments").
+    """
+
+    ligand: str
+    perovskite: str
+    surface: str
+    solvent: str
+    forcefield: str
+    replica: str
+    run_id: str = ""
+    binding: Binding | None = None
+    error: str = ""
+    pending: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(getattr(self, name) for name in LABELS)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that keeps the row from being converged, as sentences."""
+        return self.notes + (self.binding.flags if self.binding else ())
+
+    @property
+    def status(self) -> str:
+        """One of "converged", "not converged: why", "Error: why", "pending: how far", on one line."""
+        if self.error:
+            return "Error: " + " ".join(self.error.removeprefix("Error:").split())
+        why = f"not converged: {'; '.join(self.problems)}" if self.problems else ""
+        if self.pending:
+            return f"pending: {self.pending}" + (f"; {why}" if why else "")
+        if self.binding is None:
+            return "Error: no result and no reason recorded"
+        return why or "converged"
+
+
+def ligand_rows(runs: Sequence[Row]) -> list[Row]:
+    """One row for each ligand on its surface, over the replicas: their mean, and a note for each replica that is not in it."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in _sorted(runs):
+        groups.setdefault(row.labels, []).append(row)
+    return [_ligand_row(rows) for rows in groups.values()]
+
+
+def _ligand_row(rows: list[Row]) -> Row:
+    bindings = [row.binding for row in rows if row.binding is not None]
+    failed, pending = ([row for row in rows if getattr(row, name)] for name in ("error", "pending"))
+    versions = {name: ", ".join(sorted({row.versions[name] for row in rows if name in row.versions})) for name in PACKAGES}
+    merged = replace(rows[0], run_id="", versions=versions, binding=combine(bindings) if bindings else None, error="", pending="", notes=())
+    if len(rows) == 1:
+        return replace(merged, error=rows[0].error, pending=rows[0].pending, notes=rows[0].notes)
+    merged = replace(merged, replica=f"{len(bindings)} of {len(rows)}")
+    if pending:
+        merged = replace(merged, pending=f"{len(pending)} of {len(rows)} replicas ({pending[0].pending})")
+    if failed:
+        text = f"{len(failed)} of {len(rows)} replicas failed ({failed[0].status.removeprefix('Error: ')})"
+        merged = replace(merged, notes=(text,)) if bindings or pending else replace(merged, error=text)
+    return merged
+
+
+def combine(bindings: Sequence[Binding]) -> Binding:
+    """The mean over replicas: its error is the larger of the standard error of the mean and of sqrt(sum error^2)/n; both are kept.
+
+    Flags that differ only in their numbers are united into one, with the number of replicas that have it.
+    """
+    if not bindings:
+        raise ValueError("there is no binding to combine: give at least one")
+    first, n = bindings[0], len(bindings)
+    if n == 1:
+        return first
+    means = {name: _mean([getattr(b, name) for b in bindings]) for name in QUANTITIES}
+    dG0, kT = means["dG0_kJ_mol"], GAS_CONSTANT * first.temperature_K
+    K_a = math.exp(-dG0.value / kT) / STANDARD_PER_NM3
+    flags = _united(bindings)
+    if dG0.sem > max(2 * dG0.propagated, kT):
+        flags.append(f"replicas scatter by ± {dG0.sem:.1f} kJ/mol in dG0 where their own errors give ± {dG0.propagated:.1f}")
+    return Binding(
+        **{**means, "K_a_nm3": Quantity(K_a, K_a * dG0.error / kT)},
+        has_barrier=any(b.has_barrier for b in bindings),
+        temperature_K=first.temperature_K,
+        sampling_ns=sum(b.sampling_ns for b in bindings),
+        n_windows=sum(b.n_windows for b in bindings),
+        min_overlap=min(b.min_overlap for b in bindings),
+        replicas=n,
+        flags=tuple(flags),
+    )
+
+
+def _mean(quantities: list[Quantity]) -> Quantity:
+    values, n = [q.value for q in quantities], len(quantities)
+    sem = float(np.std(values, ddof=1) / math.sqrt(n))
+    propagated = math.sqrt(sum(q.error**2 for q in quantities)) / n
+    return Quantity(float(np.mean(values)), max(sem, propagated) if math.isfinite(sem + propagated) else math.nan, sem, propagated)
+
+
+def _united(bindings: Sequence[Binding]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for b in bindings:
+        for kind, flag in {re.sub(r"-?\d+(\.\d+)?", "#", flag): flag for flag in b.flags}.items():
+            found.setdefault(kind, []).append(flag)
+    return [f"{len(texts)} of {len(bindings)} replicas: {texts[0]}" for texts in found.values()]
+
+
+def _sorted(rows: Sequence[Row]) -> list[Row]:
+    """By what the rows are about, never by the order they were read in; replica 10 after replica 9."""
+    return sorted(rows, key=lambda row: (*row.labels[1:], row.ligand, len(row.replica), row.replica, row.run_id))
+
+
+def rounded(value: float, error: float, scale: float = 1.0) -> str:
+    """ "value ± error", both times `scale`, cut at the error's first digit, or its second where the first is 1.
+
+    Without a usable error (NaN, infinite) the value has three digits and the error is "?"; without a value it is "-".
+    """
+    value, error = value * scale, abs(error * scale)
+    if not math.isfinite(value):
+        return EMPTY
+    if error > 0 and math.isfinite(error):
+        exponent = math.floor(math.log10(error))
+        decimals = -exponent + (1 if f"{error:e}"[0] == "1" else 0)
+        return f"{_fixed(value, decimals)} ± {_fixed(error, decimals)}"
+    decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{_fixed(value, max(0, decimals))} ± {'0' if error == 0 else '?'}"
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """With so many decimals (negative: tens, hundreds), and never "-0"."""
+    value = round(value, decimals)
+    return f"{value if value else 0.0:.{max(0, decimals)}f}"
+
+
+def record(row: Row) -> dict:
+    """The full, unrounded numbers of a row under their column names, None where there is none."""
+    b = row.binding
+    content = {"kind": "run" if row.run_id else "ligand", **dict(zip(LABELS, row.labels, strict=True)), "replica": row.replica}
+    for name in QUANTITIES:
+        q = getattr(b, name) if b else Quantity(math.nan, math.nan)
+        quantity, _, unit = name.partition("_kJ") if "_kJ" in name else name.rpartition("_")
+        unit = "kJ" + unit if "_kJ" in name else unit
+        content |= {name: q.value, f"{quantity}_error_{unit}": q.error}
+        if name == "dG0_kJ_mol":
+            content |= {"dG0_kcal_mol": q.value / KJ_PER_KCAL, "dG0_error_kcal_mol": q.error / KJ_PER_KCAL}
+            content |= {"dG0_replica_sem_kJ_mol": q.sem, "dG0_propagated_error_kJ_mol": q.propagated}
+    content |= {name: getattr(b, name, None) for name in ("has_barrier", "temperature_K", "sampling_ns", "n_windows", "min_overlap")}
+    content |= {"status": row.status, "run_id": row.run_id, **{name: row.versions.get(name, "") for name in PACKAGES}}
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in content.items()}
+
+
+def csv_text(runs: Sequence[Row]) -> str:
+    """binding.csv: the runs, then the ligands over replicas, unrounded; units in the column names, empty where there is no number."""
+    records = [record(row) for row in [*_sorted(runs), *ligand_rows(runs)]]
+    columns = list(record(Row(*[""] * 6)))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: repr(value) if isinstance(value, float) else value for key, value in r.items()} for r in records)
+    return out.getvalue()
+
+
+def json_text(runs: Sequence[Row]) -> str:
+    """binding.json: {"runs": [...], "ligands": [...]} in full precision, null for what is not a number, `problems` as a list."""
+    content = {
+        name: [{**record(row), "problems": list(row.problems)} for row in rows]
+        for name, rows in (("runs", _sorted(runs)), ("ligands", ligand_rows(runs)))
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def markdown_text(runs: Sequence[Row]) -> str:
+    """binding.md: the ligands, the runs where a ligand has several, how they were sampled, and a note on every row that is not converged."""
+    runs, ligands = _sorted(runs), ligand_rows(runs)
+    if not runs:
+        return "# Binding free energies\n\nThere are no runs.\n"
+    same = [name for name in LABELS[1:] if len({getattr(row, name) for row in runs}) == 1]
+    shown = [name for name in LABELS if name not in same]
+    parts = ["# Binding free energies", ", ".join(getattr(runs[0], name) for name in same), _grid([_numbers(row, shown) for row in ligands])]
+    if len(runs) > len(ligands):
+        parts += ["## Runs", _grid([_numbers(row, shown) for row in runs])]
+    parts += ["## Barriers and sampling", _grid([_sampling(row, shown) for row in runs])]
+    notes = [f"- {' '.join(row.labels[LABELS.index(name)] for name in shown)}, replica {row.replica}: {row.status}" for row in runs]
+    notes = [note for note, row in zip(notes, runs, strict=True) if row.status != "converged"]
+    parts += ["## Notes", "\n".join(notes)] if notes else []
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _numbers(row: Row, shown: list[str]) -> dict[str, str]:
+    b = row.binding
+    dG0, depth, z = (b.dG0_kJ_mol, b.well_depth_kJ_mol, b.z_min_nm) if b else (Quantity(math.nan, math.nan),) * 3
+    return {name: getattr(row, name) for name in [*shown, "replica"]} | {
+        "dG0 (kJ/mol)": rounded(dG0.value, dG0.error),
+        "dG0 (kcal/mol)": rounded(dG0.value, dG0.error, 1 / KJ_PER_KCAL),
+        "well depth (kJ/mol)": rounded(depth.value, depth.error),
+        "well at (nm)": rounded(z.value, z.error),
+        "status": row.status.partition(":")[0] if row.error or not row.pending else row.status.partition(";")[0],
+    }
+
+
+def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
+    b, none = row.binding, Quantity(math.nan, math.nan)
+    off, on = (b.desorption_barrier_kJ_mol, b.adsorption_barrier_kJ_mol) if b else (none, none)
+    return {name: getattr(row, name) for name in [*shown, "replica"]} | {
+        "off (kJ/mol)": rounded(off.value, off.error),
+        "on (kJ/mol)": rounded(on.value, on.error),
+        "ns": f"{b.sampling_ns:.3g}" if b else EMPTY,
+        "windows": str(b.n_windows) if b else EMPTY,
+        "overlap": f"{b.min_overlap:.3f}" if b else EMPTY,
+        "run": row.run_id,
+        "/".join(PACKAGES): "/".join(row.versions.get(name, EMPTY) for name in PACKAGES),
+    }
+
+
+def _grid(rows: list[dict[str, str]]) -> str:
+    """A Markdown table whose columns line up in plain text too."""
+    lines = [list(rows[0]), *([" ".join(cell.replace("|", "\\|").split()) or EMPTY for cell in row.values()] for row in rows)]
+    width = [max(3, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
+    text = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, width, strict=True)) + " |" for line in lines]
+    return "\n".join([text[0], "|" + "|".join("-" * (w + 2) for w in width) + "|", *text[1:]])

@@ -1,0 +1,157 @@
+"""What each verb of the command line does with a campaign directory."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from forcefields.packs import load_pack
+from jobs.local import run_side_by_side
+from jobs.stop import FOLLOW_PARENT, StopSignal
+from pipeline.campaign import Campaign, CampaignError, load_campaign
+from pipeline.plan import check_disk, check_runs, check_writable, gigabytes, plan_run
+from pipeline.platforms import Choice, choose, cores
+from pipeline.progress import Display, duration, measure
+from pipeline.results import publish_tables
+from pipeline.run import Run, campaign_file, logs_folder, runs_of, write_record
+from pipeline.status import open_failures, status_rows
+from pipeline.work import Part, Worker
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of `halobind run`: (K - 1, N) or None, processes or None for the campaign's, platform or None, retry failures."""
+
+    part: tuple[int, int] | None = None
+    processes: int | None = None
+    platform: str | None = None
+    retry: bool = False
+
+
+def open_campaign(folder: Path) -> tuple[Campaign, list[Run]]:
+    """Load and check a campaign directory. Raises CampaignError before anything is computed or written."""
+    campaign = load_campaign(campaign_file(folder))
+    runs = runs_of(folder, campaign)
+    check_runs(runs, campaign)
+    return campaign, runs
+
+
+def new_campaign(folder: Path, text: str) -> str:
+    """Write campaign.toml into a new or empty directory; returns what to do next. Raises CampaignError when one is there."""
+    path = campaign_file(folder)
+    if path.exists():
+        raise CampaignError(f"{path} is there already; edit it, or name another directory")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CampaignError(f"cannot write {path}: {error.strerror}; name a directory that you can write to") from None
+    return f"wrote {path}\nedit it, then: halobind plan {shlex.quote(str(folder))}"
+
+
+def show_plan(folder: Path) -> int:
+    """Print what would run; refuse what `run` would refuse."""
+    campaign, runs = open_campaign(folder)
+    plans = [plan_run(run, campaign) for run in runs]
+    table = Table(title=f"{folder}: {len(runs)} runs", title_justify="left")
+    for column in ("run", "atoms", "box (nm)", "windows", "sampling (ns)", "left (ns)", "ns/day", "disk left"):
+        table.add_column(column, justify="left" if column == "run" else "right", overflow="fold")
+    for plan in plans:
+        box = " x ".join(f"{length:.2f}" for length in plan.box_nm)
+        speed = f"{plan.speed_ns_day:.0f}" + ("" if plan.measured else " (guess)")
+        sizes = (f"{plan.n_atoms}", box, f"{plan.n_windows}", f"{plan.total_ps / 1000:.3g}", f"{plan.left_ps / 1000:.3g}", speed)
+        table.add_row(plan.run.id, *sizes, gigabytes(plan.left_bytes))
+    _console().print(table)
+    for name in dict.fromkeys(run.spec.forcefield.pack for run in runs):
+        pack = load_pack(name)
+        print(f"force field {pack.name}: {pack.title}; charge rule {pack.charges.rule}, charge_scale {pack.charges.charge_scale}")
+        for table_row in pack.table:
+            print(f"  {', '.join(table_row.pairs)}: {table_row.source}")
+        print(f"  all other ion pairs: Lorentz-Berthelot; {pack.mixing.source}")
+    seconds = sum(plan.left_ps / 1000 / plan.speed_ns_day * 86400 for plan in plans)
+    print(f"left: {sum(p.left_ps for p in plans) / 1000:.3g} ns, {duration(seconds)} of one process, {gigabytes(sum(p.left_bytes for p in plans))}")
+    check_disk(plans, folder)
+    return 0
+
+
+def run_campaign(folder: Path, options: RunOptions) -> int:
+    """Do what is pending; returns 0 when nothing is left or failed, 1 when something failed."""
+    campaign, runs = open_campaign(folder)
+    check_writable(folder)
+    check_disk([plan_run(run, campaign) for run in runs], folder)
+    choice = choose(options.platform or campaign.resources.platform, campaign.resources.threads)
+    for run in runs:
+        write_record(run)
+    stop = StopSignal().listen()
+    if FOLLOW_PARENT in os.environ:
+        _worker(campaign, runs, choice, options, stop).work()
+        return 0
+    _sample(folder, (campaign, runs), choice, options, stop)
+    failures = [(run, product, why) for run in runs for product, why in open_failures(run, campaign).items()]
+    for run, product, why in failures:
+        print(f"halobind: {run.id} {product} failed: {why} (see {run.folder / 'failures'}; try again with --retry)", file=sys.stderr)
+    amount = measure(tuple(runs), campaign)
+    if amount.done < amount.total and not failures:
+        print(f"{amount.done} of {amount.total} products are published; other parts make the rest", file=sys.stderr)
+    print(publish_tables(folder, campaign, runs))
+    return 1 if failures else 0
+
+
+def _worker(campaign: Campaign, runs: list[Run], choice: Choice, options: RunOptions, stop: StopSignal) -> Worker:
+    part = Part(*(options.part or (0, 1)))
+    return Worker(tuple(runs), campaign, choice, part, options.retry, stop, lambda line: print(line, flush=True))
+
+
+def _sample(folder: Path, work: tuple[Campaign, list[Run]], choice: Choice, options: RunOptions, stop: StopSignal) -> None:
+    """Make what is pending in as many processes as asked for, with a progress display. Raises Stopped, OSError, CampaignError."""
+    campaign, runs = work
+    if measure(tuple(runs), campaign).done == measure(tuple(runs), campaign).total:
+        return
+    count = options.processes or campaign.resources.processes or (1 if choice.is_gpu else max(1, cores() // campaign.resources.threads))
+    print(f"{len(runs)} runs on {choice.name}, {count} processes; logs in {logs_folder(folder)}", file=sys.stderr)
+    command = [sys.executable, "-m", "pipeline", "run", str(folder), "--platform", choice.name]
+    command += ["--part", f"{options.part[0] + 1}/{options.part[1]}"] if options.part else []
+    command += ["--retry"] if options.retry else []
+    display = Display(tuple(runs), campaign)
+    try:
+        codes = run_side_by_side(command, count, logs_folder(folder), display.tick, stop)
+    finally:
+        display.close()
+    stop.check()
+    if any(codes):
+        log = logs_folder(folder) / f"local-{next(k for k, code in enumerate(codes) if code)}.log"
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise OSError(f"a process ended with code {next(code for code in codes if code)}: {lines[-1] if lines else 'no output'} (see {log})")
+
+
+def show_status(folder: Path) -> int:
+    """Print one row a run."""
+    campaign, runs = open_campaign(folder)
+    rows = status_rows(runs, campaign)
+    table = Table()
+    for column in rows[0]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row.values())
+    _console().print(table)
+    for run in runs:
+        for product, why in open_failures(run, campaign).items():
+            print(f"{run.id} {product} failed: {why}")
+    return 0
+
+
+def make_tables(folder: Path) -> int:
+    """Estimate what is sampled, write the tables, print the short one."""
+    campaign, runs = open_campaign(folder)
+    check_writable(folder)
+    print(publish_tables(folder, campaign, runs))
+    return 0
+
+
+def _console() -> Console:
+    """A console that never cuts a table when the output is not a terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=160)

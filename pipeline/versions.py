@@ -1,0 +1,16 @@
+"""Versions of what computed a number: they go into run.json, every segment and the table."""
+
+from importlib import metadata
+
+PACKAGES = ("halobind", "openmm", "numpy", "pymbar", "mdtraj", "rdkit", "ase")
+
+
+def versions() -> dict[str, str]:
+    """Installed version of each of PACKAGES ("not installed" when there is none)."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

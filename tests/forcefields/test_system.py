@@ -1,0 +1,156 @@
+"""The Hamiltonian of a small slab with a ligand: charges, pair energies summed by hand, exclusions, platforms, forces."""
+
+from dataclasses import replace
+
+import numpy as np
+import openmm as mm
+import pytest
+from openmm import unit
+
+from forcefields.audit import audit
+from forcefields.charges import ion_charges
+from forcefields.packs import load_pack
+from forcefields.system import FORCE_GROUPS, SystemSettings, check_cutoff, make_system, pair_table
+from structures.build import SlabSpec, build
+from structures.model import Model
+
+PACK = load_pack("bond-increment")
+SPEC = SlabSpec("CsPbBr3", (4, 4, 1), "AX", "DA", "acetone", 2.9, PACK.lattice_nm["CsPbBr3"], 3)
+CUTOFF = 0.9
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return build(SPEC)[0]
+
+
+@pytest.fixture(scope="module")
+def system(model: Model) -> mm.System:
+    return make_system(model, PACK, SystemSettings(CUTOFF, 1000.0))
+
+
+def context_of(system: mm.System, model: Model, platform: str = "Reference") -> mm.Context:
+    context = mm.Context(system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName(platform))
+    context.setPositions(model.positions)
+    return context
+
+
+def energy(context: mm.Context, group: str) -> float:
+    state = context.getState(getEnergy=True, groups={FORCE_GROUPS[group]})
+    return state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+
+
+def test_charges_follow_the_bond_rule(model: Model) -> None:
+    charges, s = ion_charges(model, PACK), PACK.charges.charge_scale
+    by_kind: dict[str, set[float]] = {}
+    for i, charge in charges.items():
+        by_kind.setdefault(model.elements[i], set()).add(round(charge / s, 9))
+    assert by_kind["Cs"] == {1.0}
+    assert by_kind["Pb"] == {round(2 - 6 * 0.18, 9)}
+    assert by_kind["Br"] == {-0.82, -0.64}  # a surface bromide has one bond, a bulk one two
+
+
+@pytest.mark.parametrize("ligand", ["DA", "DDA", "DMDDA"])
+@pytest.mark.parametrize("solvent", ["acetone", "toluene"])
+def test_every_box_is_neutral(ligand: str, solvent: str) -> None:
+    model = build(replace(SPEC, ligand=ligand, solvent=solvent, gap_nm=3.0))[0]
+    system = make_system(model, PACK, SystemSettings(CUTOFF, 1000.0))
+    found = audit(system, model, PACK)
+    assert abs(found.net_charge_e) < 1e-6
+    assert found.charge_e["ligand"] == pytest.approx(0.75, abs=1e-6)
+    assert found.charge_e["core"] == pytest.approx(-0.75, abs=1e-9)
+    assert found.charge_e["solvent"] == pytest.approx(0.0, abs=1e-6)
+    assert all(np.isfinite(value) for value in found.energy_kJ_mol.values())
+
+
+def test_pair_energy_is_the_sum_over_pairs(model: Model, system: mm.System) -> None:
+    """An independent sum in numpy over every ion pair inside the cutoff, with the switch of the OpenMM manual."""
+    nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
+    numbers, pairs, kinds = pair_table(nonbonded, model, PACK)
+    core = model.groups["core"]
+    total = 0.0
+    for i in core:
+        delta = model.positions - model.positions[i]
+        delta -= model.box * np.round(delta / model.box)
+        r = np.linalg.norm(delta, axis=1)
+        partners = np.flatnonzero((r < CUTOFF) & (np.arange(model.n_atoms) != i))
+        for j in partners:
+            x = np.clip((r[j] - (CUTOFF - 0.1)) / 0.1, 0, 1)
+            switch = 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
+            value = pairs[kinds[numbers[i]], kinds[numbers[j]]].energy(r[j]) * switch
+            total += 0.5 * value if model.elements[j] in ("Cs", "Pb", "Br") and j < len(core) else value
+    assert energy(context_of(system, model), "ion pairs") == pytest.approx(total, rel=1e-6)
+
+
+def test_ions_have_no_lennard_jones_in_the_nonbonded_force(model: Model, system: mm.System) -> None:
+    nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
+    epsilon = [nonbonded.getParticleParameters(int(i))[2]._value for i in model.groups["core"]]
+    assert not np.any(epsilon)
+    assert not nonbonded.getUseDispersionCorrection()
+
+
+def test_exceptions_are_mirrored_and_one_four_charges_scaled(model: Model, system: mm.System) -> None:
+    nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
+    pairs = next(f for f in system.getForces() if isinstance(f, mm.CustomNonbondedForce))
+    exceptions = {frozenset(nonbonded.getExceptionParameters(k)[:2]) for k in range(nonbonded.getNumExceptions())}
+    exclusions = {frozenset(pairs.getExclusionParticles(k)) for k in range(pairs.getNumExclusions())}
+    assert exceptions == exclusions
+    ligand = set(model.groups["ligand"])
+    checked = 0
+    for k in range(nonbonded.getNumExceptions()):
+        i, j, product, _, epsilon = nonbonded.getExceptionParameters(k)
+        if i in ligand and product._value != 0.0:
+            qi, qj = (nonbonded.getParticleParameters(n)[0]._value for n in (i, j))
+            assert product._value == pytest.approx(qi * qj / 1.2, rel=1e-6)
+            checked += 1
+    assert checked > 50
+
+
+def test_cpu_and_reference_forces_agree(model: Model, system: mm.System) -> None:
+    forces = {}
+    for platform in ("Reference", "CPU"):
+        state = context_of(system, model, platform).getState(getForces=True)
+        forces[platform] = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+    scale = np.sqrt(np.mean(forces["Reference"] ** 2))
+    assert np.abs(forces["CPU"] - forces["Reference"]).max() < 1e-3 * scale
+
+
+def test_forces_are_the_gradient_of_the_energy(model: Model, system: mm.System) -> None:
+    """Central differences of the ion-pair energy for one ion, the anchor and one solvent atom."""
+    context = context_of(system, model)
+    state = context.getState(getForces=True, groups={FORCE_GROUPS["ion pairs"]})
+    forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+    step = 1e-5
+    for atom in (int(model.groups["site"][0]), int(model.groups["anchor"][0]), int(model.groups["solvent"][0])):
+        values = []
+        for sign in (1, -1):
+            moved = model.positions.copy()
+            moved[atom, 2] += sign * step
+            context.setPositions(moved)
+            values.append(energy(context, "ion pairs"))
+        assert -(values[0] - values[1]) / (2 * step) == pytest.approx(forces[atom, 2], rel=1e-4, abs=1e-3)
+
+
+def test_a_charged_system_is_refused(model: Model, system: mm.System) -> None:
+    charged = mm.XmlSerializer.deserialize(mm.XmlSerializer.serialize(system))
+    nonbonded = next(f for f in charged.getForces() if isinstance(f, mm.NonbondedForce))
+    charge, sigma, epsilon = nonbonded.getParticleParameters(0)
+    nonbonded.setParticleParameters(0, charge._value + 1e-3, sigma, epsilon)
+    with pytest.raises(ValueError, match=r"\+0.001000 e"):
+        audit(charged, model, PACK)
+
+
+def test_cutoff_against_box() -> None:
+    check_cutoff(np.array([2.0, 2.0, 5.0]), 1.0)
+    with pytest.raises(ValueError, match="cutoff_nm = 1.0 needs a box of at least 2.00 nm, but the shortest side is 1.950"):
+        check_cutoff(np.array([1.95, 2.0, 5.0]), 1.0)
+
+
+def test_restraint_holds_the_middle_layer_only(model: Model, system: mm.System) -> None:
+    assert energy(context_of(system, model), "slab restraint") == pytest.approx(0.0, abs=1e-9)
+    context = context_of(system, model)
+    moved = model.positions.copy()
+    moved[model.groups["frozen"][0]] += (0.0, 0.0, 0.02)
+    moved[model.groups["surface"][0]] += (0.0, 0.0, 0.02)
+    context.setPositions(moved)
+    assert energy(context, "slab restraint") == pytest.approx(0.5 * 1000 * 0.02**2, rel=1e-6)

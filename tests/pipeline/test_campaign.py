@@ -1,0 +1,187 @@
+"""Campaign files: the grid, the identity of runs, and bad input refused with the key, the value and what to do."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.campaign import CampaignError, load_campaign, parse_campaign
+from pipeline.cli import TEMPLATES, main, templates
+from pipeline.plan import check_disk, check_runs, plan_run
+from pipeline.run import derived_seed, runs_of, write_record
+from pipeline.stages import all_products, pull_heights, window_chain, windows_of
+
+TINY = {
+    "model": {"perovskite": "CsPbBr3", "cells": "4x4x1", "ligand": "DA", "solvent": "acetone", "gap_nm": 3.0},
+    "forcefield": {"cutoff_nm": 0.9},
+    "pull": {"from_nm": 0.0, "to_nm": 0.9, "step_nm": 0.1, "step_ps": 1.0},
+    "windows": {"spacing_nm": 0.1},
+    "sampling": {"segments": 2, "segment_ps": 2.0, "record_ps": 0.1, "frame_ps": 1.0},
+}
+
+
+def with_key(section: str, key: str, value: object) -> dict:
+    return TINY | {section: TINY.get(section, {}) | {key: value}}
+
+
+def refusal(raw: dict, folder: Path) -> str:
+    with pytest.raises(CampaignError) as error:
+        campaign = parse_campaign(raw, "campaign.toml")
+        check_runs(runs_of(folder, campaign), campaign)
+    return str(error.value)
+
+
+def test_every_list_is_an_axis(tmp_path: Path) -> None:
+    raw = with_key("model", "ligand", ["DA", "DDA"]) | {"simulation": {"temperature_K": [280, 300.0, 320]}}
+    raw["sampling"] = TINY["sampling"] | {"replicas": 2}
+    campaign = parse_campaign(raw, "x")
+    assert len(campaign.specs) == 12
+    assert {(s.model.ligand, s.simulation.temperature_K, s.replica) for s in campaign.specs} == {
+        (ligand, t, r) for ligand in ("DA", "DDA") for t in (280, 300, 320) for r in (0, 1)
+    }
+    assert len({run.id for run in runs_of(tmp_path, campaign)}) == 12
+
+
+def test_physics_is_identity_and_amount_is_not(tmp_path: Path) -> None:
+    def ids(raw: dict) -> list[str]:
+        return [run.id for run in runs_of(tmp_path, parse_campaign(raw, "x"))]
+
+    first = ids(TINY)
+    assert first[0].startswith("CsPbBr3-slab-DA-acetone-r0-") and len(first[0].rsplit("-", 1)[1]) == 8
+    for section, key, value in (("sampling", "segments", 9), ("windows", "spacing_nm", 0.05), ("estimate", "bin_nm", 0.03)):
+        assert ids(with_key(section, key, value)) == first
+    for section, key, value in (("forcefield", "cutoff_nm", 1.0), ("model", "gap_nm", 3.1), ("simulation", "temperature_K", 301.0)):
+        assert ids(with_key(section, key, value)) != first
+
+
+def test_seeds_are_derived_and_differ() -> None:
+    seeds = [derived_seed("run", "windows/z+0.100-k2000", f"seg-{k:03d}") for k in range(1000)]
+    assert len(set(seeds)) == 1000 and min(seeds) > 0 and max(seeds) < 2**31
+    assert derived_seed("a", "b") == derived_seed("a", "b") != derived_seed("a", "c")
+
+
+def test_windows_span_the_pulled_path() -> None:
+    campaign = parse_campaign(TINY, "x")
+    spec = campaign.specs[0]
+    heights, windows = pull_heights(spec), windows_of(spec, campaign.windows)
+    assert [w.center_nm for w in windows] == pytest.approx([0.1 * i for i in range(10)])
+    assert heights[0] == 0.0 and heights[-1] == pytest.approx(0.9)
+    assert window_chain(windows[3]) == "windows/z+0.300-k2000"
+
+
+def test_segments_come_level_by_level(tmp_path: Path) -> None:
+    campaign = parse_campaign(TINY, "x")
+    names = [p.name for p in all_products(runs_of(tmp_path, campaign)[0], campaign)]
+    assert names[:3] == ["build", "system", "equilibrate/00-warm"]
+    levels = [name[-3:] for name in names if name.startswith("windows/")]
+    assert levels == ["000"] * 10 + ["001"] * 10 and len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("model", "ligands", "DA", "did you mean ligand?"),
+        ("model", "ligand", "DAA", "[model] ligand = 'DAA': there is no 'DAA'; choose one of DA, DDA, DMDDA"),
+        ("model", "solvent", "water", "choose one of acetone, toluene"),
+        ("model", "perovskite", "CsPbI3", "[model] perovskite = 'CsPbI3'"),
+        ("model", "termination", "XX", "choose one of AX"),
+        ("model", "cells", "4x4", "'4x4x3'"),
+        ("model", "cells", "0x4x1", "each at least 1"),
+        ("model", "gap_nm", -3.0, "[model] gap_nm = -3.0"),
+        ("model", "gap_nm", "3.0", "[model] gap_nm = '3.0'"),
+        ("model", "gap_nm", 2.0, "set gap_nm to 3.0 or more"),
+        ("model", "ligand", [], "empty grid axis"),
+        ("model", "ligand", ["DA", "DA"], "names a value twice"),
+        ("forcefield", "pack", "charmm", "choose one of bond-increment"),
+        ("forcefield", "cutoff_nm", 1.3, "cutoff_nm = 1.3 needs a box of at least 2.60 nm"),
+        ("forcefield", "cutoff_A", 9.0, "[forcefield] cutoff_A = 9.0 is not a known key; did you mean cutoff_nm?"),
+        ("simulation", "temperature_K", -300.0, "[simulation] temperature_K = -300.0"),
+        ("simulation", "timestep_fs", 40.0, "less than or equal to 5"),
+        ("simulation", "temperature_K", float("nan"), "temperature_K"),
+        ("pull", "to_nm", 0.1, "at least two steps above"),
+        ("sampling", "segments", 0, "greater than or equal to 1"),
+        ("sampling", "segments", True, "[sampling] segments = True"),
+        ("sampling", "record_ps", 0.15, "[sampling] record_ps = 0.15 is not a whole multiple"),
+        ("sampling", "segment_ps", 2.05, "use 2"),
+        ("estimate", "plateau_nm", 0.03, "at least four bins"),
+        ("resources", "platform", "cuda", "'CUDA'"),
+    ],
+)
+def test_bad_values_are_refused_with_key_value_and_advice(section: str, key: str, value: object, expected: str, tmp_path: Path) -> None:
+    assert expected in refusal(with_key(section, key, value), tmp_path)
+
+
+def test_unknown_sections_and_missing_keys_are_refused(tmp_path: Path) -> None:
+    assert "unknown section or key [modle]" in refusal({"modle": {}}, tmp_path)
+    assert "must be a section" in refusal(TINY | {"sampling": 3}, tmp_path)
+    assert "[model] solvent is missing" in refusal({"model": {k: v for k, v in TINY["model"].items() if k != "solvent"}}, tmp_path)
+    assert "[model] is missing" in refusal({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"this is = = not toml", "is not TOML"), (b"\xff\xfe\x00", "is not UTF-8"), (None, "write one with: halobind new")],
+)
+def test_unreadable_files_are_refused(content: bytes | None, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "campaign.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CampaignError, match=expected):
+        load_campaign(path)
+
+
+@pytest.mark.parametrize("name", templates())
+def test_shipped_campaigns_can_be_planned(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["new", str(tmp_path / "c"), "--from", name]) == 0
+    assert main(["plan", str(tmp_path / "c")]) == 0
+    out = capsys.readouterr().out
+    assert "CsPbBr3-slab-DMDDA-acetone-r0" in out and "charge_scale 0.75" in out
+    assert (tmp_path / "c" / "campaign.toml").read_text() == (TEMPLATES / f"{name}.toml").read_text()
+    assert list((tmp_path / "c").iterdir()) == [tmp_path / "c" / "campaign.toml"]  # planning writes nothing
+
+
+def test_new_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "campaign.toml").write_text("mine")
+    assert main(["new", str(tmp_path)]) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert (tmp_path / "campaign.toml").read_text() == "mine"
+
+
+def test_an_edited_run_is_refused(tmp_path: Path) -> None:
+    campaign = parse_campaign(TINY, "x")
+    run = runs_of(tmp_path, campaign)[0]
+    write_record(run)
+    assert runs_of(tmp_path, campaign)[0].id == run.id
+    path = run.folder / "run.json"
+    record = json.loads(path.read_text())
+    for change in ({"spec": record["spec"] | {"replica": 5}}, {"id": "other"}, {"forcefield_files": {}}, {"spec": None}):
+        path.write_text(json.dumps(record | change))
+        with pytest.raises(CampaignError, match="was edited"):
+            runs_of(tmp_path, campaign)
+    path.write_text("{")
+    with pytest.raises(CampaignError, match="move .* away"):
+        runs_of(tmp_path, campaign)
+
+
+def test_disk_use_is_refused_when_the_disk_has_not_got_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = parse_campaign(TINY, "x")
+    plans = [plan_run(run, campaign) for run in runs_of(tmp_path, campaign)]
+    check_disk(plans, tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: os.terminal_size((0, 0)) and type("U", (), {"free": 5_000_000, "total": 10**8}))
+    with pytest.raises(CampaignError, match=r"will write about \d+\.\d MB but .* has 3.0 MB to give"):
+        check_disk(plans, tmp_path)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("0/2", "K must be between"), ("3/2", "K must be"), ("two", "like 2/4"), ("1/2/3", "like 2/4")])
+def test_bad_parts_are_refused(text: str, expected: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "nowhere", "--part", text])
+    assert expected in capsys.readouterr().err
+
+
+def test_unwritable_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    main(["new", str(tmp_path / "c")])
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere, so the permission itself proves nothing there
+    assert main(["run", str(tmp_path / "c")]) == 1
+    assert "is not writable; change its permissions" in capsys.readouterr().err
