@@ -16,6 +16,9 @@ TEMPLATES = resources.files("pipeline") / "campaigns"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb; returns the exit code: 0 done, 1 something failed or was refused, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # tables hold "±", also where the locale knows only ASCII
     options = parser().parse_args(arguments)
     try:
         return options.verb(options)

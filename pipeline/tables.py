@@ -76,7 +76,7 @@ def _ligand_row(rows: list[Row]) -> Row:
     merged = replace(rows[0], run_id="", versions=versions, binding=combine(bindings) if bindings else None, error="", pending="", notes=())
     if len(rows) == 1:
         return replace(merged, error=rows[0].error, pending=rows[0].pending, notes=rows[0].notes)
-    merged = replace(merged, replica=f"{len(bindings)} of {len(rows)}")
+    merged = replace(merged, replica=f"mean of {len(bindings)}")
     if pending:
         merged = replace(merged, pending=f"{len(pending)} of {len(rows)} replicas ({pending[0].pending})")
     if failed:
@@ -193,18 +193,19 @@ def json_text(runs: Sequence[Row]) -> str:
 
 
 def markdown_text(runs: Sequence[Row]) -> str:
-    """binding.md: the ligands, the runs where a ligand has several, how they were sampled, and a note on every row that is not converged."""
+    """binding.md: the ligands, the runs where a ligand has several, how they were sampled, and a note on each row that is not converged."""
     runs, ligands = _sorted(runs), ligand_rows(runs)
     if not runs:
         return "# Binding free energies\n\nThere are no runs.\n"
     same = [name for name in LABELS[1:] if len({getattr(row, name) for row in runs}) == 1]
     shown = [name for name in LABELS if name not in same]
-    parts = ["# Binding free energies", ", ".join(getattr(runs[0], name) for name in same), _grid([_numbers(row, shown) for row in ligands])]
+    parts = ["# Binding free energies", ", ".join(getattr(runs[0], name) for name in same)]
+    parts += [_grid([_numbers(row, shown) for row in ligands])]
     if len(runs) > len(ligands):
         parts += ["## Runs", _grid([_numbers(row, shown) for row in runs])]
     parts += ["## Barriers and sampling", _grid([_sampling(row, shown) for row in runs])]
-    notes = [f"- {' '.join(row.labels[LABELS.index(name)] for name in shown)}, replica {row.replica}: {row.status}" for row in runs]
-    notes = [note for note, row in zip(notes, runs, strict=True) if row.status != "converged"]
+    noted = [row for row in [*runs, *(row for row in ligands if row.replica not in {r.replica for r in runs})] if row.status != "converged"]
+    notes = [f"- {' '.join(getattr(row, name) for name in shown)}, replica {row.replica}: {row.status}" for row in noted]
     parts += ["## Notes", "\n".join(notes)] if notes else []
     return "\n\n".join(part for part in parts if part) + "\n"
 

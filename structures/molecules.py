@@ -26,6 +26,7 @@ class Molecule:
     """
 
     name: str
+    smiles: str
     names: tuple[str, ...]
     elements: tuple[str, ...]
     masses: np.ndarray
@@ -72,6 +73,7 @@ def from_smiles(name: str, smiles: str, anchor: str | None = None, seed: int = 1
         names.append(f"{element}{seen[element]}")
     return Molecule(
         name=name,
+        smiles=smiles,
         names=tuple(names),
         elements=elements,
         masses=np.array([atom.GetMass() for atom in mol.GetAtoms()]),
@@ -80,6 +82,16 @@ def from_smiles(name: str, smiles: str, anchor: str | None = None, seed: int = 1
         anchor=head,
         charge=Chem.GetFormalCharge(mol),
     )
+
+
+def rdkit_molecule(item: Molecule) -> Chem.Mol:
+    """The RDKit molecule of `item`: the same atoms in the same order, bond orders, and its coordinates in angstrom."""
+    mol = Chem.AddHs(Chem.MolFromSmiles(item.smiles))
+    conformer = Chem.Conformer(item.n_atoms)
+    for i, xyz in enumerate(10 * item.positions):
+        conformer.SetAtomPosition(i, xyz.tolist())
+    mol.AddConformer(conformer)
+    return mol
 
 
 def _chain_dihedrals(mol: Chem.Mol) -> list[tuple[int, int, int, int]]:

@@ -1,0 +1,232 @@
+"""GAFF 1.8 parameters and AM1-BCC charges for a molecule, as a finished OpenMM ForceField XML.
+
+    python -m forcefields.parametrize              every ligand and solvent row
+    python -m forcefields.parametrize DA acetone   some of them
+
+antechamber, sqm and parmchk2 are run as programs, from the folder that the acpype wheel brings; ParmEd turns gaff.dat and
+the frcmod into XML. Needs `pip install "halobind[params]"` and Debian's liblapack3 libblas3 libarpack2 libgfortran5.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+import numpy as np
+from rdkit import Chem
+
+from forcefields.packs import MOLECULES_FOLDER
+from structures.molecules import Molecule, molecule, rdkit_molecule
+from structures.rows import LIGANDS, SOLVENTS
+
+CHARGE_DIGITS = 8
+SOURCES = "SOURCES.json"
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the programs found: the XML text, the sum of the raw AM1-BCC charges (e), and parmchk2's remarks on guesses."""
+
+    xml: str
+    raw_charge_sum: float
+    remarks: tuple[str, ...]
+
+
+def amber_home() -> Path:
+    """The folder of the bundled AmberTools programs. Raises RuntimeError with the install line when acpype or ParmEd is missing."""
+    for module in ("acpype", "parmed"):
+        if util.find_spec(module) is None:
+            raise RuntimeError(f'{module} is not installed: pip install "halobind[params]"')
+    home = Path(util.find_spec("acpype").origin).parent / "amber_linux"
+    if not (home / "bin" / "antechamber").exists():
+        raise RuntimeError(f"acpype {metadata.version('acpype')} brings no Linux antechamber; run this on Linux, elsewhere use the shipped files")
+    return home
+
+
+def parametrize(item: Molecule) -> Parameters:
+    """Types, charges and XML of one molecule; seconds for a small one, minutes for a two-chain ligand. Raises RuntimeError."""
+    home = amber_home()
+    with tempfile.TemporaryDirectory(prefix="halobind-parametrize-") as name:
+        folder = Path(name)
+        Chem.MolToMolFile(rdkit_molecule(item), str(folder / "in.mol"))
+        bcc = ["-c", "bcc", "-nc", str(item.charge), "-at", "gaff", "-pf", "y"]
+        _program(home, folder, ["antechamber", "-i", "in.mol", "-fi", "mdl", "-o", "out.mol2", "-fo", "mol2", *bcc], "out.mol2")
+        gaff = str(home / "dat" / "leap" / "parm" / "gaff.dat")
+        _program(home, folder, ["parmchk2", "-i", "out.mol2", "-f", "mol2", "-o", "out.frcmod", "-p", gaff], "out.frcmod")
+        frcmod = (folder / "out.frcmod").read_text(encoding="utf-8")
+        remarks = tuple(" ".join(line.split()) for line in frcmod.splitlines() if "ATTN" in line or "penalty" in line)
+        kinds, raw = _types_and_charges(folder / "out.mol2", item)
+        charges = balanced_charges(item, raw)
+        text = _write_xml(item, (kinds, charges), (gaff, str(folder / "out.frcmod")), remarks)
+    return Parameters(text, float(raw.sum()), remarks)
+
+
+def _program(home: Path, folder: Path, command: list[str], product: str) -> None:
+    """Run one bundled program in `folder`. Raises RuntimeError with its last lines when it makes no `product`."""
+    environment = os.environ | {"AMBERHOME": str(home), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode == 0 and (folder / product).is_file():
+        return
+    output = (done.stdout + done.stderr).strip()
+    log = folder / "sqm.out"
+    output += log.read_text(encoding="utf-8", errors="replace")[-500:] if log.is_file() else ""
+    if "shared libraries" in output:
+        output += "\ninstall the system libraries: apt-get install liblapack3 libblas3 libarpack2 libgfortran5"
+    raise RuntimeError(f"{command[0]} failed (exit {done.returncode}):\n" + "\n".join(output.splitlines()[-12:]))
+
+
+def _types_and_charges(mol2: Path, item: Molecule) -> tuple[list[str], np.ndarray]:
+    """GAFF type and raw charge of every atom, in the molecule's order. Raises RuntimeError when antechamber changed the atoms."""
+    body = mol2.read_text(encoding="utf-8").split("@<TRIPOS>ATOM")[1].split("@<TRIPOS>")[0]
+    rows = [line.split() for line in body.strip().splitlines()]
+    elements = tuple("".join(c for c in row[1] if c.isalpha()) for row in rows)
+    if elements != item.elements:
+        raise RuntimeError(f"{item.name}: antechamber returned other atoms ({' '.join(elements)}) than it was given")
+    return [row[5] for row in rows], np.array([float(row[8]) for row in rows])
+
+
+def balanced_charges(item: Molecule, raw: np.ndarray) -> np.ndarray:
+    """Charges (n_atoms,) in e that sum to the formal charge exactly, equal for atoms that symmetry makes equal.
+
+    The mean over each symmetry class is shifted by the same amount on all atoms; what rounding to 8 decimals leaves goes to a
+    class whose size divides it. Raises ValueError when the raw sum is off by more than 0.05 e.
+    """
+    excess = float(raw.sum()) - item.charge
+    if abs(excess) > 0.05:
+        raise ValueError(f"{item.name}: the AM1-BCC charges sum to {raw.sum():.4f} e, not {item.charge}: look at sqm's output")
+    ranks = np.array(Chem.CanonicalRankAtoms(rdkit_molecule(item), breakTies=False))
+    classes = {rank: np.flatnonzero(ranks == rank) for rank in sorted(set(ranks))}
+    unit = 10**CHARGE_DIGITS
+    micro = np.zeros(item.n_atoms, dtype=np.int64)
+    for index in classes.values():
+        micro[index] = round((raw[index].mean() - excess / item.n_atoms) * unit)
+    left = item.charge * unit - int(micro.sum())
+    for index in sorted(classes.values(), key=len):
+        if left % len(index) == 0:
+            micro[index] += left // len(index)
+            break
+    if int(micro.sum()) != item.charge * unit:
+        raise ValueError(f"{item.name}: {left}e-{CHARGE_DIGITS} e cannot be spread over its symmetry classes")
+    return micro / unit
+
+
+def _write_xml(item: Molecule, assigned: tuple[list[str], np.ndarray], files: tuple[str, str], remarks: tuple[str, ...]) -> str:
+    """The ForceField XML with types and classes named NAME-gafftype, so that files never match each other's atoms."""
+    from parmed.amber import AmberParameterSet  # noqa: PLC0415 (an optional extra)
+    from parmed.openmm import OpenMMParameterSet  # noqa: PLC0415
+
+    kinds, charges = assigned
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "gaff.xml"
+        OpenMMParameterSet.from_parameterset(AmberParameterSet(*files)).write(str(path), write_unused=True)
+        source = ET.parse(path).getroot()
+    root = ET.Element("ForceField")
+    about = ET.SubElement(root, "Info")
+    ET.SubElement(about, "Source").text = f"GAFF 1.8 (gaff.dat) with AM1-BCC charges; acpype {metadata.version('acpype')} programs, ParmEd {metadata.version('parmed')}"
+    ET.SubElement(about, "SMILES").text = item.smiles
+    ET.SubElement(about, "Command").text = f"python -m forcefields.parametrize {item.name}"
+    ET.SubElement(about, "Guessed").text = "; ".join(remarks) or "none"
+    used = sorted(set(kinds))
+    _copy(source.find("AtomTypes"), ET.SubElement(root, "AtomTypes"), lambda e: e.get("name") in used)
+    residue = ET.SubElement(ET.SubElement(root, "Residues"), "Residue", name=item.name)
+    for atom, kind, charge in zip(item.names, kinds, charges, strict=True):
+        ET.SubElement(residue, "Atom", name=atom, type=kind, charge=f"{charge:.{CHARGE_DIGITS}f}")
+    for i, j in item.bonds:
+        ET.SubElement(residue, "Bond", atomName1=item.names[i], atomName2=item.names[j])
+    for tag in ("HarmonicBondForce", "HarmonicAngleForce", "PeriodicTorsionForce"):
+        section = ET.SubElement(root, tag, **({"ordering": "amber"} if tag == "PeriodicTorsionForce" else {}))
+        _copy(source.find(tag), section, _needed(item, kinds))
+    nonbonded = ET.SubElement(root, "NonbondedForce", coulomb14scale="0.8333333333333334", lj14scale="0.5")
+    ET.SubElement(nonbonded, "UseAttributeFromResidue", name="charge")
+    _copy(source.find("NonbondedForce"), nonbonded, lambda e: e.get("class") in used or e.get("type") in used)
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if value and (key.startswith(("type", "class")) or (element.tag == "Type" and key == "name")):
+                element.set(key, f"{item.name}-{value}")
+    ET.indent(root, " ")
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _copy(source: ET.Element, target: ET.Element, wanted: object) -> None:
+    for element in source:
+        if wanted(element):
+            target.append(element)
+
+
+def graph_terms(item: Molecule, kinds: list[str]) -> dict[str, set[tuple[str, ...]]]:
+    """The type tuples of every bond, angle, proper and improper (centre first) that the bonds of the molecule make."""
+    near: dict[int, list[int]] = {i: [] for i in range(item.n_atoms)}
+    for i, j in item.bonds:
+        near[int(i)].append(int(j))
+        near[int(j)].append(int(i))
+    found: dict[str, set[tuple[str, ...]]] = {"Bond": set(), "Angle": set(), "Proper": set(), "Improper": set()}
+    for j, neighbours in near.items():
+        found["Bond"] |= {(kinds[i], kinds[j]) for i in neighbours}
+        found["Angle"] |= {(kinds[i], kinds[j], kinds[k]) for i in neighbours for k in neighbours if i != k}
+        for k in neighbours:
+            ends = [(i, m) for i in neighbours if i != k for m in near[k] if m not in (i, j)]
+            found["Proper"] |= {(kinds[i], kinds[j], kinds[k], kinds[m]) for i, m in ends}
+        if len(neighbours) == 3:
+            found["Improper"] |= {(kinds[j], *(kinds[n] for n in order)) for order in _orders(neighbours)}
+    return found
+
+
+def _orders(items: list[int]) -> list[tuple[int, int, int]]:
+    a, b, c = items
+    return [(a, b, c), (a, c, b), (b, a, c), (b, c, a), (c, a, b), (c, b, a)]
+
+
+def _needed(item: Molecule, kinds: list[str]) -> object:
+    """Whether a bonded term of GAFF (wildcards are empty) can match anything in the molecule."""
+    terms = graph_terms(item, kinds)
+
+    def wanted(element: ET.Element) -> bool:
+        pattern = [element.get(f"{prefix}{n}") for n in range(1, 5) for prefix in ("type", "class") if element.get(f"{prefix}{n}") is not None]
+        ways = [pattern] if element.tag == "Improper" else [pattern, pattern[::-1]]
+        return any(all(p in ("", t) for p, t in zip(way, term, strict=True)) for way in ways for term in terms[element.tag])
+
+    return wanted
+
+
+def main(names: list[str]) -> int:
+    """Regenerate the named rows (all when empty), each file and its line in SOURCES.json."""
+    folder = Path(str(MOLECULES_FOLDER))
+    folder.mkdir(exist_ok=True)
+    for name in names or [*LIGANDS, *SOLVENTS]:
+        if name not in LIGANDS and name not in SOLVENTS:
+            print(f"there is no ligand or solvent {name!r}; the rows are {', '.join([*LIGANDS, *SOLVENTS])}", file=sys.stderr)
+            return 1
+        found = parametrize(molecule(name))
+        (folder / f"{name}.xml").write_text(found.xml, encoding="utf-8")
+        record_source(folder, name, found)
+        print(f"{name}: raw charge sum {found.raw_charge_sum:+.6f} e, written sum {molecule(name).charge:+d} e, {len(found.remarks)} guessed terms")
+        for remark in found.remarks:
+            print(f"  warning: {remark}", file=sys.stderr)
+    return 0
+
+
+def record_source(folder: Path, name: str, found: Parameters) -> None:
+    """Write what a file came from, and its checksum, into SOURCES.json."""
+    path = folder / SOURCES
+    sources = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    sources[name] = {
+        "smiles": molecule(name).smiles,
+        "source": "GAFF 1.8 (J. Comput. Chem. 2004, 25, 1157), AM1-BCC charges (J. Comput. Chem. 2002, 23, 1623)",
+        "command": f"python -m forcefields.parametrize {name}",
+        "programs": {package: metadata.version(package) for package in ("acpype", "parmed", "rdkit")},
+        "charge_e": molecule(name).charge,
+        "raw_charge_sum_e": round(found.raw_charge_sum, 6),
+        "guessed_terms": list(found.remarks),
+        "sha256": hashlib.sha256(found.xml.encode()).hexdigest(),
+    }
+    path.write_text(json.dumps(dict(sorted(sources.items())), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,165 @@
+"""From published segments to published estimates, and from those to the tables."""
+
+import csv
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jobs.claims import claim
+from jobs.publish import publishing, write_atomic
+from pipeline.binding import Binding, binding
+from pipeline.campaign import Campaign, RunSpec
+from pipeline.integrity import DISPLACED_NM
+from pipeline.pmf import Pmf, estimate_pmf
+from pipeline.run import Run, derived_seed, tables_folder
+from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
+from pipeline.stages import all_products
+from pipeline.status import open_failures
+from pipeline.tables import Row, csv_text, json_text, markdown_text
+from pipeline.versions import versions
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What is published of a run's windows: the samples, a checksum over them, and what the segments say besides."""
+
+    samples: Samples
+    checksum: str
+    displaced_windows: int
+    openmm_versions: tuple[str, ...]
+
+
+def collect(run: Run) -> Sampled | None:
+    """The samples of every window on disk that has a segment, by height; None when there is none.
+
+    Segments recorded at different intervals are thinned to the longest. Raises EstimateError when that is no whole multiple.
+    """
+    series: dict[Window, list[tuple[float, np.ndarray]]] = {}
+    digest, displaced, openmm = hashlib.sha256(), set(), set()
+    for chain in sorted(path.name for path in (run.folder / "windows").glob("z*") if path.is_dir()):
+        for segment in run.segments(f"windows/{chain}"):
+            record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
+            content = (segment / "cv.npy").read_bytes()
+            digest.update(f"{chain}/{segment.name}".encode() + content)
+            window = Window(record["center_nm"][0], record["k_kJ_mol_nm2"])
+            series.setdefault(window, []).append((record["record_ps"], np.load(io.BytesIO(content))[:, 0]))
+            openmm.add(record["versions"]["openmm"])
+            if record["slab"]["displaced"]:
+                displaced.add(chain)
+    if not series:
+        return None
+    interval = max(step for parts in series.values() for step, _ in parts)
+    windows = tuple(sorted(series, key=lambda w: (w.center_nm, w.k)))
+    z = tuple(np.concatenate([_thin(values, step, interval) for step, values in series[window]]) for window in windows)
+    c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
+    samples = Samples(windows, z, interval, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
+    return Sampled(samples, digest.hexdigest(), len(displaced), tuple(sorted(openmm)))
+
+
+def _thin(values: np.ndarray, step: float, interval: float) -> np.ndarray:
+    stride = round(interval / step)
+    if abs(stride * step - interval) > 1e-9 * interval:
+        raise EstimateError(f"segments were recorded every {step:g} and every {interval:g} ps, which do not fit: use record_ps = {step:g} or {interval:g}")
+    return values[stride - 1 :: stride]
+
+
+def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> Binding:
+    """The Binding of these samples under these settings: read if it is published, else made and published. Raises EstimateError."""
+    content = json.dumps([sampled.checksum, settings.model_dump(), versions()["halobind"], versions()["pymbar"]])
+    key = hashlib.sha256(content.encode()).hexdigest()[:8]
+    target = run.path(f"estimate-{key}")
+    if not target.is_dir():
+        samples = sampled.samples.discarding(settings.discard_fraction)
+        pmf = estimate_pmf(samples, settings, derived_seed(run.id, "estimate", key))
+        found = binding(pmf, samples, settings)
+        with claim(run.lock(target.name)), publishing(target) as out:
+            write_estimate(out, samples, pmf, found)
+    return Binding.from_dict(json.loads((target / "binding.json").read_text(encoding="utf-8")))
+
+
+def write_estimate(out: Path, samples: Samples, pmf: Pmf, found: Binding) -> None:
+    """Write pmf.csv (the curve), windows.csv (one row a window), overlap.csv (the matrix) and binding.json into `out`."""
+    _write_csv(out / "pmf.csv", ("z_nm", "W_kJ_mol", "W_error_kJ_mol"), zip(pmf.z_nm, pmf.W, pmf.W_error, strict=True))
+    columns = ("center_nm", "k_kJ_mol_nm2", "samples", "independent_samples", "mean_nm", "sd_nm", "f_kT", "f_error_kT", "neighbour_overlap")
+    independent = samples.effective_counts()
+    rows = [
+        (w.center_nm, w.k, len(z), independent[i], z.mean(), z.std(), pmf.f_k[i], pmf.f_k_error[i], pmf.neighbour_overlap[i])
+        for i, (w, z) in enumerate(zip(samples.windows, samples.z, strict=True))
+    ]
+    _write_csv(out / "windows.csv", columns, rows)
+    _write_csv(out / "overlap.csv", [f"z{w.center_nm:+.3f}" for w in samples.windows], pmf.overlap)
+    (out / "binding.json").write_text(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_csv(path: Path, columns: object, rows: object) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([repr(float(value)) if isinstance(value, float | np.floating) else value for value in row] for row in rows)
+
+
+def run_row(run: Run, campaign: Campaign) -> Row:
+    """The row of one run: its binding where every window has been begun, what failed, what is pending."""
+    spec = run.spec
+    row = {
+        "ligand": spec.model.ligand,
+        "perovskite": spec.model.perovskite,
+        "surface": surface_label(spec, campaign),
+        "solvent": spec.model.solvent,
+        "forcefield": spec.forcefield.pack,
+        "replica": str(spec.replica),
+        "run_id": run.id,
+    }
+    failures = open_failures(run, campaign)
+    if failures:
+        product, why = next(iter(failures.items()))
+        return Row(**row, error=f"{product}: {why}", versions=versions())
+    products = all_products(run, campaign)
+    left = [product for product in products if not run.has(product.name)]
+    segments = [product for product in products if product.name.startswith("windows/")]
+    done = sum(run.has(product.name) for product in segments)
+    pending = f"{done} of {len(segments)} segments" if left else ""
+    if any(product.name.endswith("/seg-000") or not product.name.startswith("windows/") for product in left):
+        return Row(**row, pending=pending, versions=versions())
+    try:
+        sampled = collect(run)
+        found = ensure_estimate(run, sampled, campaign.estimate)
+    except EstimateError as error:
+        return Row(**row, error=str(error), pending=pending, versions=versions())
+    used = versions() | {"openmm": ", ".join(sampled.openmm_versions)}
+    return Row(**row, binding=found, pending=pending, versions=used, notes=_slab_notes(sampled))
+
+
+def _slab_notes(sampled: Sampled) -> tuple[str, ...]:
+    if not sampled.displaced_windows:
+        return ()
+    windows = f"{sampled.displaced_windows} of {len(sampled.samples.windows)} windows"
+    return (f"the slab did not stay a slab: ions moved more than {DISPLACED_NM:.2f} nm in {windows}",)
+
+
+def surface_label(spec: RunSpec, campaign: Campaign) -> str:
+    """Shape, termination and cells, and every setting besides that differs between the runs of the campaign."""
+    label = f"{spec.model.shape} {spec.model.termination} {spec.model.cells}"
+    own = {"perovskite", "shape", "cells", "termination", "ligand", "solvent", "pack"}
+    for section in type(spec).model_fields:
+        if section == "replica":
+            continue
+        for key in type(getattr(spec, section)).model_fields:
+            if key not in own and len({getattr(getattr(other, section), key) for other in campaign.specs}) > 1:
+                label += f", {key} {getattr(getattr(spec, section), key):g}"
+    return label
+
+
+def publish_tables(folder: Path, campaign: Campaign, runs: list[Run]) -> str:
+    """Estimate what is sampled, write tables/binding.csv, .json and .md, and return the readable table with the paths."""
+    rows = [run_row(run, campaign) for run in runs]
+    out = tables_folder(folder)
+    readable = markdown_text(rows)
+    texts = {"binding.csv": csv_text(rows), "binding.json": json_text(rows), "binding.md": readable}
+    for name, text in texts.items():
+        write_atomic(out / name, text)
+    return readable + "\n" + "\n".join(str(out / name) for name in texts)

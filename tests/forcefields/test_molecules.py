@@ -1,0 +1,148 @@
+"""The shipped molecule parameters: charges, checksums, terms, geometry; the tools that made them are not needed here."""
+
+import hashlib
+import json
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+
+import numpy as np
+import openmm as mm
+import pytest
+from openmm import app, unit
+from rdkit import Chem
+
+from forcefields.packs import MOLECULES_FOLDER, molecule_file
+from forcefields.parametrize import SOURCES, balanced_charges, graph_terms
+from structures.molecules import molecule, rdkit_molecule
+from structures.rows import LIGANDS, SOLVENTS
+
+ROWS = [*LIGANDS, *SOLVENTS]
+GAFF_BY_HAND = {  # gaff.dat, version 1.81: kcal/mol and angstrom, E = k (r - r0)^2
+    ("c3", "c3"): (300.9, 1.5375),
+    ("c3", "hc"): (330.6, 1.0969),
+    ("c", "o"): (637.7, 1.2183),
+    ("ca", "ca"): (461.1, 1.3984),
+}
+
+
+def residue(name: str) -> ET.Element:
+    return ET.parse(molecule_file(name)).getroot().find("./Residues/Residue")
+
+
+def charges(name: str) -> np.ndarray:
+    return np.array([float(atom.get("charge")) for atom in residue(name).findall("Atom")])
+
+
+def one_molecule(name: str) -> tuple[mm.System, np.ndarray]:
+    item, topology = molecule(name), app.Topology()
+    owner = topology.addResidue(name, topology.addChain())
+    atoms = [topology.addAtom(n, app.Element.getBySymbol(e), owner) for n, e in zip(item.names, item.elements, strict=True)]
+    for i, j in item.bonds:
+        topology.addBond(atoms[i], atoms[j])
+    field = app.ForceField(*(str(molecule_file(row)) for row in ROWS))  # all together: no file may match another's atoms
+    return field.createSystem(topology, nonbondedMethod=app.NoCutoff), item.positions
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_file_names_the_atoms_of_the_builder(name: str) -> None:
+    assert tuple(atom.get("name") for atom in residue(name).findall("Atom")) == molecule(name).names
+    assert residue(name).get("name") == name
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_file_is_the_one_in_sources(name: str) -> None:
+    source = json.loads((MOLECULES_FOLDER / SOURCES).read_text(encoding="utf-8"))[name]
+    assert hashlib.sha256(molecule_file(name).read_bytes()).hexdigest() == source["sha256"]
+    assert source["smiles"] == molecule(name).smiles and source["charge_e"] == molecule(name).charge
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_charges_sum_exactly_and_respect_symmetry(name: str) -> None:
+    q = charges(name)
+    assert abs(q.sum() - molecule(name).charge) < 1e-9
+    ranks = np.array(Chem.CanonicalRankAtoms(rdkit_molecule(molecule(name)), breakTies=False))
+    for rank in set(ranks):
+        assert np.ptp(q[ranks == rank]) == 0.0
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("DA", 0.7, 0.9), ("DDA", 0.5, 0.9), ("DMDDA", 0.5, 0.9)])
+def test_the_charge_sits_on_the_head(name: str, low: float, high: float) -> None:
+    """The ammonium group with the groups next to it carries most of the charge."""
+    item, q = molecule(name), charges(name)
+    near = np.array(Chem.GetDistanceMatrix(rdkit_molecule(item)))[item.anchor]
+    assert low < q[near <= 2].sum() < high
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_term_of_the_graph_is_there_once(name: str) -> None:
+    item = molecule(name)
+    system, _ = one_molecule(name)
+    forces = {force.getName(): force for force in system.getForces()}
+    near = [set() for _ in range(item.n_atoms)]
+    for i, j in item.bonds:
+        near[i].add(int(j))
+        near[j].add(int(i))
+    angles = sum(len(n) * (len(n) - 1) // 2 for n in near)
+    propers = {(i, j, k, m) for j in range(item.n_atoms) for k in near[j] if j < k for i in near[j] - {k} for m in near[k] - {j, i}}
+    assert forces["HarmonicBondForce"].getNumBonds() == len(item.bonds)
+    assert forces["HarmonicAngleForce"].getNumAngles() == angles
+    torsions = forces["PeriodicTorsionForce"]
+    found = {}
+    for n in range(torsions.getNumTorsions()):
+        i, j, k, m, *rest = torsions.getTorsionParameters(n)
+        key = (i, j, k, m) if j < k else (m, k, j, i)
+        found.setdefault(key, []).append(rest[0])
+    assert all(len(set(periods)) == len(periods) for periods in found.values())  # no periodicity twice
+    chained = {key for key in found if all(b in near[a] for a, b in pairwise(key))}
+    assert chained <= propers
+    zero = {"acetone": 0, "toluene": 0}  # a torsion whose barrier is 0 may be left out by OpenMM
+    if name not in zero:
+        assert chained == propers
+    planar = [i for i in range(item.n_atoms) if len(near[i]) == 3]
+    assert len(found) - len(chained) == len(planar)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_numbers_are_those_of_gaff(name: str) -> None:
+    root = ET.parse(molecule_file(name)).getroot()
+    seen = 0
+    for bond in root.find("HarmonicBondForce"):
+        pair = tuple(sorted(bond.get(key).split("-", 1)[1] for key in ("class1", "class2")))
+        if pair in GAFF_BY_HAND:
+            k, r0 = GAFF_BY_HAND[pair]
+            assert float(bond.get("k")) == pytest.approx(2 * k * 418.4) and float(bond.get("length")) == pytest.approx(r0 / 10)
+            seen += 1
+    assert seen >= 1
+    assert float(root.find("NonbondedForce").get("coulomb14scale")) == pytest.approx(1 / 1.2)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_minimum_has_sane_bonds(name: str) -> None:
+    system, positions = one_molecule(name)
+    context = mm.Context(system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference"))
+    context.setPositions(positions)
+    mm.LocalEnergyMinimizer.minimize(context, 1.0, 0)
+    state = context.getState(getPositions=True, getEnergy=True)
+    xyz = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    assert np.isfinite(state.getPotentialEnergy()._value)
+    item = molecule(name)
+    ranges = {"CC": (0.137, 0.156), "CH": (0.107, 0.111), "CO": (0.120, 0.124), "CN": (0.149, 0.156), "HN": (0.100, 0.105)}
+    for i, j in item.bonds:
+        low, high = ranges["".join(sorted(item.elements[i] + item.elements[j]))]
+        assert low < np.linalg.norm(xyz[i] - xyz[j]) < high, (item.names[i], item.names[j])
+
+
+def test_balancing_spreads_the_excess_and_refuses_nonsense() -> None:
+    item = molecule("acetone")
+    raw = charges("acetone") + 0.002 / item.n_atoms
+    assert balanced_charges(item, raw) == pytest.approx(charges("acetone"), abs=1e-7)
+    assert abs(balanced_charges(item, raw + 1e-5 * np.arange(10)).sum()) < 1e-12
+    with pytest.raises(ValueError, match="look at sqm's output"):
+        balanced_charges(item, raw + 0.1)
+
+
+def test_graph_terms_of_acetone() -> None:
+    kinds = [atom.get("type").split("-", 1)[1] for atom in residue("acetone").findall("Atom")]
+    terms = graph_terms(molecule("acetone"), kinds)
+    assert {tuple(sorted(t)) for t in terms["Bond"]} == {("c", "c3"), ("c", "o"), ("c3", "hc")}
+    assert ("c", "c3", "c3", "o") in terms["Improper"] and ("hc", "c3", "c", "o") in terms["Proper"]
