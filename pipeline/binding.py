@@ -23,6 +23,7 @@ from pipeline.pmf import Pmf
 from pipeline.samples import EstimateError, EstimateSettings, Quantity, Samples
 
 STANDARD_PER_NM3 = 0.602214076
+UNCONNECTED = 1e-3  # overlap below which the samples say next to nothing about the step between two windows
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,9 @@ def _window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> lis
     poor = int(np.sum(pmf.neighbour_overlap < settings.min_overlap))
     if poor:
         flags.append(f"{poor} of {total} windows overlap below {settings.min_overlap:g} with a neighbour")
+    lowest = float(pmf.neighbour_overlap.min())
+    if lowest < UNCONNECTED:
+        flags.append(f"error is a lower bound: neighbour windows overlap by no more than {lowest:.0e}")
     effective = samples.effective_counts()
     few, worst = int(np.sum(effective < settings.min_effective_samples)), int(np.argmin(effective))
     text = f"{int(effective[worst])} independent samples in window {samples.windows[worst].center_nm:.3f}"

@@ -16,6 +16,7 @@ The unbiased weight of sample n and the curve of a bin b are (Shirts and Chodera
 
 import itertools
 import logging
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ logging.getLogger("pymbar").setLevel(logging.NOTSET)
 MIN_SAMPLES = 4  # in a window: below it there are no two halves to compare
 WEIGHT_TOLERANCE = 1e-4
 FINE = 20  # steps of the histogram behind the resamples in one bin of the curve
+ITERATIONS = 100  # of pymbar, from a start that is all but converged
 NEWTON_STEPS, NEWTON_TOLERANCE = 500, 1e-9
 
 
@@ -40,7 +42,7 @@ class Pmf:
 
     `curves` (B, n) and `f_curves` (B, K) are the same from block resamples, `halves` (2, n) from the halves in time;
     f_k is in kT. `overlap` is MBAR's (K, K): row i says where the samples of window i are found; `neighbour_overlap` (K,) is
-    the smallest entry of a window with the windows next to it. `plateau`, `middle` and `core` are bins [start, stop): the plateau,
+    the smaller overlap of a window with those next to it, sqrt(O_ij O_ji). `plateau`, `middle` and `core` are bins [start, stop): the plateau,
     what lies between the lowest and the highest median of a window, and between its lowest 2 % and highest 98 % quantile.
     """
 
@@ -61,8 +63,8 @@ class Pmf:
     core: tuple[int, int]
 
     def error(self, values: np.ndarray) -> np.ndarray:
-        """Standard error of numbers that were computed from each resample, values (B, ...); NaN where under half are finite."""
-        return _spread(values) * self.blocks.factor
+        """Standard error of numbers read off each resample, values (B, ...); NaN where under half are finite."""
+        return self.blocks.error(values)
 
 
 def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) -> Pmf:
@@ -77,20 +79,21 @@ def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) ->
         if count < MIN_SAMPLES:
             raise EstimateError(f"window {window.center_nm:.3f} has {count} samples and needs at least {MIN_SAMPLES}: sample longer")
     grid = _grid(samples, settings)
-    f_k, log_w, overlap = _solve_mbar(samples)
     blocks = make_blocks(samples)
+    histogram = _histogram(samples, grid, blocks)
+    f_k, log_w, overlap = _solve_mbar(samples, histogram.solve(samples.integrated_f())[0])
     W = grid.curve(np.exp(log_w - log_w.max()), np.floor(np.concatenate(samples.z) / grid.bin_nm).astype(int) - grid.first)
-    f_curves, curves = _resample(samples, grid, blocks, (settings.n_bootstrap, seed), f_k)
+    f_curves, curves = _resample(histogram, blocks, (settings.n_bootstrap, seed), f_k)
     halves = np.array([_histogram(half, grid, None).solve(f_k)[1] for half in samples.halves()])
     return Pmf(
         z_nm=(grid.first + np.arange(grid.n) + 0.5) * grid.bin_nm,
         bin_nm=grid.bin_nm,
         W=W,
-        W_error=np.where(np.isnan(W), np.nan, _spread(curves) * blocks.factor),
+        W_error=np.where(np.isnan(W), np.nan, blocks.error(curves)),
         curves=curves,
         halves=halves,
         f_k=f_k,
-        f_k_error=_spread(f_curves) * blocks.factor,
+        f_k_error=blocks.error(f_curves),
         f_curves=f_curves,
         overlap=overlap,
         neighbour_overlap=_neighbour_overlap(samples, overlap),
@@ -138,11 +141,17 @@ def _grid(samples: Samples, settings: EstimateSettings) -> _Grid:
     return _Grid(first, n, width, samples.kT, (start, stop), middle, core)
 
 
-def _solve_mbar(samples: Samples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """f_k (K,), log of the unbiased weights (N,) and the overlap matrix (K, K), from pymbar; weights checked."""
+def _solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """f_k (K,), log of the unbiased weights (N,) and the overlap matrix (K, K), by pymbar from a first guess f; weights checked.
+
+    Its "robust" protocol, with fewer iterations: without overlap it never sees its tolerance, and each one is a pass over all samples.
+    """
     u_kn = samples.bias(np.concatenate(samples.z))
-    try:  # rseed: without it the constructor reseeds numpy's global generator
-        mbar = MBAR(u_kn, samples.counts, solver_protocol="robust", initial_f_k=samples.integrated_f(), rseed=0)
+    robust = tuple({"method": method, "options": {"maxiter": ITERATIONS}} for method in ("adaptive", "L-BFGS-B"))
+    try:
+        with warnings.catch_warnings():  # rseed: without it the constructor reseeds numpy's global generator
+            warnings.filterwarnings("ignore", "Unknown solver options: verbose")  # pymbar's own slip
+            mbar = MBAR(u_kn, samples.counts, maximum_iterations=ITERATIONS, solver_protocol=robust, initial_f_k=f, rseed=0)
     except (ParameterError, DataError, np.linalg.LinAlgError) as error:
         raise EstimateError(f"MBAR did not converge ({str(error).strip()}): sample longer, or set the windows closer") from error
     check_weights(mbar.Log_W_nk, samples.counts)
@@ -161,7 +170,7 @@ def _neighbour_overlap(samples: Samples, overlap: np.ndarray) -> np.ndarray:
     order = np.argsort([w.center_nm for w in samples.windows], kind="stable")
     lowest = np.full(len(order), np.inf)
     for i, j in itertools.pairwise(order):
-        lowest[[i, j]] = np.minimum(lowest[[i, j]], min(overlap[i, j], overlap[j, i]))
+        lowest[[i, j]] = np.minimum(lowest[[i, j]], np.sqrt(overlap[i, j] * overlap[j, i]))
     return lowest
 
 
@@ -196,10 +205,9 @@ def _histogram(samples: Samples, grid: _Grid, blocks: Blocks | None) -> _Histogr
     return _Histogram(grid, counts[:, used], window, samples.bias((grid.first * FINE + used + 0.5) * step), used // FINE)
 
 
-def _resample(samples: Samples, grid: _Grid, blocks: Blocks, draws: tuple[int, int], f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _resample(histogram: _Histogram, blocks: Blocks, draws: tuple[int, int], f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """f_k (B, K) and curves (B, n) from B = draws[0] resamples of the blocks of every window, from seed draws[1]."""
-    random, histogram = np.random.default_rng(draws[1]), _histogram(samples, grid, blocks)
-    found = []
+    random, found = np.random.default_rng(draws[1]), []
     for _ in range(draws[0]):
         times = np.concatenate([random.multinomial(b, np.full(b, 1 / b)) for b in blocks.number]).astype(float)
         found.append(histogram.solve(f, times))
@@ -237,14 +245,4 @@ def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) 
         f, log_d = f - scale * step, new
     if np.max(np.abs(expected / N - 1)) < WEIGHT_TOLERANCE:
         return f
-    raise EstimateError(f"MBAR did not converge on a resample within {NEWTON_STEPS} steps: sample longer, or set the windows closer")
-
-
-def _spread(values: np.ndarray) -> np.ndarray:
-    """Standard deviation over the first axis of what is finite; NaN where less than half is."""
-    known = np.isfinite(values)
-    number = known.sum(axis=0)
-    enough = number >= max(2, len(values) / 2)
-    mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
-    square = np.where(known, values - mean, 0.0) ** 2
-    return np.where(enough, np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1)), np.nan)
+    raise EstimateError(f"MBAR did not converge within {NEWTON_STEPS} steps: sample longer, or set the windows closer")

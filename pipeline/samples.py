@@ -171,6 +171,15 @@ class Blocks:
         kept = (1 - 1 / self.number) * (1 - np.minimum(0.5, (self.g - 1 / self.g) / (2 * self.length)))
         return float(np.sqrt(np.mean(1 / kept)))
 
+    def error(self, values: np.ndarray) -> np.ndarray:
+        """Standard error of numbers from each resample, values (B, ...): `factor` times their spread; NaN where under half are finite."""
+        known = np.isfinite(values)
+        number = known.sum(axis=0)
+        mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
+        square = np.where(known, values - mean, 0.0) ** 2
+        spread = np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1))
+        return np.where(number >= max(2, len(values) / 2), spread * self.factor, np.nan)
+
 
 def make_blocks(samples: Samples) -> Blocks:
     """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such blocks they are shorter."""
