@@ -35,7 +35,9 @@ def audit(system: mm.System, model: Model, pack: Pack) -> Audit:
     charges = np.array([nonbonded.getParticleParameters(i)[0].value_in_unit(unit.elementary_charge) for i in range(model.n_atoms)])
     net = float(charges.sum())
     if abs(net) > NEUTRAL_E:
-        raise ValueError(f"the system carries {net:+.6f} e; it must be neutral to {NEUTRAL_E} e: check the charges in the force-field files")
+        raise ValueError(
+            f"the system carries {net:+.6f} e; it must be neutral to {NEUTRAL_E} e: check the charges in the force-field files"
+        )
     if pairs.getNumExclusions() != nonbonded.getNumExceptions():
         raise ValueError(f"{pairs.getNumExclusions()} pair exclusions but {nonbonded.getNumExceptions()} nonbonded exceptions")
     energies = _energies(system, model)

@@ -45,7 +45,9 @@ def amber_home() -> Path:
             raise RuntimeError(f'{module} is not installed: pip install "halobind[params]"')
     home = Path(util.find_spec("acpype").origin).parent / "amber_linux"
     if not (home / "bin" / "antechamber").exists():
-        raise RuntimeError(f"acpype {metadata.version('acpype')} brings no Linux antechamber; run this on Linux, elsewhere use the shipped files")
+        raise RuntimeError(
+            f"acpype {metadata.version('acpype')} brings no Linux antechamber; run this on Linux, elsewhere use the shipped files"
+        )
     return home
 
 
@@ -128,7 +130,9 @@ def _write_xml(item: Molecule, assigned: tuple[list[str], np.ndarray], files: tu
         source = ET.parse(path).getroot()
     root = ET.Element("ForceField")
     about = ET.SubElement(root, "Info")
-    ET.SubElement(about, "Source").text = f"GAFF 1.8 (gaff.dat) with AM1-BCC charges; acpype {metadata.version('acpype')} programs, ParmEd {metadata.version('parmed')}"
+    ET.SubElement(
+        about, "Source"
+    ).text = f"GAFF 1.8 (gaff.dat) with AM1-BCC charges; acpype {metadata.version('acpype')} programs, ParmEd {metadata.version('parmed')}"
     ET.SubElement(about, "SMILES").text = item.smiles
     ET.SubElement(about, "Command").text = f"python -m forcefields.parametrize {item.name}"
     ET.SubElement(about, "Guessed").text = "; ".join(remarks) or "none"
@@ -187,7 +191,9 @@ def _needed(item: Molecule, kinds: list[str]) -> object:
     terms = graph_terms(item, kinds)
 
     def wanted(element: ET.Element) -> bool:
-        pattern = [element.get(f"{prefix}{n}") for n in range(1, 5) for prefix in ("type", "class") if element.get(f"{prefix}{n}") is not None]
+        pattern = [
+            element.get(f"{prefix}{n}") for n in range(1, 5) for prefix in ("type", "class") if element.get(f"{prefix}{n}") is not None
+        ]
         ways = [pattern] if element.tag == "Improper" else [pattern, pattern[::-1]]
         return any(all(p in ("", t) for p, t in zip(way, term, strict=True)) for way in ways for term in terms[element.tag])
 
@@ -205,7 +211,8 @@ def main(names: list[str]) -> int:
         found = parametrize(molecule(name))
         (folder / f"{name}.xml").write_text(found.xml, encoding="utf-8")
         record_source(folder, name, found)
-        print(f"{name}: raw charge sum {found.raw_charge_sum:+.6f} e, written sum {molecule(name).charge:+d} e, {len(found.remarks)} guessed terms")
+        sums = f"charges summed to {found.raw_charge_sum:+.6f} e, written {molecule(name).charge:+d} e"
+        print(f"{name}: {sums}; {len(found.remarks)} guessed terms")
         for remark in found.remarks:
             print(f"  warning: {remark}", file=sys.stderr)
     return 0

@@ -33,7 +33,7 @@ class SystemSettings:
 
 def molecule_names(model: Model) -> tuple[str, ...]:
     """Names of the residues that are molecules (ligands, solvents), in order of first appearance."""
-    core = set(int(i) for i in model.groups["core"])
+    core = {int(i) for i in model.groups["core"]}
     return tuple(dict.fromkeys(residue.name for residue in model.residues if residue.start not in core))
 
 
@@ -117,7 +117,7 @@ def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None
         _, sigma, epsilon = nonbonded.getParticleParameters(i)
         nonbonded.setParticleParameters(i, charge, sigma, epsilon)
     scale = pack.charges.charge_scale
-    scaled = set(int(i) for i in np.concatenate([model.groups["ligand"], model.groups["counterion"]]))
+    scaled = {int(i) for i in np.concatenate([model.groups["ligand"], model.groups["counterion"]])}
     for i in scaled:
         charge, sigma, epsilon = nonbonded.getParticleParameters(i)
         nonbonded.setParticleParameters(i, scale * charge, sigma, epsilon)

@@ -23,7 +23,9 @@ def claim(lock: Path) -> Iterator[bool]:
             yield False
             return
         except OSError as error:
-            raise OSError(error.errno, f"cannot lock {lock}: this file system has no file locks; move the campaign to one that has") from error
+            raise OSError(
+                error.errno, f"cannot lock {lock}: this file system has no file locks; move the campaign to one that has"
+            ) from error
         yield True
     finally:
         os.close(handle)

@@ -1,5 +1,6 @@
 """Run copies of one command side by side on this machine."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,20 +19,17 @@ def run_side_by_side(command: list[str], count: int, logs: Path, tick: Callable[
     """
     logs.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", FOLLOW_PARENT: "1"}
-    handles = [open(logs / f"local-{k}.log", "a", encoding="utf-8") for k in range(count)]
-    processes: list[subprocess.Popen] = []
-    try:
-        for handle in handles:
-            processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, env=environment))
-        while any(process.poll() is None for process in processes):
-            if stop.reason is not None:
-                break
-            tick()
-            time.sleep(0.5)
-    finally:
-        codes = _end(processes)
-        for handle in handles:
-            handle.close()
+    with contextlib.ExitStack() as open_files:
+        handles = [open_files.enter_context(open(logs / f"local-{k}.log", "a", encoding="utf-8")) for k in range(count)]
+        processes: list[subprocess.Popen] = []
+        try:
+            for handle in handles:
+                processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, env=environment))
+            while stop.reason is None and any(process.poll() is None for process in processes):
+                tick()
+                time.sleep(0.5)
+        finally:
+            codes = _end(processes)
     return codes
 
 

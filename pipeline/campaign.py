@@ -224,7 +224,9 @@ def _explain(problem: dict, where: str, section: str, kind: type[BaseModel]) -> 
         owner = kind.model_fields[path[0]].annotation if not section and path[0] in kind.model_fields else kind
         near = difflib.get_close_matches(path[-1], owner.model_fields, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        return f"{where}: {name} = {problem['input']!r} is not a known key; {hint}the keys of [{path[0]}] are {', '.join(owner.model_fields)}"
+        return (
+            f"{where}: {name} = {problem['input']!r} is not a known key; {hint}the keys of [{path[0]}] are {', '.join(owner.model_fields)}"
+        )
     if problem["type"] == "missing":
         return f"{where}: {name} is missing: add it"
     if problem["type"] == "string_pattern_mismatch":

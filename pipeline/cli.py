@@ -75,7 +75,7 @@ def templates() -> list[str]:
 
 
 def part(text: str) -> tuple[int, int]:
-    """"2/4" -> (1, 4). Raises argparse.ArgumentTypeError with the accepted form."""
+    """ "2/4" -> (1, 4). Raises argparse.ArgumentTypeError with the accepted form."""
     try:
         k, n = (int(item) for item in text.split("/"))
     except ValueError:

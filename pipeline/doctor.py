@@ -31,7 +31,9 @@ def examine() -> int:
     choice = choose("auto")
     error = madelung_error(choice.name)
     passed = error < 1e-3
-    print(f"self-test  rock-salt Madelung constant on {choice.name}: relative error {error:.1e} {'(ok)' if passed else '(WRONG: above 1e-3)'}")
+    print(
+        f"self-test  rock-salt Madelung constant on {choice.name}: relative error {error:.1e} {'(ok)' if passed else '(WRONG: above 1e-3)'}"
+    )
     return 0 if passed else 1
 
 

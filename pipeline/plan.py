@@ -79,7 +79,8 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
     solute = n_atoms - solvent_plan(spec)[2] * molecule(spec.solvent).n_atoms
     written = {"solute": solute, "all": n_atoms, "none": 0}[sampling.frames]
     products = all_products(run, campaign)
-    left = [product for product in products if not run.has(product.name)]
+    there = run.published(product.name for product in products)
+    left = [product for product in products if product.name not in there]
     bytes_left = 0
     for product in left:
         bytes_left += SEGMENT_BYTES + STATE_BYTES_PER_ATOM * n_atoms

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import openmm as mm
 
@@ -46,7 +46,7 @@ class Choice:
         return mm.Context(system, integrator, mm.Platform.getPlatformByName(self.name), dict(self.properties))
 
 
-@lru_cache(maxsize=None)
+@cache
 def probe(name: str) -> tuple[bool, str]:
     """Whether a platform computes forces, tried in a process of its own (a broken driver may crash it), and a description."""
     if name not in registered():

@@ -41,9 +41,9 @@ class Pmf:
     """The curve W (n,) in kJ/mol over the plateau at bin centres z_nm (n,); NaN where a bin holds no sample.
 
     `curves` (B, n) and `f_curves` (B, K) are the same from block resamples, `halves` (2, n) from the halves in time;
-    f_k is in kT. `overlap` is MBAR's (K, K): row i says where the samples of window i are found; `neighbour_overlap` (K,) is
-    the smaller overlap of a window with those next to it, sqrt(O_ij O_ji). `plateau`, `middle` and `core` are bins [start, stop): the plateau,
-    what lies between the lowest and the highest median of a window, and between its lowest 2 % and highest 98 % quantile.
+    f_k is in kT. `overlap` is MBAR's (K, K): row i says where the samples of window i are found; `neighbour_overlap` (K,) is the
+    smaller overlap of a window with those next to it, sqrt(O_ij O_ji). `plateau`, `middle` and `core` are bins [start, stop): the
+    plateau, what lies between the lowest and highest median of a window, and between the lowest 2 % and highest 98 % quantile.
     """
 
     z_nm: np.ndarray

@@ -30,13 +30,17 @@ def measure(runs: tuple[Run, ...], campaign: Campaign) -> Amount:
     done_ps = total_ps = 0.0
     done = total = 0
     for run in runs:
-        for product in all_products(run, campaign):
+        products = all_products(run, campaign)
+        begun: set[str] = set()
+        there = run.published(product.name for product in products)
+        for product in products:
             total_ps += product.cost_ps
             total += 1
-            if run.has(product.name):
+            if product.name in there:
                 done_ps += product.cost_ps
                 done += 1
-            else:
+            elif product.chain not in begun:
+                begun.add(product.chain)  # only the next product of a chain can be under way
                 done_ps += product.cost_ps * _fraction(run, product.name)
     return Amount(done_ps, total_ps, done, total)
 
@@ -53,7 +57,7 @@ def _fraction(run: Run, product: str) -> float:
 
 
 def duration(seconds: float) -> str:
-    """"3 h 05 min", "4 min 10 s" or "12 s"."""
+    """ "3 h 05 min", "4 min 10 s" or "12 s"."""
     seconds = max(0, round(seconds))
     if seconds >= 3600:
         return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"

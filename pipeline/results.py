@@ -63,7 +63,9 @@ def collect(run: Run) -> Sampled | None:
 def _thin(values: np.ndarray, step: float, interval: float) -> np.ndarray:
     stride = round(interval / step)
     if abs(stride * step - interval) > 1e-9 * interval:
-        raise EstimateError(f"segments were recorded every {step:g} and every {interval:g} ps, which do not fit: use record_ps = {step:g} or {interval:g}")
+        raise EstimateError(
+            f"segments were recorded every {step:g} and every {interval:g} ps, which do not fit: use record_ps = {step:g} or {interval:g}"
+        )
     return values[stride - 1 :: stride]
 
 
@@ -119,9 +121,10 @@ def run_row(run: Run, campaign: Campaign) -> Row:
         product, why = next(iter(failures.items()))
         return Row(**row, error=f"{product}: {why}", versions=versions())
     products = all_products(run, campaign)
-    left = [product for product in products if not run.has(product.name)]
+    there = run.published(product.name for product in products)
+    left = [product for product in products if product.name not in there]
     segments = [product for product in products if product.name.startswith("windows/")]
-    done = sum(run.has(product.name) for product in segments)
+    done = sum(product.name in there for product in segments)
     pending = f"{done} of {len(segments)} segments" if left else ""
     if any(product.name.endswith("/seg-000") or not product.name.startswith("windows/") for product in left):
         return Row(**row, pending=pending, versions=versions())

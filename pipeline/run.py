@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +48,16 @@ class Run:
 
     def has(self, product: str) -> bool:
         return self.path(product).is_dir()
+
+    def published(self, products: Iterable[str]) -> set[str]:
+        """Those of `products` that are published; each directory is listed once, however many products it holds."""
+        asked = set(products)
+        folders = {name.rpartition("/")[0] for name in asked}
+        found = set()
+        for folder in folders:
+            if (self.folder / folder).is_dir():
+                found |= {f"{folder}/{item}" if folder else item for item in os.listdir(self.folder / folder)}
+        return found & asked
 
     def lock(self, chain: str) -> Path:
         """The lock file that whoever works on `chain` holds."""

@@ -172,7 +172,7 @@ class Blocks:
         return float(np.sqrt(np.mean(1 / kept)))
 
     def error(self, values: np.ndarray) -> np.ndarray:
-        """Standard error of numbers from each resample, values (B, ...): `factor` times their spread; NaN where under half are finite."""
+        """Standard error of numbers from each resample, (B, ...): `factor` times their spread; NaN where under half are finite."""
         known = np.isfinite(values)
         number = known.sum(axis=0)
         mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)

@@ -75,7 +75,9 @@ class UnstableError(RuntimeError):
     """The simulation blew up: a coordinate or an energy is not a finite number."""
 
 
-def run_leg(system: mm.System, start: MDState, leg: Leg, engine: tuple[Coordinate, Choice], folder: Path, tick: Callable[[float], None]) -> LegResult:
+def run_leg(
+    system: mm.System, start: MDState, leg: Leg, engine: tuple[Coordinate, Choice], folder: Path, tick: Callable[[float], None]
+) -> LegResult:
     """Run one leg. Frames go to folder/frames.dcd; `tick(fraction)` is called after every record and may raise to abandon the leg.
 
     Raises UnstableError when positions or energy stop being finite.
@@ -115,7 +117,9 @@ def _context(system: mm.System, start: MDState, leg: Leg, choice: Choice) -> tup
     """A fresh context at the start of the leg: box, positions, bias, then velocities; minimised first when asked."""
     if leg.pressure_bar is not None:
         system = copy.deepcopy(system)
-        barostat = mm.MonteCarloAnisotropicBarostat(mm.Vec3(0, 0, leg.pressure_bar), leg.temperature_K[1], False, False, True, BAROSTAT_EVERY)
+        barostat = mm.MonteCarloAnisotropicBarostat(
+            mm.Vec3(0, 0, leg.pressure_bar), leg.temperature_K[1], False, False, True, BAROSTAT_EVERY
+        )
         barostat.setRandomNumberSeed(leg.seed % 1_000_000_007 + 1)
         system.addForce(barostat)
     integrator = mm.LangevinMiddleIntegrator(leg.temperature_K[0], leg.friction_per_ps, leg.timestep_fs / 1000)

@@ -71,7 +71,7 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     pack = load_pack(spec.forcefield.pack)
     system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2))
     found = audit(system, model, pack)
-    _coordinate(spec, model).add_to(system)
+    coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
     _write_json(out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)})
@@ -104,7 +104,9 @@ class _Equilibrate:
     def __call__(self, shop: Workshop, out: Path) -> None:
         spec, run = shop.run.spec, shop.run
         warm = spec.simulation.temperature_K
-        leg = replace(_leg(spec, run, self.name), duration_ps=self.length_ps, center_nm=(spec.pull.from_nm,) * 2, k=spec.pull.k_kJ_mol_nm2)
+        leg = replace(
+            base_leg(spec, run, self.name), duration_ps=self.length_ps, center_nm=(spec.pull.from_nm,) * 2, k=spec.pull.k_kJ_mol_nm2
+        )
         if self.kind == "warm":
             leg = replace(leg, minimise=True, temperature_K=(COLD_K, warm), timestep_fs=spec.simulation.timestep_fs / 2)
         if self.kind == "npt":
@@ -149,7 +151,7 @@ class _Pull:
 
     def __call__(self, shop: Workshop, out: Path) -> None:
         spec, run = shop.run.spec, shop.run
-        leg = replace(_leg(spec, run, self.name), duration_ps=spec.pull.step_ps, k=spec.pull.k_kJ_mol_nm2)
+        leg = replace(base_leg(spec, run, self.name), duration_ps=spec.pull.step_ps, k=spec.pull.k_kJ_mol_nm2)
         leg = replace(leg, center_nm=(self.origin_nm, self.height_nm))
         _run_and_write(shop, out, leg, load_state(run.path(self.before) / "state.xml"))
 
@@ -188,8 +190,10 @@ class _Segment:
 
     def __call__(self, shop: Workshop, out: Path) -> None:
         run, s = shop.run, self.sampling
-        leg = replace(_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, k=self.window.k)
-        leg = replace(leg, center_nm=(self.window.center_nm,) * 2, frame_ps=s.frame_ps, frame_atoms=frame_atoms(_model(run.path("build")), s))
+        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, k=self.window.k)
+        leg = replace(
+            leg, center_nm=(self.window.center_nm,) * 2, frame_ps=s.frame_ps, frame_atoms=frame_atoms(built_model(run.path("build")), s)
+        )
         _run_and_write(shop, out, leg, load_state(run.path(self.before) / "state.xml"))
 
 
@@ -215,7 +219,8 @@ def all_products(run: Run, campaign: Campaign) -> list[Product]:
     return prepare_products(run.spec) + [segment for level in zip(*chains, strict=True) for segment in level]
 
 
-def _leg(spec: RunSpec, run: Run, name: str) -> Leg:
+def base_leg(spec: RunSpec, run: Run, name: str) -> Leg:
+    """A leg of one record at the run's temperature, without bias, with the seed of product `name`: what every stage starts from."""
     s = spec.simulation
     return Leg(
         seed=derived_seed(run.id, name),
@@ -229,17 +234,19 @@ def _leg(spec: RunSpec, run: Run, name: str) -> Leg:
     )
 
 
-def _coordinate(spec: RunSpec, model: Model) -> Coordinate:
+def coordinate_of(spec: RunSpec, model: Model) -> Coordinate:
+    """The binding coordinate of a run."""
     return Coordinate(int(model.groups["anchor"][0]), model.site_point, spec.coordinate.radius_nm, spec.coordinate.wall_kJ_mol_nm2)
 
 
 def _built_state(run: Run) -> MDState:
-    model = _model(run.path("build"))
+    model = built_model(run.path("build"))
     return MDState(model.positions, None, model.box)
 
 
 @lru_cache(maxsize=2)
-def _model(folder: Path) -> Model:
+def built_model(folder: Path) -> Model:
+    """The published model of a run."""
     return read_model(folder)
 
 
@@ -249,15 +256,17 @@ def load_system(folder: Path) -> mm.System:
     text = (folder / "system.xml").read_text(encoding="ascii")
     expected = json.loads((folder / "audit.json").read_text(encoding="utf-8"))["sha256"]
     if hashlib.sha256(text.encode()).hexdigest() != expected:
-        raise CampaignError(f"{folder / 'system.xml'} was edited: its checksum is not the one in audit.json; move {folder.parent} away and run again")
+        raise CampaignError(
+            f"{folder / 'system.xml'} was edited: its checksum is not the one in audit.json; move {folder.parent} away and run again"
+        )
     return mm.XmlSerializer.deserialize(text)
 
 
 def _run_and_write(shop: Workshop, out: Path, leg: Leg, start: MDState) -> None:
     run = shop.run
-    model = _model(run.path("build"))
+    model = built_model(run.path("build"))
     system = load_system(run.path("system"))
-    result = run_leg(system, start, leg, (_coordinate(run.spec, model), shop.choice), out, shop.tick)
+    result = run_leg(system, start, leg, (coordinate_of(run.spec, model), shop.choice), out, shop.tick)
     save_state(result.state, out / "state.xml")
     np.save(out / "cv.npy", result.cv)
     if leg.pressure_bar is not None:

@@ -15,9 +15,11 @@ STAGES = ("build", "system", "equilibrate", "pull", "windows")
 def stage_counts(run: Run, campaign: Campaign) -> dict[str, tuple[int, int]]:
     """(published, asked for) products of each stage."""
     counts = {stage: [0, 0] for stage in STAGES}
-    for product in all_products(run, campaign):
+    products = all_products(run, campaign)
+    there = run.published(product.name for product in products)
+    for product in products:
         stage = product.name.split("/")[0]
-        counts[stage][0] += run.has(product.name)
+        counts[stage][0] += product.name in there
         counts[stage][1] += 1
     return {stage: (done, total) for stage, (done, total) in counts.items()}
 
@@ -25,6 +27,8 @@ def stage_counts(run: Run, campaign: Campaign) -> dict[str, tuple[int, int]]:
 def open_failures(run: Run, campaign: Campaign) -> dict[str, str]:
     """Products that failed and are still missing, with the reason of the last failure."""
     found = {}
+    if not (run.folder / "failures").is_dir():
+        return found
     for product in all_products(run, campaign):
         failures = run.failures(product.name)
         if failures and not run.has(product.name):

@@ -72,8 +72,9 @@ def show_plan(folder: Path) -> int:
         for table_row in pack.table:
             print(f"  {', '.join(table_row.pairs)}: {table_row.source}")
         print(f"  all other ion pairs: Lorentz-Berthelot; {pack.mixing.source}")
+    nanoseconds, count = sum(plan.left_ps for plan in plans) / 1000, sum(plan.left_bytes for plan in plans)
     seconds = sum(plan.left_ps / 1000 / plan.speed_ns_day * 86400 for plan in plans)
-    print(f"left: {sum(p.left_ps for p in plans) / 1000:.3g} ns, {duration(seconds)} of one process, {gigabytes(sum(p.left_bytes for p in plans))}")
+    print(f"left: {nanoseconds:.3g} ns, {duration(seconds)} of one process, {gigabytes(count)}")
     check_disk(plans, folder)
     return 0
 
@@ -125,7 +126,9 @@ def _sample(folder: Path, work: tuple[Campaign, list[Run]], choice: Choice, opti
     if any(codes):
         log = logs_folder(folder) / f"local-{next(k for k, code in enumerate(codes) if code)}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise OSError(f"a process ended with code {next(code for code in codes if code)}: {lines[-1] if lines else 'no output'} (see {log})")
+        raise OSError(
+            f"a process ended with code {next(code for code in codes if code)}: {lines[-1] if lines else 'no output'} (see {log})"
+        )
 
 
 def show_status(folder: Path) -> int:

@@ -112,13 +112,8 @@ class Worker:
 
 def first_missing(run: Run, products: list[Product]) -> Product | None:
     """The first product of a chain that is not published."""
-    folders = {str(Path(product.name).parent) for product in products}
-    there = {f"{folder}/{path.name}" if folder != "." else path.name for folder in folders for path in _listing(run.path(folder))}
+    there = run.published(product.name for product in products)
     return next((product for product in products if product.name not in there), None)
-
-
-def _listing(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _ticker(out: Path, stop: StopSignal) -> Callable[[float], None]:

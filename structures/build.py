@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from structures.model import Model, Residue, check_groups, minimum_contact
-from structures.molecules import Molecule, molecule
+from structures.molecules import molecule
 from structures.place import place
 from structures.rows import LIGANDS, PEROVSKITES, SOLVENTS
 from structures.slab import Slab, central_site, formal_charge, make_slab

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from rdkit import Chem
@@ -147,7 +147,7 @@ def _align(xyz: np.ndarray, ends: list[int]) -> np.ndarray:
     return xyz @ rotation.T
 
 
-@lru_cache(maxsize=None)
+@cache
 def molecule(name: str) -> Molecule:
     """The Molecule of a LIGANDS or SOLVENTS row. Raises KeyError when no row has that name."""
     if name in LIGANDS:

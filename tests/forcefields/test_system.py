@@ -98,7 +98,7 @@ def test_exceptions_are_mirrored_and_one_four_charges_scaled(model: Model, syste
     ligand = set(model.groups["ligand"])
     checked = 0
     for k in range(nonbonded.getNumExceptions()):
-        i, j, product, _, epsilon = nonbonded.getExceptionParameters(k)
+        i, j, product, _, _ = nonbonded.getExceptionParameters(k)
         if i in ligand and product._value != 0.0:
             qi, qj = (nonbonded.getParticleParameters(n)[0]._value for n in (i, j))
             assert product._value == pytest.approx(qi * qj / 1.2, rel=1e-6)

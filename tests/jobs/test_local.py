@@ -10,7 +10,15 @@ from pathlib import Path
 from jobs.local import run_side_by_side
 from jobs.stop import StopSignal
 
-WAITING = "import time\nfrom jobs.stop import StopSignal\ns = StopSignal().listen()\nprint('up', flush=True)\nwhile True:\n    s.check(); time.sleep(0.05)"
+WAITING = """
+import time
+from jobs.stop import StopSignal
+stop = StopSignal().listen()
+print("up", flush=True)
+while True:
+    stop.check()
+    time.sleep(0.05)
+"""
 PARENT = """
 import sys
 from pathlib import Path

@@ -173,7 +173,9 @@ def test_disk_use_is_refused_when_the_disk_has_not_got_it(tmp_path: Path, monkey
         check_disk(plans, tmp_path)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("0/2", "K must be between"), ("3/2", "K must be"), ("two", "like 2/4"), ("1/2/3", "like 2/4")])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0/2", "K must be between"), ("3/2", "K must be"), ("two", "like 2/4"), ("1/2/3", "like 2/4")]
+)
 def test_bad_parts_are_refused(text: str, expected: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):
         main(["run", "nowhere", "--part", text])

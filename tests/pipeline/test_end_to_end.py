@@ -68,7 +68,11 @@ def products(campaign: Path) -> dict[str, int]:
     found = {}
     for path in campaign.glob("runs/*/**/"):
         name = str(path.relative_to(campaign))
-        if path.is_dir() and "/." not in name and any((path / f).exists() for f in ("state.xml", "system.xml", "model.cif", "binding.json")):
+        if (
+            path.is_dir()
+            and "/." not in name
+            and any((path / f).exists() for f in ("state.xml", "system.xml", "model.cif", "binding.json"))
+        ):
             found[name] = path.stat().st_ino
     return found
 
@@ -144,7 +148,9 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(reference:
     campaign, moments = new(tmp_path / "c"), random.Random(4)
     seen: dict[str, int] = {}
     for _ in range(KILLS):
-        process = subprocess.Popen([*HALOBIND, "run", str(campaign), "--platform", "CPU"], start_new_session=True, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*HALOBIND, "run", str(campaign), "--platform", "CPU"], start_new_session=True, stderr=subprocess.DEVNULL
+        )
         time.sleep(moments.uniform(1.0, 6.0))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -112,7 +112,14 @@ def test_an_explosion_is_an_error_not_a_number(tmp_path: Path) -> None:
     force.addBond(0, 1, [])
     system.addForce(force)
     with pytest.raises((UnstableError, mm.OpenMMException), match=r"finite|NaN"):
-        run_leg(system, MDState(start(0.5, 2).positions + np.array([[0.0] * 3, [0.1] * 3]), None, BOX), LEG, (COORDINATE, REFERENCE), tmp_path, lambda f: None)
+        run_leg(
+            system,
+            MDState(start(0.5, 2).positions + np.array([[0.0] * 3, [0.1] * 3]), None, BOX),
+            LEG,
+            (COORDINATE, REFERENCE),
+            tmp_path,
+            lambda f: None,
+        )
 
 
 def test_tick_may_abandon_the_leg(tmp_path: Path) -> None:

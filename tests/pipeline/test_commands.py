@@ -1,0 +1,74 @@
+"""Verbs that only look: plan, status, doctor; and the commands that the README shows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.doctor import madelung_error
+from pipeline.progress import duration
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    assert main(["new", str(tmp_path / "demo"), "--from", "demo"]) == 0
+    return tmp_path / "demo"
+
+
+def test_plan_shows_size_cost_and_sources(demo: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["plan", str(demo)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"DDA-acetone-r0-[0-9a-f]{8} │ +1\d\d\d │ 2.34 x 2.34 x 4.17 │ +13", out)
+    for source in ("Balestra-type set", "MYP MAPbBr3 set", "Lorentz-Berthelot"):
+        assert source in out
+
+
+def test_status_of_a_new_campaign(demo: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["status", str(demo)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("waiting") == 3 and "0/26" in out and "(guess)" in out
+
+
+def test_table_of_a_new_campaign_is_pending(demo: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["table", str(demo)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("pending: 0 of 26 segments") >= 3
+    assert (demo / "tables" / "binding.csv").is_file()
+
+
+def test_doctor_passes_its_self_test(capsys: pytest.CaptureFixture) -> None:
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "platform CPU        works" in out and "(ok)" in out and "openmm" in out
+
+
+def test_madelung_constant_is_reached() -> None:
+    assert madelung_error("Reference") < 1e-4
+
+
+def test_errors_go_to_stderr_with_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for verb in ("plan", "run", "status", "table"):
+        assert main([verb, str(tmp_path / "nowhere")]) == 1
+        captured = capsys.readouterr()
+        assert "write one with: halobind new" in captured.err and not captured.out
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (61, "1 min 01 s"), (3661, "1 h 01 min"), (-3, "0 s")])
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_commands_of_the_readme_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every `halobind` line of the README is accepted; the quick ones are run, in order."""
+    monkeypatch.chdir(tmp_path)
+    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1::2]
+    lines = re.findall(r"^halobind (.+?)(?:  +#.*)?$", "\n".join(blocks), re.MULTILINE)
+    assert {line.split()[0] for line in lines} == {"new", "plan", "run", "status", "table", "doctor"}
+    for line in lines:
+        if not line.startswith("run"):
+            assert main(line.split()) == 0, line
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\ndemo:" in makefile and "\ntest:" in makefile

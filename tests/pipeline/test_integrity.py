@@ -1,0 +1,47 @@
+"""A slab that rearranges is noticed; one that shakes or crosses the boundary is not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.integrity import check_slab
+from structures.build import SlabSpec, build
+from structures.model import Model
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return build(SlabSpec("CsPbBr3", (4, 4, 1), "AX", "DA", "acetone", 2.9, 0.583, 3))[0]
+
+
+def check(model: Model, positions: np.ndarray):
+    return check_slab(model, positions, model.box, ("Pb",), ("Br",))
+
+
+def test_thermal_motion_and_images_are_fine(model: Model) -> None:
+    shaken = model.positions + np.random.default_rng(1).normal(0, 0.02, model.positions.shape)
+    shaken[model.groups["core"][::7]] += model.box
+    found = check(model, shaken)
+    assert (found.displaced, found.broken) == (0, 0) and found.largest_displacement_nm < 0.15
+
+
+def test_a_displaced_bromide_breaks_its_bond(model: Model) -> None:
+    bromide = next(int(i) for i in model.groups["surface"] if model.elements[i] == "Br" and model.positions[i, 2] > 0)
+    moved = model.positions.copy()
+    moved[bromide, 2] += 0.4
+    found = check(model, moved)
+    assert (found.displaced, found.broken) == (1, 1) and found.largest_displacement_nm == pytest.approx(0.4)
+
+
+def test_a_displaced_caesium_breaks_no_bond(model: Model) -> None:
+    caesium = next(int(i) for i in model.groups["surface"] if model.elements[i] == "Cs")
+    moved = model.positions.copy()
+    moved[caesium, 2] += 0.35
+    assert (check(model, moved).displaced, check(model, moved).broken) == (1, 0)
+
+
+def test_solvent_does_not_count(model: Model) -> None:
+    moved = replace(model).positions.copy()
+    moved[model.groups["solvent"]] += 0.7
+    assert check(model, moved).displaced == 0
