@@ -14,13 +14,16 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
+from collections import Counter
 from dataclasses import dataclass
 from importlib import metadata, util
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
 
+from forcefields.crosscheck import check_energies
 from forcefields.packs import MOLECULES_FOLDER
 from structures.molecules import Molecule, molecule, rdkit_molecule
 from structures.rows import LIGANDS, SOLVENTS
@@ -54,6 +57,8 @@ def amber_home() -> Path:
 def parametrize(item: Molecule) -> Parameters:
     """Types, charges and XML of one molecule; seconds for a small one, minutes for a two-chain ligand. Raises RuntimeError."""
     home = amber_home()
+    from parmed.amber import AmberParameterSet  # noqa: PLC0415 (an optional extra)
+
     with tempfile.TemporaryDirectory(prefix="halobind-parametrize-") as name:
         folder = Path(name)
         Chem.MolToMolFile(rdkit_molecule(item), str(folder / "in.mol"))
@@ -61,11 +66,15 @@ def parametrize(item: Molecule) -> Parameters:
         _program(home, folder, ["antechamber", "-i", "in.mol", "-fi", "mdl", "-o", "out.mol2", "-fo", "mol2", *bcc], "out.mol2")
         gaff = str(home / "dat" / "leap" / "parm" / "gaff.dat")
         _program(home, folder, ["parmchk2", "-i", "out.mol2", "-f", "mol2", "-o", "out.frcmod", "-p", gaff], "out.frcmod")
-        frcmod = (folder / "out.frcmod").read_text(encoding="utf-8")
-        remarks = tuple(" ".join(line.split()) for line in frcmod.splitlines() if "ATTN" in line or "penalty" in line)
+        kept, remarks = checked_guesses(
+            (folder / "out.frcmod").read_text(encoding="utf-8"), list(AmberParameterSet(gaff).improper_periodic_types)
+        )
+        (folder / "out.frcmod").write_text(kept, encoding="utf-8")
         kinds, raw = _types_and_charges(folder / "out.mol2", item)
         charges = balanced_charges(item, raw)
-        text = _write_xml(item, (kinds, charges), (gaff, str(folder / "out.frcmod")), remarks)
+        files = (gaff, str(folder / "out.frcmod"))
+        text = _write_xml(item, (kinds, charges), files, remarks)
+        check_energies(item, text, (kinds, charges), files)
     return Parameters(text, float(raw.sum()), remarks)
 
 
@@ -81,6 +90,24 @@ def _program(home: Path, folder: Path, command: list[str], product: str) -> None
     if "shared libraries" in output:
         output += "\ninstall the system libraries: apt-get install liblapack3 libblas3 libarpack2 libgfortran5"
     raise RuntimeError(f"{command[0]} failed (exit {done.returncode}):\n" + "\n".join(output.splitlines()[-12:]))
+
+
+def checked_guesses(frcmod: str, known: list[tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
+    """The frcmod without the default impropers for which gaff.dat has a row (`known`), and a remark on every guess in it.
+
+    parmchk2 22.0 gives the carbonyl of acetone, c3-c3-c-o, "the default value" of 1.1 kcal/mol although gaff.dat has
+    X-X-c-o 10.5; left in the frcmod, the specific row would hide the general one.
+    """
+    kept, remarks = [], []
+    for line in frcmod.splitlines():
+        types = tuple(line[k : k + 2].strip() for k in (0, 3, 6, 9))
+        fits = [row for row in known if row[2] == types[2] and not Counter(row) - Counter([*types, "X", "X", "X"])]
+        rows = fits if "default value" in line else []
+        if any(word in line for word in ("ATTN", "penalty", "default value")):
+            remarks.append(" ".join(line.split()) + (f" -- replaced by {'-'.join(rows[0])} of gaff.dat" if rows else ""))
+        if not rows:
+            kept.append(line)
+    return "\n".join(kept) + "\n", tuple(remarks)
 
 
 def _types_and_charges(mol2: Path, item: Molecule) -> tuple[list[str], np.ndarray]:
@@ -177,13 +204,8 @@ def graph_terms(item: Molecule, kinds: list[str]) -> dict[str, set[tuple[str, ..
             ends = [(i, m) for i in neighbours if i != k for m in near[k] if m not in (i, j)]
             found["Proper"] |= {(kinds[i], kinds[j], kinds[k], kinds[m]) for i, m in ends}
         if len(neighbours) == 3:
-            found["Improper"] |= {(kinds[j], *(kinds[n] for n in order)) for order in _orders(neighbours)}
+            found["Improper"] |= {(kinds[j], *(kinds[n] for n in order)) for order in permutations(neighbours)}
     return found
-
-
-def _orders(items: list[int]) -> list[tuple[int, int, int]]:
-    a, b, c = items
-    return [(a, b, c), (a, c, b), (b, a, c), (b, c, a), (c, a, b), (c, b, a)]
 
 
 def _needed(item: Molecule, kinds: list[str]) -> object:
