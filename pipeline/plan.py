@@ -99,8 +99,8 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
 def segment_speeds(run: Run, most: int = 20) -> list[float]:
     """ns/day of up to `most` published window segments of a run."""
     speeds = []
-    for path in sorted((run.folder / "windows").glob("*/seg-*/segment.json"))[:most]:
-        record = json.loads(path.read_text(encoding="utf-8"))
+    for path in [segment for chain in run.window_chains() for segment in run.segments(chain)][:most]:
+        record = json.loads((path / "segment.json").read_text(encoding="utf-8"))
         if record["wall_s"] > 0:
             speeds.append(record["duration_ps"] / 1000 / record["wall_s"] * 86400)
     return speeds

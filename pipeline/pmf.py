@@ -23,16 +23,14 @@ import numpy as np
 
 from pipeline.samples import Blocks, EstimateError, EstimateSettings, Samples, make_blocks
 
-logging.getLogger("pymbar").setLevel(logging.ERROR)  # on import it advertises JAX; its later warnings are let through
+logging.getLogger("pymbar").setLevel(logging.ERROR)  # it advertises JAX; what it says on convergence, check_weights says by raising
 from pymbar import MBAR  # noqa: E402
 from pymbar.utils import DataError, ParameterError  # noqa: E402
-
-logging.getLogger("pymbar").setLevel(logging.NOTSET)
 
 MIN_SAMPLES = 4  # in a window: below it there are no two halves to compare
 WEIGHT_TOLERANCE = 1e-4
 FINE = 20  # steps of the histogram behind the resamples in one bin of the curve
-ITERATIONS = 100  # of pymbar, from a start that is all but converged
+ITERATIONS = 50  # of pymbar, from a start that is all but converged
 NEWTON_STEPS, NEWTON_TOLERANCE = 500, 1e-9
 
 
@@ -144,7 +142,8 @@ def _grid(samples: Samples, settings: EstimateSettings) -> _Grid:
 def _solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """f_k (K,), log of the unbiased weights (N,) and the overlap matrix (K, K), by pymbar from a first guess f; weights checked.
 
-    Its "robust" protocol, with fewer iterations: without overlap it never sees its tolerance, and each one is a pass over all samples.
+    Its "robust" protocol, with fewer iterations: its tolerance is often below rounding, and each iteration is a pass over all
+    samples. Where it stops then depends on rounding (1e-6 kT): the last step, to weights right within 1e-9, does not.
     """
     u_kn = samples.bias(np.concatenate(samples.z))
     robust = tuple({"method": method, "options": {"maxiter": ITERATIONS}} for method in ("adaptive", "L-BFGS-B"))
@@ -155,7 +154,9 @@ def _solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray
     except (ParameterError, DataError, np.linalg.LinAlgError) as error:
         raise EstimateError(f"MBAR did not converge ({str(error).strip()}): sample longer, or set the windows closer") from error
     check_weights(mbar.Log_W_nk, samples.counts)
-    return mbar.f_k - mbar.f_k[0], mbar.Log_W_nk[:, 0] + u_kn[0], mbar.compute_overlap()["matrix"]
+    N = samples.counts.astype(float)
+    f = solve_binned(np.ones(u_kn.shape[1]), u_kn, N, mbar.f_k)
+    return f, -_log_mixture(u_kn, N, f), mbar.compute_overlap()["matrix"]
 
 
 def check_weights(log_W_nk: np.ndarray, counts: np.ndarray) -> None:

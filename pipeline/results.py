@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.claims import claim
 from jobs.publish import publishing, write_atomic
 from pipeline.binding import Binding, binding
 from pipeline.campaign import Campaign, RunSpec
@@ -40,8 +39,8 @@ def collect(run: Run) -> Sampled | None:
     """
     series: dict[Window, list[tuple[float, np.ndarray]]] = {}
     digest, displaced, openmm = hashlib.sha256(), set(), set()
-    for chain in sorted(path.name for path in (run.folder / "windows").glob("z*") if path.is_dir()):
-        for segment in run.segments(f"windows/{chain}"):
+    for chain in run.window_chains():
+        for segment in run.segments(chain):
             record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
             content = (segment / "cv.npy").read_bytes()
             digest.update(f"{chain}/{segment.name}".encode() + content)
@@ -78,7 +77,7 @@ def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> B
         samples = sampled.samples.discarding(settings.discard_fraction)
         pmf = estimate_pmf(samples, settings, derived_seed(run.id, "estimate", key))
         found = binding(pmf, samples, settings)
-        with claim(run.lock(target.name)), publishing(target) as out:
+        with publishing(target) as out:
             write_estimate(out, samples, pmf, found)
     return Binding.from_dict(json.loads((target / "binding.json").read_text(encoding="utf-8")))
 

@@ -63,9 +63,17 @@ class Run:
         """The lock file that whoever works on `chain` holds."""
         return self.folder / ".locks" / f"{chain.replace('/', '_')}.lock"
 
+    @property
+    def failures_folder(self) -> Path:
+        return self.folder / "failures"
+
     def failures(self, product: str) -> list[Path]:
         """Recorded failures of one product, oldest first."""
-        return sorted((self.folder / "failures").glob(f"{product.replace('/', '_')}-[0-9]*"))
+        return sorted(self.failures_folder.glob(f"{product.replace('/', '_')}-[0-9]*"))
+
+    def window_chains(self) -> list[str]:
+        """The chains of all windows on disk ("windows/z+0.350-k2000"), whether or not the campaign still asks for them."""
+        return sorted(f"windows/{path.name}" for path in (self.folder / "windows").glob("z*") if path.is_dir())
 
     def segments(self, chain: str) -> list[Path]:
         """Published segments of a chain, in order, up to the first one that is missing."""

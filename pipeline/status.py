@@ -27,7 +27,7 @@ def stage_counts(run: Run, campaign: Campaign) -> dict[str, tuple[int, int]]:
 def open_failures(run: Run, campaign: Campaign) -> dict[str, str]:
     """Products that failed and are still missing, with the reason of the last failure."""
     found = {}
-    if not (run.folder / "failures").is_dir():
+    if not run.failures_folder.is_dir():
         return found
     for product in all_products(run, campaign):
         failures = run.failures(product.name)

@@ -184,10 +184,10 @@ def csv_text(runs: Sequence[Row]) -> str:
 
 
 def json_text(runs: Sequence[Row]) -> str:
-    """binding.json: {"runs": [...], "ligands": [...]} in full precision, null for what is not a number, `problems` as a list."""
+    """binding.json: {"replicas": [one a run], "ligands": [one a ligand]} in full precision, null for no number."""
     content = {
         name: [{**record(row), "problems": list(row.problems)} for row in rows]
-        for name, rows in (("runs", _sorted(runs)), ("ligands", ligand_rows(runs)))
+        for name, rows in (("replicas", _sorted(runs)), ("ligands", ligand_rows(runs)))
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -57,7 +57,7 @@ def show_plan(folder: Path) -> int:
     """Print what would run; refuse what `run` would refuse."""
     campaign, runs = open_campaign(folder)
     plans = [plan_run(run, campaign) for run in runs]
-    table = Table(title=f"{folder}: {len(runs)} runs", title_justify="left")
+    table = Table(title=f"{folder}: {len(runs)} run{'s' * (len(runs) != 1)}", title_justify="left")
     for column in ("run", "atoms", "box (nm)", "windows", "sampling (ns)", "left (ns)", "ns/day", "disk left"):
         table.add_column(column, justify="left" if column == "run" else "right", overflow="fold")
     for plan in plans:
@@ -94,7 +94,7 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
     _sample(folder, (campaign, runs), choice, options, stop)
     failures = [(run, product, why) for run in runs for product, why in open_failures(run, campaign).items()]
     for run, product, why in failures:
-        print(f"halobind: {run.id} {product} failed: {why} (see {run.folder / 'failures'}; try again with --retry)", file=sys.stderr)
+        print(f"halobind: {run.id} {product} failed: {why} (see {run.failures_folder}; try again with --retry)", file=sys.stderr)
     amount = measure(tuple(runs), campaign)
     if amount.done < amount.total and not failures:
         print(f"{amount.done} of {amount.total} products are published; other parts make the rest", file=sys.stderr)
@@ -113,7 +113,7 @@ def _sample(folder: Path, work: tuple[Campaign, list[Run]], choice: Choice, opti
     if measure(tuple(runs), campaign).done == measure(tuple(runs), campaign).total:
         return
     count = options.processes or campaign.resources.processes or (1 if choice.is_gpu else max(1, cores() // campaign.resources.threads))
-    print(f"{len(runs)} runs on {choice.name}, {count} processes; logs in {logs_folder(folder)}", file=sys.stderr)
+    print(f"{len(runs)} run{'s' * (len(runs) != 1)} on {choice.name}, {count} processes; logs in {logs_folder(folder)}", file=sys.stderr)
     command = [sys.executable, "-m", "pipeline", "run", str(folder), "--platform", choice.name]
     command += ["--part", f"{options.part[0] + 1}/{options.part[1]}"] if options.part else []
     command += ["--retry"] if options.retry else []

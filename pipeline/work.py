@@ -136,7 +136,7 @@ def _one_line(error: Exception) -> str:
 def _record_failure(run: Run, product: Product, out: Path, error: Exception) -> None:
     """Keep what there is of a failed product, with the traceback, under failures/."""
     number = len(run.failures(product.name))
-    target = run.folder / "failures" / f"{product.name.replace('/', '_')}-{number:03d}"
+    target = run.failures_folder / f"{product.name.replace('/', '_')}-{number:03d}"
     with publishing(target) as folder:
         for path in out.iterdir():
             if path.is_file() and path.name != PROGRESS_FILE:

@@ -7,7 +7,7 @@ from pipeline.platforms import POCL, PlatformError, choose, describe, probe
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, **results: tuple[bool, str]) -> None:
-    everything = {name: (False, "not installed") for name in platforms.ORDER} | results
+    everything = dict.fromkeys(platforms.ORDER, (False, "not installed")) | results
     monkeypatch.setattr(platforms, "probe", everything.__getitem__)
 
 

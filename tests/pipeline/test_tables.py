@@ -162,7 +162,7 @@ def test_rounding_never_moves_a_number_by_more_than_half_the_last_digit_of_its_e
 
 def test_kcal_comes_from_the_unrounded_number():
     assert rounded(-34.24, 1.26, 1 / 4.184) == "-8.2 ± 0.3"
-    content = json.loads(json_text([row(binding=simple())]))["runs"][0]
+    content = json.loads(json_text([row(binding=simple())]))["replicas"][0]
     assert content["dG0_kcal_mol"] == -34.24 / 4.184 and content["dG0_error_kcal_mol"] == 1.26 / 4.184
 
 
@@ -217,9 +217,9 @@ def test_csv_round_trip_keeps_every_row_and_every_digit():
 
 def test_json_round_trip_has_null_for_nan_and_lists_the_problems():
     content = json.loads(json_text(mixed()), parse_constant=pytest.fail)
-    assert len(content["runs"]) == 6 and len(content["ligands"]) == 4
+    assert len(content["replicas"]) == 6 and len(content["ligands"]) == 4
     strange, da, dda, dmdda = content["ligands"]
-    assert strange["dG0_kJ_mol"] is None and strange["problems"] == ["sampled range has gaps"]
+    assert "4-CF₃-cinnamate|β" in json_text(mixed()) and strange["dG0_kJ_mol"] is None and strange["problems"] == ["sampled range has gaps"]
     assert da["dG0_kJ_mol"] == pytest.approx(-35.12) and da["replica"] == "mean of 2"
     assert da["dG0_error_kJ_mol"] == max(da["dG0_replica_sem_kJ_mol"], da["dG0_propagated_error_kJ_mol"])
     assert dda["status"] == "pending: 12 of 28 segments"
