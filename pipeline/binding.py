@@ -156,11 +156,11 @@ def binding(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> Binding:
         stop = reader.extreme(pmf.W, low + 1, -1) + 1
     dG0 = reader.quantity(reader.free_energy, stop)
     flags = _window_flags(pmf, samples, settings) + _curve_flags(reader, low, depth) + _time_flags(reader, dG0, depth, stop)
-    overlap = float(pmf.neighbour_overlap.min())
+    overlap, where = float(pmf.neighbour_overlap.min()), reader.quantity(reader.position)
     return Binding(
         dG0_kJ_mol=dG0,
         well_depth_kJ_mol=depth,
-        z_min_nm=reader.quantity(reader.position),
+        z_min_nm=Quantity(where.value, math.hypot(where.error, pmf.bin_nm / math.sqrt(12))),  # a bin cannot resolve better
         desorption_barrier_kJ_mol=over_well,
         adsorption_barrier_kJ_mol=rise if has_barrier else Quantity(0.0, rise.error),
         K_a_nm3=reader.quantity(reader.association, stop),

@@ -17,6 +17,7 @@ KJ_PER_KCAL = 4.184
 LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield")
 PACKAGES = ("openmm", "halobind", "pymbar")
 EMPTY = "-"
+RESOLUTION = 1e-9  # errors below this fraction of the value are rounding, not statistics
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,12 @@ def rounded(value: float, error: float, scale: float = 1.0) -> str:
     value, error = value * scale, abs(error * scale)
     if not math.isfinite(value):
         return EMPTY
-    if error > 0 and math.isfinite(error):
+    if error > RESOLUTION * abs(value) and math.isfinite(error):
         exponent = math.floor(math.log10(error))
         decimals = -exponent + (1 if f"{error:e}"[0] == "1" else 0)
         return f"{_fixed(value, decimals)} ± {_fixed(error, decimals)}"
     decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{_fixed(value, max(0, decimals))} ± {'0' if error == 0 else '?'}"
+    return f"{_fixed(value, max(0, decimals))} ± {'0' if math.isfinite(error) else '?'}"
 
 
 def _fixed(value: float, decimals: int) -> str:
@@ -184,10 +185,10 @@ def csv_text(runs: Sequence[Row]) -> str:
 
 
 def json_text(runs: Sequence[Row]) -> str:
-    """binding.json: {"replicas": [one a run], "ligands": [one a ligand]} in full precision, null for no number."""
+    """binding.json: {"runs": [one a run], "ligands": [one a ligand]} in full precision, null for no number."""
     content = {
         name: [{**record(row), "problems": list(row.problems)} for row in rows]
-        for name, rows in (("replicas", _sorted(runs)), ("ligands", ligand_rows(runs)))
+        for name, rows in (("runs", _sorted(runs)), ("ligands", ligand_rows(runs)))
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

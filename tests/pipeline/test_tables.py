@@ -160,9 +160,13 @@ def test_rounding_never_moves_a_number_by_more_than_half_the_last_digit_of_its_e
         assert abs(shown - value) <= 0.5001 * step and abs(bar - error) <= 0.5001 * step
 
 
+def test_rounding_noise_is_no_error():
+    assert rounded(-0.01, 2e-18) == "-0.0100 ± 0"
+
+
 def test_kcal_comes_from_the_unrounded_number():
     assert rounded(-34.24, 1.26, 1 / 4.184) == "-8.2 ± 0.3"
-    content = json.loads(json_text([row(binding=simple())]))["replicas"][0]
+    content = json.loads(json_text([row(binding=simple())]))["runs"][0]
     assert content["dG0_kcal_mol"] == -34.24 / 4.184 and content["dG0_error_kcal_mol"] == 1.26 / 4.184
 
 
@@ -217,7 +221,7 @@ def test_csv_round_trip_keeps_every_row_and_every_digit():
 
 def test_json_round_trip_has_null_for_nan_and_lists_the_problems():
     content = json.loads(json_text(mixed()), parse_constant=pytest.fail)
-    assert len(content["replicas"]) == 6 and len(content["ligands"]) == 4
+    assert len(content["runs"]) == 6 and len(content["ligands"]) == 4
     strange, da, dda, dmdda = content["ligands"]
     assert "4-CF₃-cinnamate|β" in json_text(mixed()) and strange["dG0_kJ_mol"] is None and strange["problems"] == ["sampled range has gaps"]
     assert da["dG0_kJ_mol"] == pytest.approx(-35.12) and da["replica"] == "mean of 2"
