@@ -1,5 +1,5 @@
 # make demo: an environment, the installation, the demo campaign and its table.   make test: the same environment, the tests.
-# PYTHON=python3.12 names an interpreter; VENV=somewhere and DEMO=somewhere move the environment and the demo campaign.
+# PYTHON=python3.12 names an interpreter; VENV=somewhere and DEMO=somewhere (without spaces) move environment and demo.
 VENV ?= .venv
 DEMO ?= demo
 PYTHON ?= python3 python3.13 python3.12 python3.11 python
@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DRIVER := $(shell nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9][0-9]*\).*/\1/p' | head -n 1)
 CUDA := $(if $(DRIVER),$(shell if [ "$(DRIVER)" -ge 13 ]; then echo "[cuda13]"; elif [ "$(DRIVER)" -eq 12 ]; then echo "[cuda12]"; fi))
+FAILED := the installation failed: it needs a package index that pip can reach (network, proxy); its own message is above
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: demo test lint clean
@@ -25,18 +26,19 @@ lint: $(VENV)/.installed-test
 $(BIN)/python:
 	@for python in $(PYTHON); do \
 	  if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then \
-	    echo "creating $(VENV) with $$($$python --version)"; exec $$python -m venv $(VENV); \
+	    echo "creating $(VENV) with $$($$python --version)"; $$python -m venv $(VENV) && exit 0; rm -rf $(VENV); \
+	    echo "this Python cannot make environments: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; \
 	  fi; \
 	done; echo "halobind needs Python 3.11 or later; none of these is: $(PYTHON). Name one: make PYTHON=/path/to/python3.12" >&2; exit 1
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing halobind$(CUDA) into $(VENV) (about a minute)"
-	@$(PIP) --editable ".$(CUDA)"
+	@$(PIP) --editable ".$(CUDA)" || { echo "$(FAILED)" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing halobind[test] into $(VENV) (about a minute)"
-	@$(PIP) --editable ".[test]"
+	@$(PIP) --editable ".[test]" || { echo "$(FAILED)" >&2; exit 1; }
 	@touch $@
 
 clean:

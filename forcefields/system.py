@@ -86,12 +86,13 @@ def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System
 
 
 def check_cutoff(box: np.ndarray, cutoff_nm: float) -> None:
-    """Raise ValueError when the shortest box length is below twice the cutoff (5 % kept for the barostat)."""
+    """Raise ValueError when the shortest box length is below twice the cutoff."""
     shortest = float(np.min(box))
     if shortest < 2 * cutoff_nm:
+        smaller = f", or cutoff_nm = {np.floor(50 * shortest) / 100:.2f} or less" if shortest >= 1.6 else ""
         raise ValueError(
             f"cutoff_nm = {cutoff_nm} needs a box of at least {2 * cutoff_nm:.2f} nm, but the shortest side is {shortest:.3f} nm: "
-            f"use more cells along x and y, or cutoff_nm = {np.floor(50 * shortest) / 100:.2f} or less"
+            f"use more cells along x and y{smaller}"
         )
 
 

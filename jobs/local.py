@@ -3,34 +3,40 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs.stop import FOLLOW_PARENT, StopSignal
+from jobs.stop import FOLLOW_PARENT
+
+PATIENCE_S = 120
 
 
-def run_side_by_side(command: list[str], count: int, logs: Path, tick: Callable[[], None], stop: StopSignal) -> list[int]:
-    """Start `count` processes of `command`, each with its log `logs/local-<k>.log`; return their exit codes.
+def run_side_by_side(command: list[str], count: int, logs: Path, tick: Callable[[], None]) -> dict[Path, int]:
+    """Start `count` processes of `command`, each with a log of its own in `logs`; return the exit code by log.
 
-    `tick` is called about twice a second while they run. When `stop` has caught a signal, every process gets SIGTERM and is
-    waited for. The processes run with one thread each (OMP_NUM_THREADS and OPENBLAS_NUM_THREADS set to 1) and end when this process ends.
+    `tick` is called about twice a second while they run; when it or a signal raises, every process gets SIGTERM and is waited
+    for. The processes have one thread each (OMP_NUM_THREADS and OPENBLAS_NUM_THREADS are 1), a session of their own, so that
+    a terminal's Ctrl-C reaches only this process, and end when this process ends.
     """
     logs.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", FOLLOW_PARENT: "1"}
-    with contextlib.ExitStack() as open_files:
-        handles = [open_files.enter_context(open(logs / f"local-{k}.log", "a", encoding="utf-8")) for k in range(count)]
-        processes: list[subprocess.Popen] = []
+    paths = [logs / f"local-{socket.gethostname()}-{os.getpid()}-{k}.log" for k in range(count)]
+    processes: list[subprocess.Popen] = []
+    with contextlib.ExitStack() as files:
         try:
-            for handle in handles:
-                processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, env=environment))
-            while stop.reason is None and any(process.poll() is None for process in processes):
+            for path in paths:
+                log = files.enter_context(open(path, "a", encoding="utf-8"))
+                streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+                processes.append(subprocess.Popen(command, env=environment, start_new_session=True, **streams))
+            while any(process.poll() is None for process in processes):
                 tick()
                 time.sleep(0.5)
         finally:
             codes = _end(processes)
-    return codes
+    return dict(zip(paths, codes, strict=True))
 
 
 def _end(processes: list[subprocess.Popen]) -> list[int]:
@@ -38,10 +44,11 @@ def _end(processes: list[subprocess.Popen]) -> list[int]:
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)  # one that was suspended has to wake up to stop
     codes = []
     for process in processes:
         try:
-            codes.append(process.wait(timeout=120))
+            codes.append(process.wait(timeout=PATIENCE_S))
         except subprocess.TimeoutExpired:
             process.kill()
             codes.append(process.wait())

@@ -1,4 +1,4 @@
-"""Stop cleanly: SIGINT, SIGTERM or the death of the parent end the work at its next check, without leaving half a product."""
+"""Stop cleanly: SIGINT, SIGTERM, SIGHUP or the death of the parent end the work at once, without leaving half a product."""
 
 import os
 import signal
@@ -11,16 +11,21 @@ class Stopped(BaseException):
 
 
 class StopSignal:
-    """Remembers a stop signal; `check()` raises Stopped after one, or when a parent to follow is gone."""
+    """Turns the first stop signal into Stopped, wherever the process is; products are published by rename, so any place is safe.
+
+    `check()` raises it again, for the case that it was raised where Python swallows exceptions, and when a parent to
+    follow is gone.
+    """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self._parent = os.getppid() if FOLLOW_PARENT in os.environ else None
 
     def listen(self) -> "StopSignal":
-        """Catch SIGINT, SIGTERM and SIGHUP from now on; a second signal ends the process at once."""
+        """Catch SIGINT, SIGTERM and SIGHUP, but for those that the process was started to ignore (nohup); a second one kills."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._catch)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._catch)
         return self
 
     def _catch(self, number: int, _frame: object) -> None:
@@ -28,6 +33,7 @@ class StopSignal:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.reason = signal.Signals(number).name
+        raise Stopped(self.reason)
 
     def check(self) -> None:
         """Raise Stopped when asked to stop."""

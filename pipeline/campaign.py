@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +15,8 @@ from structures.rows import LIGANDS, PEROVSKITES, SOLVENTS
 from structures.slab import TERMINATIONS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Ps = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Ps = Annotated[float, Field(ge=0.01, le=1e6, allow_inf_nan=False)]
+Stiffness = Annotated[float, Field(ge=1, le=1e6, allow_inf_nan=False)]
 
 
 class CampaignError(ValueError):
@@ -63,7 +65,7 @@ class ForceFieldSection(_Section):
 
     pack: str = "bond-increment"
     cutoff_nm: float = Field(default=1.0, ge=0.6, le=2.0)
-    restraint_kJ_mol_nm2: Positive = 1000.0
+    restraint_kJ_mol_nm2: Stiffness = 1000.0
 
     _pack = field_validator("pack")(_row(FORCEFIELDS))
 
@@ -72,9 +74,9 @@ class SimulationSection(_Section):
     """The integrator and the state point."""
 
     temperature_K: float = Field(default=300.0, ge=50, le=1000)
-    pressure_bar: float = Field(default=1.0, gt=0, le=10000)
-    timestep_fs: float = Field(default=4.0, gt=0, le=5)
-    friction_per_ps: float = Field(default=1.0, gt=0, le=100)
+    pressure_bar: float = Field(default=1.0, ge=0.001, le=10000)
+    timestep_fs: float = Field(default=4.0, ge=0.1, le=5)
+    friction_per_ps: float = Field(default=1.0, ge=0.01, le=100)
 
 
 class EquilibrateSection(_Section):
@@ -90,7 +92,7 @@ class CoordinateSection(_Section):
     """The lateral flat-bottom cylinder about the site axis."""
 
     radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
-    wall_kJ_mol_nm2: Positive = 5000.0
+    wall_kJ_mol_nm2: Stiffness = 5000.0
 
 
 class PullSection(_Section):
@@ -164,12 +166,14 @@ IDENTITY = tuple(name for name in RunSpec.model_fields if name != "replica")
 def load_campaign(path: Path) -> Campaign:
     """Read and check a campaign file. Raises CampaignError with the key, the value and what to do; computes nothing."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise CampaignError(f"there is no {path}; write one with: halobind new {path.parent}") from None
+        raise CampaignError(f"there is no {path}; write one with: halobind new {shlex.quote(str(path.parent))}") from None
+    except NotADirectoryError:
+        raise CampaignError(f"{path.parent} is a file; name the directory that holds {path.name}") from None
     except UnicodeDecodeError as error:
         raise CampaignError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise CampaignError(f"{path} is not TOML: {error}") from None
     except OSError as error:
         raise CampaignError(f"cannot read {path}: {error.strerror}") from None

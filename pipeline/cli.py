@@ -1,6 +1,7 @@
 """The command line: each verb reads its arguments, calls one function and prints."""
 
 import argparse
+import os
 import sys
 from importlib import metadata, resources
 from pathlib import Path
@@ -10,20 +11,22 @@ from pipeline.campaign import CampaignError
 from pipeline.doctor import examine
 from pipeline.platforms import ORDER, PlatformError
 from pipeline.verbs import RunOptions, make_tables, new_campaign, run_campaign, show_plan, show_status
+from pipeline.work import WorkError
 
 TEMPLATES = resources.files("pipeline") / "campaigns"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb; returns the exit code: 0 done, 1 something failed or was refused, 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")  # tables hold "±", also where the locale knows only ASCII
+    _open_streams()
     options = parser().parse_args(arguments)
     try:
         return options.verb(options)
     except (CampaignError, PlatformError) as error:
         print(f"halobind: {error}", file=sys.stderr)
+        return 1
+    except WorkError as error:
+        print(f"halobind: {error}\nwhat was published is kept: put it right and give the same command again", file=sys.stderr)
         return 1
     except Stopped as stopped:
         print(f"halobind: stopped ({stopped}); what was published is kept, the same command goes on from there", file=sys.stderr)
@@ -34,8 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        print(f"halobind: {error}; nothing published is lost: put it right and give the same command again", file=sys.stderr)
+        print(f"halobind: {error}", file=sys.stderr)
         return 1
+
+
+def _open_streams() -> None:
+    """Streams that take "±" also where the locale knows only ASCII; a closed one (>&-) goes nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (for as long as the process lives)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def parser() -> argparse.ArgumentParser:

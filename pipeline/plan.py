@@ -10,7 +10,7 @@ import numpy as np
 
 from forcefields.packs import load_pack
 from forcefields.system import check_cutoff
-from pipeline.campaign import Campaign, CampaignError
+from pipeline.campaign import Campaign, CampaignError, EquilibrateSection, RunSpec
 from pipeline.run import Run, campaign_file
 from pipeline.stages import all_products, run_model_spec, windows_of
 from structures.build import check_spec, expected_atoms, solvent_plan
@@ -23,6 +23,7 @@ FRAME_BYTES_PER_ATOM = 12
 RECORD_BYTES = 16
 SEGMENT_BYTES = 3000
 DISK_KEPT_FREE = 0.02
+MOST_PIECES = 1000
 GUESS_ATOM_NS_PER_DAY = 70_000.0  # atoms x ns/day on one CPU core, measured on the demo (50 ns/day at 1,400 atoms)
 
 
@@ -44,6 +45,8 @@ class RunPlan:
 def check_runs(runs: list[Run], campaign: Campaign) -> None:
     """Refuse, before any computing, what cannot work. Raises CampaignError naming the run, the setting and what to do."""
     steps = campaign.sampling
+    if len({run.id for run in runs}) != len(runs):
+        raise CampaignError("two grid values are the same run (300 and 300.0, for example): remove one of them")
     for run in runs:
         spec = run.spec
         try:
@@ -57,9 +60,25 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
                 raise ValueError(f"gap_nm = {spec.model.gap_nm} leaves no room for {spec.model.solvent}: raise it")
             if min(box[:2]) < 2 * spec.coordinate.radius_nm + 0.4:
                 raise ValueError(f"radius_nm = {spec.coordinate.radius_nm} is too wide for a box of {min(box[:2]):.2f} nm: lower it")
+            check_path(spec, campaign.estimate.plateau_nm)
+            check_pieces(spec.equilibrate)
         except ValueError as error:
             raise CampaignError(f"{run.id}: {error}") from None
         _check_times(spec.simulation.timestep_fs / 1000, steps.record_ps, steps.segment_ps, steps.frame_ps, steps.frames != "none")
+
+
+def check_path(spec: RunSpec, plateau_nm: float) -> None:
+    """The plateau must leave room for a well before it. Raises ValueError."""
+    length = spec.pull.to_nm - spec.pull.from_nm
+    if plateau_nm > length / 2:
+        raise ValueError(f"plateau_nm = {plateau_nm:g} is more than half of the path of {length:g} nm: lower it, or raise to_nm")
+
+
+def check_pieces(equilibrate: EquilibrateSection) -> None:
+    """Equilibration is cut into a sensible number of pieces. Raises ValueError."""
+    pieces = (equilibrate.npt_ps + equilibrate.nvt_ps) / equilibrate.piece_ps
+    if pieces > MOST_PIECES:
+        raise ValueError(f"piece_ps = {equilibrate.piece_ps:g} cuts the equilibration into {pieces:.3g} pieces: raise it")
 
 
 def _check_times(step_ps: float, record_ps: float, segment_ps: float, frame_ps: float, frames: bool) -> None:
@@ -69,7 +88,9 @@ def _check_times(step_ps: float, record_ps: float, segment_ps: float, frame_ps: 
     for name, value, unit_name, unit in checks:
         if value < unit - 1e-9 or abs(value / unit - round(value / unit)) > 1e-6:
             better = max(1, round(value / unit)) * unit
-            raise CampaignError(f"[sampling] {name} = {value:g} is not a whole multiple of {unit_name} = {unit:g}: use {better:g}")
+            raise CampaignError(
+                f"[sampling] {name} = {value:g} is not a whole multiple of {unit_name} = {unit:g}: use {better:g}, or change {unit_name}"
+            )
 
 
 def plan_run(run: Run, campaign: Campaign) -> RunPlan:
@@ -90,7 +111,7 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
         if product.name == "system":
             bytes_left += SYSTEM_BYTES_PER_ATOM * n_atoms
     speeds = segment_speeds(run)
-    speed = float(np.median(speeds)) if speeds else GUESS_ATOM_NS_PER_DAY / n_atoms
+    speed = float(np.median(speeds)) if speeds else GUESS_ATOM_NS_PER_DAY / n_atoms * run.spec.simulation.timestep_fs / 4
     total, todo = sum(p.cost_ps for p in products), sum(p.cost_ps for p in left)
     box = tuple(float(x) for x in solvent_plan(spec)[0])
     return RunPlan(run, n_atoms, box, len(windows_of(run.spec, campaign.windows)), total, todo, bytes_left, speed, bool(speeds))
@@ -100,9 +121,11 @@ def segment_speeds(run: Run, most: int = 20) -> list[float]:
     """ns/day of up to `most` published window segments of a run."""
     speeds = []
     for path in [segment for chain in run.window_chains() for segment in run.segments(chain)][:most]:
-        record = json.loads((path / "segment.json").read_text(encoding="utf-8"))
-        if record["wall_s"] > 0:
+        try:
+            record = json.loads((path / "segment.json").read_text(encoding="utf-8"))
             speeds.append(record["duration_ps"] / 1000 / record["wall_s"] * 86400)
+        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+            continue  # a damaged segment has no speed; the table names it
     return speeds
 
 

@@ -52,7 +52,7 @@ def probe(name: str) -> tuple[bool, str]:
     if name not in registered():
         return False, "not installed" if not _load_failures(name) else f"plugin failed to load: {_load_failures(name)[0]}"
     try:
-        done = subprocess.run([sys.executable, "-c", PROBE, name], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, "-P", "-c", PROBE, name], capture_output=True, text=True, timeout=120)
     except subprocess.TimeoutExpired:
         return False, "no answer in 120 s"
     if done.returncode != 0:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from jobs.publish import scratches
 from pipeline.campaign import Campaign
 from pipeline.run import Run
-from pipeline.stages import all_products
+from pipeline.stages import Product, all_products
 from pipeline.work import PROGRESS_FILE
 
 LINE_EVERY_S = 15.0
@@ -25,12 +25,18 @@ class Amount:
     total: int
 
 
-def measure(runs: tuple[Run, ...], campaign: Campaign) -> Amount:
-    """How much of the campaign is published, and how far what is under way has come."""
+Chart = list[tuple[Run, list[Product]]]  # every product of every run, in order
+
+
+def chart_of(runs: list[Run], campaign: Campaign) -> Chart:
+    return [(run, all_products(run, campaign)) for run in runs]
+
+
+def measure(chart: Chart) -> Amount:
+    """How much is published, and how far what is under way has come."""
     done_ps = total_ps = 0.0
     done = total = 0
-    for run in runs:
-        products = all_products(run, campaign)
+    for run, products in chart:
         begun: set[str] = set()
         there = run.published(product.name for product in products)
         for product in products:
@@ -67,10 +73,10 @@ def duration(seconds: float) -> str:
 class Display:
     """Shows progress with rate and time left; call `tick()` often, it looks at the disk about once a second."""
 
-    def __init__(self, runs: tuple[Run, ...], campaign: Campaign) -> None:
-        self._runs, self._campaign = runs, campaign
+    def __init__(self, chart: Chart) -> None:
+        self._chart = chart
         self._began = self._shown = self._looked = time.monotonic()
-        self._first = measure(runs, campaign)
+        self._first = measure(chart)
         self._bar = None
         if sys.stderr.isatty():
             self._bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), transient=False)
@@ -81,7 +87,7 @@ class Display:
         now = time.monotonic()
         if now - self._looked < 1.0:
             return
-        amount = measure(self._runs, self._campaign)
+        amount = measure(self._chart)
         self._looked = now
         text = self._text(amount, now)
         if self._bar is not None:

@@ -4,6 +4,8 @@ import csv
 import hashlib
 import io
 import json
+import math
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +16,14 @@ from pipeline.binding import Binding, binding
 from pipeline.campaign import Campaign, RunSpec
 from pipeline.integrity import DISPLACED_NM
 from pipeline.pmf import Pmf, estimate_pmf
-from pipeline.run import Run, derived_seed, tables_folder
+from pipeline.run import DamagedError, Run, derived_seed, reading, tables_folder
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
 from pipeline.stages import all_products
 from pipeline.status import open_failures
 from pipeline.tables import Row, csv_text, json_text, markdown_text
 from pipeline.versions import versions
+
+GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 
 
 @dataclass(frozen=True)
@@ -35,37 +39,31 @@ class Sampled:
 def collect(run: Run) -> Sampled | None:
     """The samples of every window on disk that has a segment, by height; None when there is none.
 
-    Segments recorded at different intervals are thinned to the longest. Raises EstimateError when that is no whole multiple.
+    Segments recorded at different intervals are thinned to their least common multiple. Raises DamagedError naming a segment
+    that cannot be read.
     """
-    series: dict[Window, list[tuple[float, np.ndarray]]] = {}
+    series: dict[Window, list[tuple[int, np.ndarray]]] = {}
     digest, displaced, openmm = hashlib.sha256(), set(), set()
     for chain in run.window_chains():
         for segment in run.segments(chain):
-            record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
-            content = (segment / "cv.npy").read_bytes()
+            with reading(segment):
+                record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
+                content = (segment / "cv.npy").read_bytes()
+                heights = np.load(io.BytesIO(content), allow_pickle=False)[:, 0].astype(float)
+                window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
+                series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), heights))
+                openmm.add(record["versions"]["openmm"])
+                if record["slab"]["displaced"]:
+                    displaced.add(chain)
             digest.update(f"{chain}/{segment.name}".encode() + content)
-            window = Window(record["center_nm"][0], record["k_kJ_mol_nm2"])
-            series.setdefault(window, []).append((record["record_ps"], np.load(io.BytesIO(content))[:, 0]))
-            openmm.add(record["versions"]["openmm"])
-            if record["slab"]["displaced"]:
-                displaced.add(chain)
     if not series:
         return None
-    interval = max(step for parts in series.values() for step, _ in parts)
+    interval = math.lcm(*(step for parts in series.values() for step, _ in parts))
     windows = tuple(sorted(series, key=lambda w: (w.center_nm, w.k)))
-    z = tuple(np.concatenate([_thin(values, step, interval) for step, values in series[window]]) for window in windows)
+    z = tuple(np.concatenate([values[interval // step - 1 :: interval // step] for step, values in series[window]]) for window in windows)
     c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
-    samples = Samples(windows, z, interval, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
+    samples = Samples(windows, z, interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
     return Sampled(samples, digest.hexdigest(), len(displaced), tuple(sorted(openmm)))
-
-
-def _thin(values: np.ndarray, step: float, interval: float) -> np.ndarray:
-    stride = round(interval / step)
-    if abs(stride * step - interval) > 1e-9 * interval:
-        raise EstimateError(
-            f"segments were recorded every {step:g} and every {interval:g} ps, which do not fit: use record_ps = {step:g} or {interval:g}"
-        )
-    return values[stride - 1 :: stride]
 
 
 def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> Binding:
@@ -73,13 +71,25 @@ def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> B
     content = json.dumps([sampled.checksum, settings.model_dump(), versions()["halobind"], versions()["pymbar"]])
     key = hashlib.sha256(content.encode()).hexdigest()[:8]
     target = run.path(f"estimate-{key}")
-    if not target.is_dir():
+    found = _read_binding(target)
+    if found is None:
         samples = sampled.samples.discarding(settings.discard_fraction)
         pmf = estimate_pmf(samples, settings, derived_seed(run.id, "estimate", key))
         found = binding(pmf, samples, settings)
         with publishing(target) as out:
             write_estimate(out, samples, pmf, found)
-    return Binding.from_dict(json.loads((target / "binding.json").read_text(encoding="utf-8")))
+    return found
+
+
+def _read_binding(target: Path) -> Binding | None:
+    """A published Binding; None where there is none. One that cannot be read is removed: it can be made again."""
+    if not target.is_dir():
+        return None
+    try:
+        return Binding.from_dict(json.loads((target / "binding.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        shutil.rmtree(target)
+        return None
 
 
 def write_estimate(out: Path, samples: Samples, pmf: Pmf, found: Binding) -> None:
@@ -130,7 +140,7 @@ def run_row(run: Run, campaign: Campaign) -> Row:
     try:
         sampled = collect(run)
         found = ensure_estimate(run, sampled, campaign.estimate)
-    except EstimateError as error:
+    except (EstimateError, DamagedError) as error:
         return Row(**row, error=str(error), pending=pending, versions=versions())
     used = versions() | {"openmm": ", ".join(sampled.openmm_versions)}
     return Row(**row, binding=found, pending=pending, versions=used, notes=_slab_notes(sampled))
@@ -156,12 +166,12 @@ def surface_label(spec: RunSpec, campaign: Campaign) -> str:
     return label
 
 
-def publish_tables(folder: Path, campaign: Campaign, runs: list[Run]) -> str:
-    """Estimate what is sampled, write tables/binding.csv, .json and .md, and return the readable table with the paths."""
+def publish_tables(folder: Path, campaign: Campaign, runs: list[Run]) -> tuple[str, bool]:
+    """Estimate what is sampled, write tables/binding.csv, .json and .md; the readable table with the paths, and if all rows are sound."""
     rows = [run_row(run, campaign) for run in runs]
     out = tables_folder(folder)
     readable = markdown_text(rows)
     texts = {"binding.csv": csv_text(rows), "binding.json": json_text(rows), "binding.md": readable}
     for name, text in texts.items():
         write_atomic(out / name, text)
-    return readable + "\n" + "\n".join(str(out / name) for name in texts)
+    return readable + "\n" + "\n".join(str(out / name) for name in texts), not any(row.error for row in rows)

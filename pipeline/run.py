@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,22 @@ def derived_seed(*parts: str | int) -> int:
     return int.from_bytes(digest[:4], "big") % (2**31 - 1) + 1
 
 
+class DamagedError(RuntimeError):
+    """A published product that cannot be read; the message says which, why, and what to remove."""
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a published product is read into a DamagedError that names it."""
+    try:
+        yield
+    except DamagedError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        raise DamagedError(f"{folder} is damaged ({why}): remove this directory, then: halobind run --retry") from error
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of a campaign: `folder` is <campaign>/runs/<id>."""
@@ -52,11 +69,11 @@ class Run:
     def published(self, products: Iterable[str]) -> set[str]:
         """Those of `products` that are published; each directory is listed once, however many products it holds."""
         asked = set(products)
-        folders = {name.rpartition("/")[0] for name in asked}
         found = set()
-        for folder in folders:
+        for folder in {name.rpartition("/")[0] for name in asked}:
             if (self.folder / folder).is_dir():
-                found |= {f"{folder}/{item}" if folder else item for item in os.listdir(self.folder / folder)}
+                with os.scandir(self.folder / folder) as items:
+                    found |= {f"{folder}/{item.name}" if folder else item.name for item in items if item.is_dir()}
         return found & asked
 
     def lock(self, chain: str) -> Path:
@@ -107,6 +124,8 @@ def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
         run = Run(campaign_folder / "runs" / identity(spec, files), spec)
         if (run.folder / "run.json").exists():
             check_record(run, files)
+        if run.has("system"):
+            check_system(run)
         runs.append(run)
     return runs
 
@@ -119,6 +138,19 @@ def write_record(run: Run) -> None:
     files = checksums(run.spec.forcefield.pack, (run.spec.model.ligand, run.spec.model.solvent))
     record = {"id": run.id, "format": FORMAT, "spec": run.spec.model_dump(), "forcefield_files": files, "versions": versions()}
     write_atomic(path, json.dumps(record, indent=1) + "\n")
+
+
+def check_system(run: Run) -> None:
+    """Refuse a run whose system.xml is not the one that was audited. Raises CampaignError."""
+    folder = run.path("system")
+    try:
+        expected = json.loads((folder / "audit.json").read_text(encoding="utf-8"))["sha256"]
+        found = hashlib.sha256((folder / "system.xml").read_bytes()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        expected, found = None, type(error).__name__
+    if found != expected:
+        path = folder / "system.xml"
+        raise CampaignError(f"{path} was edited: its checksum is not the one in audit.json; move {run.folder} away and run again")
 
 
 def check_record(run: Run, files: dict[str, str]) -> None:

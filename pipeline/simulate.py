@@ -61,6 +61,7 @@ class LegResult:
     """Where a leg ended and what it recorded: `cv` (n, 2) heights and lateral distances in nm, `box_z` (n,) in nm.
 
     `energies` in kJ/mol by force group at the end, `temperature_K` of the last frame, `wall_s` seconds of stepping.
+    `duration_ps` is what was simulated: whole steps in whole records, at least one.
     """
 
     state: MDState
@@ -68,6 +69,7 @@ class LegResult:
     box_z: np.ndarray
     energies: dict[str, float]
     temperature_K: float
+    duration_ps: float
     wall_s: float
 
 
@@ -84,7 +86,7 @@ def run_leg(
     """
     coordinate, choice = engine
     context, integrator = _context(system, start, leg, choice)
-    steps = round(leg.record_ps / (leg.timestep_fs / 1000))
+    steps = max(1, round(leg.record_ps / (leg.timestep_fs / 1000)))
     records = max(1, round(leg.duration_ps / leg.record_ps))
     every = round(leg.frame_ps / leg.record_ps) if leg.frame_atoms is not None and len(leg.frame_atoms) else 0
     cv, box_z = np.zeros((records, 2)), np.zeros(records)
@@ -110,7 +112,7 @@ def run_leg(
             frames.close()
     wall = time.perf_counter() - began
     energies, temperature = _energies(context, system)
-    return LegResult(chosen or _state(context), cv, box_z, energies, temperature, wall)
+    return LegResult(chosen or _state(context), cv, box_z, energies, temperature, round(records * steps * leg.timestep_fs / 1000, 9), wall)
 
 
 def _context(system: mm.System, start: MDState, leg: Leg, choice: Choice) -> tuple[mm.Context, mm.LangevinMiddleIntegrator]:

@@ -17,11 +17,11 @@ import openmm as mm
 from forcefields.audit import audit
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
-from pipeline.campaign import Campaign, CampaignError, RunSpec, SamplingSection, WindowsSection
+from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
 from pipeline.coordinate import Coordinate
 from pipeline.integrity import check_slab
 from pipeline.platforms import Choice
-from pipeline.run import Run, derived_seed
+from pipeline.run import Run, derived_seed, reading
 from pipeline.samples import Window
 from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.versions import versions
@@ -67,7 +67,7 @@ def make_build(shop: Workshop, out: Path) -> None:
 
 
 def make_parametrize(shop: Workshop, out: Path) -> None:
-    spec, model = shop.run.spec, read_model(shop.run.path("build"))
+    spec, model = shop.run.spec, built_model(shop.run.path("build"))
     pack = load_pack(spec.forcefield.pack)
     system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2))
     found = audit(system, model, pack)
@@ -111,13 +111,16 @@ class _Equilibrate:
             leg = replace(leg, minimise=True, temperature_K=(COLD_K, warm), timestep_fs=spec.simulation.timestep_fs / 2)
         if self.kind == "npt":
             leg = replace(leg, pressure_bar=spec.simulation.pressure_bar, settle_box_nm=_mean_height(run) if self.settle else None)
-        start = _built_state(run) if self.before is None else load_state(run.path(self.before) / "state.xml")
+        start = _built_state(run) if self.before is None else end_state(run, self.before)
         _run_and_write(shop, out, leg, start)
 
 
 def _mean_height(run: Run) -> float | None:
     """Mean box height (nm) over the later two thirds of the constant-pressure pieces so far; None when there is none yet."""
-    found = [np.load(path) for path in sorted((run.folder / "equilibrate").glob("[0-9]*-npt/box_z.npy"))]
+    found = []
+    for folder in sorted((run.folder / "equilibrate").glob("[0-9]*-npt")):
+        with reading(folder):
+            found.append(np.load(folder / "box_z.npy"))
     if not found:
         return None
     heights = np.concatenate(found)
@@ -127,7 +130,7 @@ def _mean_height(run: Run) -> float | None:
 def pull_heights(spec: RunSpec) -> np.ndarray:
     """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`."""
     p = spec.pull
-    return np.round(np.linspace(p.from_nm, p.to_nm, round((p.to_nm - p.from_nm) / p.step_nm) + 1), 4)
+    return np.round(np.linspace(p.from_nm, p.to_nm, round((p.to_nm - p.from_nm) / p.step_nm) + 1), 3)
 
 
 def pull_products(spec: RunSpec, before: str) -> list[Product]:
@@ -153,19 +156,19 @@ class _Pull:
         spec, run = shop.run.spec, shop.run
         leg = replace(base_leg(spec, run, self.name), duration_ps=spec.pull.step_ps, k=spec.pull.k_kJ_mol_nm2)
         leg = replace(leg, center_nm=(self.origin_nm, self.height_nm))
-        _run_and_write(shop, out, leg, load_state(run.path(self.before) / "state.xml"))
+        _run_and_write(shop, out, leg, end_state(run, self.before))
 
 
 def windows_of(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
     """Umbrella windows from the first to the last pulled height, in equal steps of about `spacing_nm`."""
     p = spec.pull
     count = round((p.to_nm - p.from_nm) / settings.spacing_nm) + 1
-    return tuple(Window(float(c), settings.k_kJ_mol_nm2) for c in np.round(np.linspace(p.from_nm, p.to_nm, max(2, count)), 4))
+    return tuple(Window(float(c), settings.k_kJ_mol_nm2) for c in np.round(np.linspace(p.from_nm, p.to_nm, max(2, count)), 3))
 
 
 def window_chain(window: Window) -> str:
     """A window is named by what it is."""
-    return f"windows/z{window.center_nm:+.3f}-k{window.k:g}"
+    return f"windows/z{window.center_nm:+.3f}-k{window.k:.12g}"
 
 
 def window_products(spec: RunSpec, window: Window, sampling: SamplingSection) -> list[Product]:
@@ -194,7 +197,7 @@ class _Segment:
         leg = replace(
             leg, center_nm=(self.window.center_nm,) * 2, frame_ps=s.frame_ps, frame_atoms=frame_atoms(built_model(run.path("build")), s)
         )
-        _run_and_write(shop, out, leg, load_state(run.path(self.before) / "state.xml"))
+        _run_and_write(shop, out, leg, end_state(run, self.before))
 
 
 def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
@@ -244,22 +247,24 @@ def _built_state(run: Run) -> MDState:
     return MDState(model.positions, None, model.box)
 
 
+def end_state(run: Run, product: str) -> MDState:
+    """Where a published piece of MD ended. Raises DamagedError."""
+    with reading(run.path(product)):
+        return load_state(run.path(product) / "state.xml")
+
+
 @lru_cache(maxsize=2)
 def built_model(folder: Path) -> Model:
-    """The published model of a run."""
-    return read_model(folder)
+    """The published model of a run. Raises DamagedError."""
+    with reading(folder):
+        return read_model(folder)
 
 
 @lru_cache(maxsize=2)
 def load_system(folder: Path) -> mm.System:
-    """The published System of a run. Raises CampaignError when system.xml is not the one that was audited."""
-    text = (folder / "system.xml").read_text(encoding="ascii")
-    expected = json.loads((folder / "audit.json").read_text(encoding="utf-8"))["sha256"]
-    if hashlib.sha256(text.encode()).hexdigest() != expected:
-        raise CampaignError(
-            f"{folder / 'system.xml'} was edited: its checksum is not the one in audit.json; move {folder.parent} away and run again"
-        )
-    return mm.XmlSerializer.deserialize(text)
+    """The published System of a run. Raises DamagedError."""
+    with reading(folder):
+        return mm.XmlSerializer.deserialize((folder / "system.xml").read_text(encoding="ascii"))
 
 
 def _run_and_write(shop: Workshop, out: Path, leg: Leg, start: MDState) -> None:
@@ -279,7 +284,7 @@ def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -
     slab = check_slab(model, result.state.positions, result.state.box, pack.metals, pack.halides)
     return {
         "seed": leg.seed,
-        "duration_ps": leg.duration_ps,
+        "duration_ps": result.duration_ps,
         "record_ps": leg.record_ps,
         "center_nm": leg.center_nm,
         "k_kJ_mol_nm2": leg.k,

@@ -1,6 +1,7 @@
 """One line a run: what is published of every stage, what failed, what is left."""
 
 import json
+from pathlib import Path
 
 from jobs.claims import is_claimed
 from pipeline.campaign import Campaign
@@ -32,8 +33,16 @@ def open_failures(run: Run, campaign: Campaign) -> dict[str, str]:
     for product in all_products(run, campaign):
         failures = run.failures(product.name)
         if failures and not run.has(product.name):
-            found[product.name] = json.loads((failures[-1] / "error.json").read_text(encoding="utf-8"))["error"]
+            found[product.name] = _reason(failures[-1])
     return found
+
+
+def _reason(failure: Path) -> str:
+    """What error.json of a failure says; the failure itself counts also where its record cannot be read."""
+    try:
+        return str(json.loads((failure / "error.json").read_text(encoding="utf-8"))["error"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"its record {failure} cannot be read"
 
 
 def status_rows(runs: list[Run], campaign: Campaign) -> list[dict[str, str]]:

@@ -215,20 +215,26 @@ def _numbers(row: Row, shown: list[str]) -> dict[str, str]:
     b = row.binding
     dG0, depth, z = (b.dG0_kJ_mol, b.well_depth_kJ_mol, b.z_min_nm) if b else (Quantity(math.nan, math.nan),) * 3
     return {name: getattr(row, name) for name in [*shown, "replica"]} | {
-        "dG0 (kJ/mol)": rounded(dG0.value, dG0.error),
-        "dG0 (kcal/mol)": rounded(dG0.value, dG0.error, 1 / KJ_PER_KCAL),
-        "well depth (kJ/mol)": rounded(depth.value, depth.error),
-        "well at (nm)": rounded(z.value, z.error),
+        "dG0 (kJ/mol)": _shown(row, dG0),
+        "dG0 (kcal/mol)": _shown(row, dG0, 1 / KJ_PER_KCAL),
+        "well depth (kJ/mol)": _shown(row, depth),
+        "well at (nm)": _shown(row, z),
         "status": row.status.partition(":")[0] if row.error or not row.pending else row.status.partition(";")[0],
     }
+
+
+def _shown(row: Row, quantity: Quantity, scale: float = 1.0) -> str:
+    """Rounded; "± ≥ error" where a flag says that the error is a lower bound."""
+    text = rounded(quantity.value, quantity.error, scale)
+    return text.replace("± ", "± ≥") if any("error is a lower bound" in problem for problem in row.problems) else text
 
 
 def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
     b, none = row.binding, Quantity(math.nan, math.nan)
     off, on = (b.desorption_barrier_kJ_mol, b.adsorption_barrier_kJ_mol) if b else (none, none)
     return {name: getattr(row, name) for name in [*shown, "replica"]} | {
-        "off (kJ/mol)": rounded(off.value, off.error),
-        "on (kJ/mol)": rounded(on.value, on.error),
+        "off (kJ/mol)": _shown(row, off),
+        "on (kJ/mol)": _shown(row, on),
         "ns": f"{b.sampling_ns:.3g}" if b else EMPTY,
         "windows": str(b.n_windows) if b else EMPTY,
         "overlap": f"{b.min_overlap:.3f}" if b else EMPTY,

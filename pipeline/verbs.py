@@ -2,11 +2,13 @@
 
 import os
 import shlex
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from forcefields.packs import load_pack
@@ -15,11 +17,11 @@ from jobs.stop import FOLLOW_PARENT, StopSignal
 from pipeline.campaign import Campaign, CampaignError, load_campaign
 from pipeline.plan import check_disk, check_runs, check_writable, gigabytes, plan_run
 from pipeline.platforms import Choice, choose, cores
-from pipeline.progress import Display, duration, measure
+from pipeline.progress import Chart, Display, chart_of, duration, measure
 from pipeline.results import publish_tables
 from pipeline.run import Run, campaign_file, logs_folder, runs_of, write_record
 from pipeline.status import open_failures, status_rows
-from pipeline.work import Part, Worker
+from pipeline.work import Part, Worker, WorkError
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def show_plan(folder: Path) -> int:
     """Print what would run; refuse what `run` would refuse."""
     campaign, runs = open_campaign(folder)
     plans = [plan_run(run, campaign) for run in runs]
-    table = Table(title=f"{folder}: {len(runs)} run{'s' * (len(runs) != 1)}", title_justify="left")
+    table = Table(title=f"{escape(str(folder))}: {len(runs)} run{'s' * (len(runs) != 1)}", title_justify="left")
     for column in ("run", "atoms", "box (nm)", "windows", "sampling (ns)", "left (ns)", "ns/day", "disk left"):
         table.add_column(column, justify="left" if column == "run" else "right", overflow="fold")
     for plan in plans:
@@ -89,46 +91,53 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
         write_record(run)
     stop = StopSignal().listen()
     if FOLLOW_PARENT in os.environ:
-        _worker(campaign, runs, choice, options, stop).work()
+        part = Part(*(options.part or (0, 1)))
+        Worker(tuple(runs), campaign, choice, part, options.retry, stop, lambda line: print(line, flush=True)).work()
         return 0
-    _sample(folder, (campaign, runs), choice, options, stop)
+    chart = chart_of(runs, campaign)
+    before = measure(chart)
+    if before.done < before.total:
+        _sample(folder, campaign, (chart, choice), options)
     failures = [(run, product, why) for run in runs for product, why in open_failures(run, campaign).items()]
     for run, product, why in failures:
         print(f"halobind: {run.id} {product} failed: {why} (see {run.failures_folder}; try again with --retry)", file=sys.stderr)
-    amount = measure(tuple(runs), campaign)
-    if amount.done < amount.total and not failures:
-        print(f"{amount.done} of {amount.total} products are published; other parts make the rest", file=sys.stderr)
-    print(publish_tables(folder, campaign, runs))
-    return 1 if failures else 0
+    amount = measure(chart)
+    if options.part and amount.done < amount.total and not failures:
+        print(f"{amount.done} of {amount.total} products are published; the other parts make the rest", file=sys.stderr)
+    text, sound = publish_tables(folder, campaign, runs)
+    print(text)
+    return 0 if sound and not failures else 1
 
 
-def _worker(campaign: Campaign, runs: list[Run], choice: Choice, options: RunOptions, stop: StopSignal) -> Worker:
-    part = Part(*(options.part or (0, 1)))
-    return Worker(tuple(runs), campaign, choice, part, options.retry, stop, lambda line: print(line, flush=True))
-
-
-def _sample(folder: Path, work: tuple[Campaign, list[Run]], choice: Choice, options: RunOptions, stop: StopSignal) -> None:
-    """Make what is pending in as many processes as asked for, with a progress display. Raises Stopped, OSError, CampaignError."""
-    campaign, runs = work
-    if measure(tuple(runs), campaign).done == measure(tuple(runs), campaign).total:
-        return
-    count = options.processes or campaign.resources.processes or (1 if choice.is_gpu else max(1, cores() // campaign.resources.threads))
-    print(f"{len(runs)} run{'s' * (len(runs) != 1)} on {choice.name}, {count} processes; logs in {logs_folder(folder)}", file=sys.stderr)
-    command = [sys.executable, "-m", "pipeline", "run", str(folder), "--platform", choice.name]
+def _sample(folder: Path, campaign: Campaign, work: tuple[Chart, Choice], options: RunOptions) -> None:
+    """Make what is pending in as many processes as asked for, with a progress display. Raises Stopped, WorkError."""
+    chart, choice = work
+    threads = campaign.resources.threads
+    count = options.processes or campaign.resources.processes or (1 if choice.is_gpu else max(1, cores() // threads))
+    names = f"{len(chart)} run{'s' * (len(chart) != 1)}", f"{count} process{'es' * (count != 1)}"
+    print(f"{names[0]} on {choice.name}, {names[1]}; logs in {logs_folder(folder)}", file=sys.stderr)
+    command = [sys.executable, "-P", "-m", "pipeline", "run", str(folder.resolve()), "--platform", choice.name]
     command += ["--part", f"{options.part[0] + 1}/{options.part[1]}"] if options.part else []
     command += ["--retry"] if options.retry else []
-    display = Display(tuple(runs), campaign)
+    display = Display(chart)
     try:
-        codes = run_side_by_side(command, count, logs_folder(folder), display.tick, stop)
+        codes = run_side_by_side(command, count, logs_folder(folder), display.tick)
     finally:
         display.close()
-    stop.check()
-    if any(codes):
-        log = logs_folder(folder) / f"local-{next(k for k, code in enumerate(codes) if code)}.log"
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise OSError(
-            f"a process ended with code {next(code for code in codes if code)}: {lines[-1] if lines else 'no output'} (see {log})"
-        )
+    broken = [how_it_ended(log, code) for log, code in codes.items() if code]
+    amount = measure(chart)
+    if broken and (amount.done < amount.total or len(broken) == count):
+        raise WorkError("\n".join(broken))
+    for text in broken:
+        print(f"halobind: {text}; the other processes did its work", file=sys.stderr)
+
+
+def how_it_ended(log: Path, code: int) -> str:
+    """One sentence on a process that ended with an error: its own last words, or the signal that killed it."""
+    if code < 0:
+        return f"a process was killed by {signal.Signals(-code).name} (out of memory, or by somebody; its log is {log})"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"{lines[-1].removeprefix('halobind: ') if lines else 'no output'} (see {log})"
 
 
 def show_status(folder: Path) -> int:
@@ -151,8 +160,9 @@ def make_tables(folder: Path) -> int:
     """Estimate what is sampled, write the tables, print the short one."""
     campaign, runs = open_campaign(folder)
     check_writable(folder)
-    print(publish_tables(folder, campaign, runs))
-    return 0
+    text, sound = publish_tables(folder, campaign, runs)
+    print(text)
+    return 0 if sound else 1
 
 
 def _console() -> Console:

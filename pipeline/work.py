@@ -5,8 +5,8 @@ import shutil
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.claims import claim
@@ -15,8 +15,13 @@ from jobs.stop import StopSignal
 from pipeline.campaign import Campaign, CampaignError
 from pipeline.platforms import Choice, PlatformError
 from pipeline.run import Run
-from pipeline.stages import PREPARE, Product, Workshop, prepare_products, window_products, windows_of
+from pipeline.stages import Product, Workshop, prepare_products, window_products, windows_of
 from pipeline.versions import versions
+
+
+class WorkError(RuntimeError):
+    """The work could not be finished; what was published is kept."""
+
 
 PROGRESS_FILE = "progress"
 PROGRESS_EVERY_S = 1.0
@@ -42,18 +47,22 @@ class Worker:
     retry: bool
     stop: StopSignal
     say: Callable[[str], None]
+    tried: set[tuple[str, str]] = field(default_factory=set)
 
     def work(self) -> None:
-        """Make products until none is left for this part. Raises Stopped when asked to stop, OSError when the disk fails."""
-        started = time.time()
+        """Make products until none is left for this part; what others are at work on is waited for, and taken over if they die.
+
+        Raises Stopped when asked to stop, OSError when the disk fails.
+        """
+        chains = self._chains()
         while True:
             done = waiting = False
-            for run, product in self._next(started):
+            for run, product in self._next(chains):
                 self.stop.check()
                 with claim(run.lock(product.chain)) as mine:
                     if mine and not run.has(product.name):
                         self._make(run, product)
-                    waiting |= not mine and product.chain == PREPARE
+                    waiting |= not mine
                     done |= mine
                 if done:
                     break
@@ -63,30 +72,37 @@ class Worker:
                 self.stop.check()
                 time.sleep(WAIT_S)
 
-    def _next(self, started: float) -> Iterator[tuple[Run, Product]]:
-        """The next product of every chain of this part: preparations first, then the windows with the fewest segments."""
-        ready, number = [], 0
-        for order, run in enumerate(self.runs):
+    def _chains(self) -> list[tuple[Run, list[Product], list[list[Product]]]]:
+        """For every run with windows in this part: its preparation, and the segments of each of these windows."""
+        found, number = [], 0
+        for run in self.runs:
             windows = windows_of(run.spec, self.campaign.windows)
             mine = [w for k, w in enumerate(windows, start=number) if k % self.part.count == self.part.index]
             number += len(windows)
-            product = first_missing(run, prepare_products(run.spec))
-            if product is not None:
-                if mine and not self._failed(run, product, started):
-                    ready.append((-1, (order - self.part.index) % len(self.runs), run, product))
-                continue
-            for window in mine:
-                products = window_products(run.spec, window, self.campaign.sampling)
-                product = first_missing(run, products)
-                if product is not None and not self._failed(run, product, started):
-                    ready.append((products.index(product), order, run, product))
-        for _, _, run, product in sorted(ready, key=lambda item: item[:2]):
-            yield run, product
+            if mine:
+                segments = [window_products(run.spec, window, self.campaign.sampling) for window in mine]
+                found.append((run, prepare_products(run.spec), segments))
+        return found[self.part.index % len(found) :] + found[: self.part.index % len(found)] if found else []
 
-    def _failed(self, run: Run, product: Product, started: float) -> bool:
+    def _next(self, chains: list[tuple[Run, list[Product], list[list[Product]]]]) -> list[tuple[Run, Product]]:
+        """The next product of every chain: preparations first, then the windows with the fewest segments."""
+        ready = []
+        for order, (run, preparation, windows) in enumerate(chains):
+            there = run.published(product.name for products in (preparation, *windows) for product in products)
+            product = first_missing(preparation, there)
+            if product is not None:
+                ready.append((-1, order, run, product))
+                continue
+            for products in windows:
+                product = first_missing(products, there)
+                if product is not None:
+                    ready.append((products.index(product), order, run, product))
+        ready.sort(key=lambda item: item[:2])
+        return [(run, product) for _, _, run, product in ready if not self._failed(run, product)]
+
+    def _failed(self, run: Run, product: Product) -> bool:
         """Whether the product has a recorded failure that this worker is not to try again."""
-        failures = run.failures(product.name)
-        return bool(failures) and (not self.retry or failures[-1].stat().st_mtime >= started)
+        return (run.id, product.name) in self.tried or (not self.retry and bool(run.failures(product.name)))
 
     def _make(self, run: Run, product: Product) -> None:
         target = run.path(product.name)
@@ -100,6 +116,8 @@ class Worker:
                 except (OSError, CampaignError, PlatformError, MemoryError):
                     raise  # the machine or the directory, not the physics: nothing to record, the message says what to do
                 except Exception as error:
+                    self.stop.check()  # a program that we ran may have failed because it was stopped with us
+                    self.tried.add((run.id, product.name))
                     _record_failure(run, product, out, error)
                     raise
         except (OSError, CampaignError, PlatformError, MemoryError):
@@ -110,9 +128,8 @@ class Worker:
         self.say(f"{run.id} {product.name}: done in {time.perf_counter() - began:.1f} s")
 
 
-def first_missing(run: Run, products: list[Product]) -> Product | None:
-    """The first product of a chain that is not published."""
-    there = run.published(product.name for product in products)
+def first_missing(products: list[Product], there: set[str]) -> Product | None:
+    """The first product of a chain that is not among the published ones."""
     return next((product for product in products if product.name not in there), None)
 
 
@@ -135,7 +152,8 @@ def _one_line(error: Exception) -> str:
 
 def _record_failure(run: Run, product: Product, out: Path, error: Exception) -> None:
     """Keep what there is of a failed product, with the traceback, under failures/."""
-    number = len(run.failures(product.name))
+    before = run.failures(product.name)
+    number = int(before[-1].name.rpartition("-")[2]) + 1 if before else 0
     target = run.failures_folder / f"{product.name.replace('/', '_')}-{number:03d}"
     with publishing(target) as folder:
         for path in out.iterdir():

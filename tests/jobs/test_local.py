@@ -7,10 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from jobs.local import run_side_by_side
-from jobs.stop import StopSignal
+import pytest
 
+from jobs.local import run_side_by_side
+from jobs.stop import Stopped
+
+MARK = "waiting-for-a-signal-in-test-local"
 WAITING = """
+# waiting-for-a-signal-in-test-local
 import time
 from jobs.stop import StopSignal
 stop = StopSignal().listen()
@@ -24,7 +28,8 @@ import sys
 from pathlib import Path
 from jobs.local import run_side_by_side
 from jobs.stop import StopSignal
-run_side_by_side([sys.executable, "-c", sys.argv[2]], 2, Path(sys.argv[1]), lambda: None, StopSignal().listen())
+StopSignal().listen()
+run_side_by_side([sys.executable, "-c", sys.argv[2]], 2, Path(sys.argv[1]), lambda: None)
 """
 
 
@@ -39,20 +44,34 @@ def wait_for(condition, seconds: float = 20.0) -> bool:
 
 def test_codes_and_logs(tmp_path: Path) -> None:
     code = "import os, sys; print(os.environ['OMP_NUM_THREADS']); sys.exit(3)"
-    codes = run_side_by_side([sys.executable, "-c", code], 2, tmp_path, lambda: None, StopSignal())
-    assert codes == [3, 3]
-    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["1\n", "1\n"]
+    codes = run_side_by_side([sys.executable, "-c", code], 2, tmp_path, lambda: None)
+    assert list(codes.values()) == [3, 3] and len(codes) == 2
+    assert sorted(tmp_path.iterdir()) == sorted(codes)
+    assert [path.read_text() for path in codes] == ["1\n", "1\n"]
 
 
-def test_a_stop_signal_ends_every_process(tmp_path: Path) -> None:
-    stop = StopSignal()
-
+def test_when_the_tick_stops_every_process_is_stopped(tmp_path: Path) -> None:
     def tick() -> None:
-        if all("up" in path.read_text() for path in tmp_path.iterdir()):
-            stop.reason = "SIGTERM"
+        logs = list(tmp_path.iterdir())
+        if len(logs) == 2 and all("up" in path.read_text() for path in logs):
+            raise Stopped("SIGTERM")
 
-    codes = run_side_by_side([sys.executable, "-c", WAITING], 2, tmp_path, tick, stop)
-    assert all(code != 0 for code in codes) and len(codes) == 2
+    with pytest.raises(Stopped):
+        run_side_by_side([sys.executable, "-c", WAITING], 2, tmp_path, tick)
+    assert not subprocess.run(["pgrep", "-f", MARK], capture_output=True, text=True).stdout
+
+
+def test_a_process_started_to_ignore_a_signal_keeps_ignoring_it() -> None:
+    """nohup: SIGHUP ignored from the start stays ignored, SIGTERM is still heard."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) != 0
 
 
 def test_processes_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:

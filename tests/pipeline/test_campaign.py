@@ -105,6 +105,10 @@ def test_segments_come_level_by_level(tmp_path: Path) -> None:
         ("sampling", "record_ps", 0.15, "[sampling] record_ps = 0.15 is not a whole multiple"),
         ("sampling", "segment_ps", 2.05, "use 2"),
         ("estimate", "plateau_nm", 0.03, "at least four bins"),
+        ("estimate", "plateau_nm", 0.5, "plateau_nm = 0.5 is more than half of the path of 0.9 nm"),
+        ("equilibrate", "piece_ps", 0.01, "pieces: raise it"),
+        ("simulation", "timestep_fs", 1e-9, "greater than or equal to 0.1"),
+        ("simulation", "temperature_K", [300, 300.0], "two grid values are the same run"),
         ("resources", "platform", "cuda", "'CUDA'"),
     ],
 )
@@ -121,7 +125,13 @@ def test_unknown_sections_and_missing_keys_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"this is = = not toml", "is not TOML"), (b"\xff\xfe\x00", "is not UTF-8"), (None, "write one with: halobind new")],
+    [
+        (b"this is = = not toml", "is not TOML"),
+        (b"n = " + b"9" * 5000, "is not TOML"),
+        (b"n = " + b"[" * 5000, "is not TOML"),
+        (b"\xff\xfe\x00", "is not UTF-8"),
+        (None, "write one with: halobind new"),
+    ],
 )
 def test_unreadable_files_are_refused(content: bytes | None, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "campaign.toml"
@@ -187,3 +197,14 @@ def test_unwritable_directory_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere, so the permission itself proves nothing there
     assert main(["run", str(tmp_path / "c")]) == 1
     assert "is not writable; change its permissions" in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_and_brackets_in_the_path_are_fine(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = tmp_path / "c[bold] [/x]"
+    assert main(["new", str(folder)]) == 0
+    path = folder / "campaign.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert main(["plan", str(folder)]) == 0
+    assert "c[bold]" in capsys.readouterr().out.split("wrote", 1)[1].split("\n", 2)[2]
+    assert main(["plan", str(path)]) == 1
+    assert "name the directory that holds campaign.toml" in capsys.readouterr().err

@@ -81,6 +81,10 @@ def series(campaign: Path) -> dict[str, bytes]:
     return {str(path.relative_to(campaign)): path.read_bytes() for path in campaign.glob("runs/*/**/cv.npy")}
 
 
+def logs(campaign: Path) -> str:
+    return "".join(path.read_text() for path in (campaign / "jobs").glob("*.log"))
+
+
 def tables(campaign: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in (campaign / "tables").iterdir()}
 
@@ -175,7 +179,7 @@ def test_two_commands_on_one_campaign_share_the_work(reference: Path, tmp_path: 
     for process in both:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-    lines = [line for log in (campaign / "jobs").glob("*.log") for line in log.read_text().splitlines() if ": done in" in line]
+    lines = [line for line in logs(campaign).splitlines() if ": done in" in line]
     made = [line.split(": done")[0] for line in lines]
     assert len(made) == len(set(made)) == 18
     assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
@@ -207,14 +211,16 @@ def test_more_segments_continue_the_same_run(reference: Path, tmp_path: Path) ->
 
 def test_interrupting_stops_cleanly(tmp_path: Path) -> None:
     campaign = new(tmp_path / "c", CAMPAIGN.replace("segments = 2", "segments = 500"))
-    process = subprocess.Popen([*HALOBIND, "run", str(campaign), "--processes", "2"], stderr=subprocess.PIPE, text=True)
+    command = [*HALOBIND, "run", str(campaign), "--processes", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(campaign.glob("runs/*/windows/*/seg-001")) and time.monotonic() < deadline:
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C in a terminal does
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "what was published is kept" in errors and "Traceback" not in errors
+    assert not list(campaign.glob("runs/*/failures")) and "Traceback" not in logs(campaign)
     assert not list(campaign.glob("runs/*/**/.[a-z0-9]*-*"))  # no scratch left
     status = halobind("status", str(campaign)).stdout
     assert "waiting" in status and "/2000" in status
@@ -264,7 +270,7 @@ def test_a_full_disk_loses_nothing(reference: Path, tmp_path: Path) -> None:
 
     done = halobind("run", str(campaign), "--processes", "1", preexec_fn=small_files)
     assert done.returncode == 1
-    assert "nothing published is lost" in done.stderr and "Traceback" not in done.stderr
+    assert "File too large" in done.stderr and "what was published is kept" in done.stderr and "Traceback" not in done.stderr
     assert products(campaign) == before and not list(campaign.glob("runs/*/failures/*"))
     assert halobind("run", str(campaign), "--processes", "1").returncode == 0
     assert series(campaign) == series(reference)
@@ -286,3 +292,67 @@ def test_an_odd_locale_changes_nothing(reference: Path, tmp_path: Path, locale: 
     done = halobind("table", str(campaign), env=os.environ | {"LC_ALL": locale, "LANG": locale, "PYTHONUTF8": "0"})
     assert done.returncode == 0, done.stderr
     assert tables(campaign) == tables(reference)
+
+
+@pytest.mark.parametrize("damage", ["cv.npy", "segment.json", "empty"])
+def test_a_damaged_segment_is_named_in_the_table_and_can_be_made_again(reference: Path, tmp_path: Path, damage: str) -> None:
+    campaign = copy(reference, tmp_path / "c")
+    segment = next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001"))
+    for path in segment.iterdir():
+        if damage == "empty":
+            path.unlink()
+        elif path.name == damage:
+            path.write_bytes(path.read_bytes()[:20])
+    done = halobind("table", str(campaign))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
+    assert row["status"].startswith("Error: ") and str(segment) in row["status"] and "is damaged" in row["status"]
+    for verb in ("plan", "status"):
+        assert halobind(verb, str(campaign)).returncode == 0
+    shutil.rmtree(segment)
+    assert halobind("run", str(campaign), "--processes", "1").returncode == 0
+    assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
+
+
+def test_a_damaged_state_is_a_failure_of_what_starts_there(reference: Path, tmp_path: Path) -> None:
+    campaign = copy(reference, tmp_path / "c")
+    window = next(campaign.glob("runs/*/windows/z+0.100-k50000"))
+    (window / "seg-000" / "state.xml").unlink()
+    shutil.rmtree(window / "seg-001")
+    shutil.rmtree(window.with_name("z+0.300-k50000") / "seg-001")
+    done = halobind("run", str(campaign), "--processes", "1")
+    assert done.returncode == 1 and f"{window / 'seg-000'} is damaged" in done.stderr
+    assert (window.with_name("z+0.300-k50000") / "seg-001").is_dir()  # the rest of the campaign went on
+    shutil.rmtree(window / "seg-000")
+    assert halobind("run", str(campaign), "--retry", "--processes", "1").returncode == 0
+    assert series(campaign) == series(reference)
+
+
+def test_other_recording_intervals_can_be_mixed(reference: Path, tmp_path: Path) -> None:
+    campaign = copy(reference, tmp_path / "c")
+    more = (
+        CAMPAIGN.replace("segments = 2", "segments = 3")
+        .replace("record_ps = 0.04", "record_ps = 0.1")
+        .replace("frame_ps = 0.2", "frame_ps = 0.4")
+    )
+    (campaign / "campaign.toml").write_text(more)
+    done = halobind("run", str(campaign), "--processes", "1")
+    assert done.returncode == 0, done.stderr
+    row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
+    assert row["sampling_ns"] == pytest.approx(4 * 3 * 0.4 / 1000)
+
+
+def test_modules_of_the_current_directory_are_not_imported(reference: Path, tmp_path: Path) -> None:
+    campaign = copy(reference, tmp_path / "c")
+    shutil.rmtree(next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001")))
+    (tmp_path / "json.py").write_text("raise RuntimeError('shadowed')")
+    script = "import sys; from pipeline.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, "run", "c", "--processes", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert series(campaign) == series(reference)
