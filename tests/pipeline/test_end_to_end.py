@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 HALOBIND = [sys.executable, "-m", "pipeline"]
-KILLS = int(os.environ.get("HALOBIND_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("HALOBIND_TEST_KILLS", "5"))  # raise it together with HALOBIND_TEST_PS, the length of a segment
+SEGMENT_PS = os.environ.get("HALOBIND_TEST_PS", "0.4")
 CAMPAIGN = """
 [model]
 perovskite = "CsPbBr3"
@@ -50,7 +51,7 @@ discard_fraction = 0.0
 bin_nm = 0.02
 plateau_nm = 0.1
 n_bootstrap = 20
-"""
+""".replace("segment_ps = 0.4", f"segment_ps = {SEGMENT_PS}")
 
 
 def halobind(*arguments: str, **options: object) -> subprocess.CompletedProcess:
@@ -151,17 +152,21 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(reference:
     """kill -9 of the whole process group, again and again: the same bytes in the end, and nothing published is made twice."""
     campaign, moments = new(tmp_path / "c"), random.Random(4)
     seen: dict[str, int] = {}
+    interrupted = 0
     for _ in range(KILLS):
         process = subprocess.Popen(
             [*HALOBIND, "run", str(campaign), "--platform", "CPU"], start_new_session=True, stderr=subprocess.DEVNULL
         )
-        time.sleep(moments.uniform(1.0, 6.0))
+        time.sleep(moments.uniform(1.5, 4.0))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            interrupted += 1
         process.wait()
         now = products(campaign)
         assert seen.items() <= now.items()
         seen = now
+    assert interrupted >= 2
+    print(f"{interrupted} of {KILLS} kills interrupted the campaign; {len(seen)} products were published before the last start")
     done = halobind("run", str(campaign), "--platform", "CPU", "--processes", "2")
     assert done.returncode == 0, done.stderr
     assert seen.items() <= products(campaign).items()
