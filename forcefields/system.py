@@ -131,6 +131,8 @@ def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None
 def organic_types(model: Model) -> dict[int, str]:
     """GAFF type of every atom of a molecule, by atom index, read from the residue templates of the molecule files.
 
+    A c3 bonded to an n4 (the first carbons of an ammonium head) is "c3:n4".
+
     Raises ValueError when a template does not name the atoms of the built molecule.
     """
     templates = {}
@@ -148,6 +150,11 @@ def organic_types(model: Model) -> dict[int, str]:
             if model.names[i] not in template:
                 raise ValueError(f"atom {model.names[i]} of {residue.name} has no force-field type: regenerate {residue.name}.xml")
             types[i] = template[model.names[i]]
+    plain = dict(types)
+    for i, j in model.bonds:
+        for carbon, head in ((int(i), int(j)), (int(j), int(i))):
+            if (plain.get(carbon), plain.get(head)) == ("c3", "n4"):
+                types[carbon] = "c3:n4"
     return types
 
 

@@ -211,11 +211,11 @@ def _curve_flags(reader: _Reader, low: int, depth: Quantity) -> list[str]:
     length = (pmf.plateau[1] - pmf.plateau[0]) * pmf.bin_nm
     if not math.isfinite(change.value + change.error):
         flags.append(f"no plateau: there are too few samples in the last {length:.2f} nm, so dG0 is not a binding energy")
-    elif abs(change.value) > max(2 * change.error, reader.kT):
+    elif abs(change.value) > max(2 * change.error, reader.kT / 4):
         verb, bound = ("rises", "an upper") if change.value > 0 else ("falls", "a lower")
         size = f"{verb} by {abs(change.value):.1f} ± {change.error:.1f} kJ/mol over the last {length:.2f} nm"
         flags.append(f"no plateau: the curve still {size}, so dG0 is only {bound} bound")
-    elif max(abs(change.value), change.error) > reader.kT:
+    elif change.error > reader.kT / 2:
         size = f"{change.value:.1f} ± {change.error:.1f} kJ/mol"
         flags.append(f"plateau not resolved: the curve changes by {size} over the last {length:.2f} nm")
     return flags

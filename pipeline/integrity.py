@@ -13,9 +13,13 @@ COORDINATED_NM = 0.40  # between the first (0.29 nm) and second (0.65 nm) metal-
 
 @dataclass(frozen=True)
 class Integrity:
-    """`displaced` ions moved more than 0.30 nm from where they were built; `broken` metals have fewer halides than built."""
+    """`displaced` ions moved more than 0.30 nm from where they were built, `displaced_at_site` of them around the pocket.
+
+    `broken` metals have fewer halides than built.
+    """
 
     displaced: int
+    displaced_at_site: int
     largest_displacement_nm: float
     broken: int
 
@@ -31,7 +35,16 @@ def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tup
     moved = np.linalg.norm(delta, axis=1)
     now = _coordination(model, positions, box, metals, halides)
     built = _coordination(model, model.positions, model.box, metals, halides)
-    return Integrity(int(np.sum(moved > DISPLACED_NM)), round(float(moved.max()), 4), int(np.sum(now < built)))
+    far = core[moved > DISPLACED_NM]
+    near_site = int(np.isin(far, model.groups["site"]).sum())
+    return Integrity(len(far), near_site, round(float(moved.max()), 4), int(np.sum(now < built)))
+
+
+def image_distance(ligand: np.ndarray, box: np.ndarray) -> float:
+    """The shortest distance (nm) from a ligand, whole positions (n, 3) nm, to its own images along x and y."""
+    delta = ligand[:, None] - ligand[None]
+    shifts = [(box[0], 0.0, 0.0), (0.0, box[1], 0.0), (box[0], box[1], 0.0), (box[0], -box[1], 0.0)]
+    return float(min(np.linalg.norm(delta + shift, axis=-1).min() for shift in shifts))
 
 
 def _coordination(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> np.ndarray:

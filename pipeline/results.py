@@ -17,7 +17,7 @@ from pipeline.campaign import Campaign, RunSpec
 from pipeline.integrity import DISPLACED_NM
 from pipeline.pmf import Pmf, estimate_pmf
 from pipeline.run import DamagedError, Run, derived_seed, reading, tables_folder
-from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
+from pipeline.samples import EstimateError, EstimateSettings, Samples, Window, inefficiency
 from pipeline.stages import all_products
 from pipeline.status import open_failures
 from pipeline.tables import Row, csv_text, json_text, markdown_text
@@ -28,11 +28,20 @@ GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 
 @dataclass(frozen=True)
 class Sampled:
-    """What is published of a run's windows: the samples, a checksum over them, and what the segments say besides."""
+    """What is published of a run's windows: the samples, a checksum over them, and what the segments say besides.
+
+    `lateral` holds the distances (nm) from the site axis, one array a window like `samples.z`. `at_site` and `elsewhere` count
+    windows in which ions around the pocket, or others, ended a segment displaced; `images` those in which the ligand ended one
+    within the cutoff of its own image, `closest_nm` the nearest such approach.
+    """
 
     samples: Samples
+    lateral: tuple[np.ndarray, ...]
     checksum: str
-    displaced_windows: int
+    at_site: int
+    elsewhere: int
+    images: int
+    closest_nm: float
     openmm_versions: tuple[str, ...]
 
 
@@ -43,27 +52,38 @@ def collect(run: Run) -> Sampled | None:
     that cannot be read.
     """
     series: dict[Window, list[tuple[int, np.ndarray]]] = {}
-    digest, displaced, openmm = hashlib.sha256(), set(), set()
+    digest, openmm = hashlib.sha256(), set()
+    seen: dict[str, set[str]] = {"at_site": set(), "elsewhere": set(), "images": set()}
+    closest = math.inf
     for chain in run.window_chains():
         for segment in run.segments(chain):
             with reading(segment):
                 record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
                 content = (segment / "cv.npy").read_bytes()
-                heights = np.load(io.BytesIO(content), allow_pickle=False)[:, 0].astype(float)
+                heights = np.load(io.BytesIO(content), allow_pickle=False)[:, :2].astype(float)
                 window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
                 series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), heights))
                 openmm.add(record["versions"]["openmm"])
-                if record["slab"]["displaced"]:
-                    displaced.add(chain)
+                slab, closest = record["slab"], min(closest, record["image_nm"])
+                found = {
+                    "at_site": slab["displaced_at_site"] > 0,
+                    "elsewhere": slab["displaced"] > slab["displaced_at_site"],
+                    "images": record["image_nm"] < run.spec.forcefield.cutoff_nm,
+                }
+            for name, true in found.items():
+                if true:
+                    seen[name].add(chain)
             digest.update(f"{chain}/{segment.name}".encode() + content)
     if not series:
         return None
     interval = math.lcm(*(step for parts in series.values() for step, _ in parts))
     windows = tuple(sorted(series, key=lambda w: (w.center_nm, w.k)))
-    z = tuple(np.concatenate([values[interval // step - 1 :: interval // step] for step, values in series[window]]) for window in windows)
+    series_of = {w: np.concatenate([values[interval // step - 1 :: interval // step] for step, values in series[w]]) for w in windows}
+    z, lateral = (tuple(series_of[w][:, column] for w in windows) for column in (0, 1))
     c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
     samples = Samples(windows, z, interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
-    return Sampled(samples, digest.hexdigest(), len(displaced), tuple(sorted(openmm)))
+    counts = {name: len(chains) for name, chains in seen.items()}
+    return Sampled(samples, lateral, digest.hexdigest(), closest_nm=closest, openmm_versions=tuple(sorted(openmm)), **counts)
 
 
 def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> Binding:
@@ -143,14 +163,47 @@ def run_row(run: Run, campaign: Campaign) -> Row:
     except (EstimateError, DamagedError) as error:
         return Row(**row, error=str(error), pending=pending, versions=versions())
     used = versions() | {"openmm": ", ".join(sampled.openmm_versions)}
-    return Row(**row, binding=found, pending=pending, versions=used, notes=_slab_notes(sampled))
+    return Row(**row, binding=found, pending=pending, versions=used, notes=physics_notes(sampled, campaign))
 
 
-def _slab_notes(sampled: Sampled) -> tuple[str, ...]:
-    if not sampled.displaced_windows:
-        return ()
-    windows = f"{sampled.displaced_windows} of {len(sampled.samples.windows)} windows"
-    return (f"the slab did not stay a slab: ions moved more than {DISPLACED_NM:.2f} nm in {windows}",)
+def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
+    """What keeps a row from being called converged besides the estimate itself, one sentence each."""
+    total, notes = len(sampled.samples.windows), []
+    if sampled.at_site:
+        where = f"in {sampled.at_site} of {total} windows"
+        notes.append(f"ions around the pocket moved more than {DISPLACED_NM:.2f} nm {where}: the ligand does not leave alone")
+    if sampled.elsewhere:
+        where = f"in {sampled.elsewhere} of {total} windows"
+        notes.append(f"the slab did not stay a slab: ions away from the pocket moved more than {DISPLACED_NM:.2f} nm {where}")
+    if sampled.images:
+        where = f"in {sampled.images} of {total} windows (closest {sampled.closest_nm:.2f} nm)"
+        notes.append(f"the ligand came within the cutoff of its own image {where}: use more cells along x and y")
+    notes += cylinder_notes(sampled, campaign.estimate)
+    if campaign.sampling.replicas == 1:
+        notes.append("one replica from one pulled path: hysteresis is not tested, use replicas = 3")
+    return tuple(notes)
+
+
+def cylinder_notes(sampled: Sampled, settings: EstimateSettings) -> list[str]:
+    """Whether the unbound anchor is spread evenly over the cylinder, as K_a takes for granted: <r^2> of the plateau windows.
+
+    Expected is the mean over the flat-bottom cylinder with its soft wall; a window fails when it has fewer independent samples
+    of r^2 than asked for, or its mean is off by more than three standard errors.
+    """
+    samples = sampled.samples
+    grid = np.linspace(0, samples.radius_nm + 10 * math.sqrt(samples.kT / samples.wall_k), 4001)
+    weight = grid * np.exp(-0.5 * samples.wall_k * np.maximum(0, grid - samples.radius_nm) ** 2 / samples.kT)
+    expected = float(np.sum(weight * grid**2) / np.sum(weight))
+    top, failed, asked = max(window.center_nm for window in samples.windows), 0, 0
+    for window, r in zip(samples.windows, sampled.lateral, strict=True):
+        if window.center_nm < top - settings.plateau_nm:
+            continue
+        square = r[int(settings.discard_fraction * len(r)) :] ** 2
+        independent = len(square) / inefficiency(square)
+        off = abs(square.mean() - expected) > 3 * square.std() / math.sqrt(independent)
+        failed += bool(off or independent < settings.min_effective_samples)
+        asked += 1
+    return [f"the unbound head has not explored its cylinder in {failed} of {asked} plateau windows"] if failed else []
 
 
 def surface_label(spec: RunSpec, campaign: Campaign) -> str:

@@ -28,7 +28,7 @@ class EstimateSettings(BaseModel):
     plateau_nm: Finite = Field(0.2, ge=0.02, le=5, description="length of the far end of the path that stands for the bulk, nm")
     n_bootstrap: int = Field(100, ge=20, le=10000, description="block resamples behind every error")
     min_overlap: Finite = Field(0.03, ge=0, le=0.5, description="overlap between neighbour windows below which a row is not converged")
-    min_effective_samples: Finite = Field(10, ge=1, le=1e6, description="independent samples a window needs for a row to be converged")
+    min_effective_samples: Finite = Field(30, ge=1, le=1e6, description="independent samples a window needs for a row to be converged")
     max_samples: int = Field(100_000, ge=1000, le=10_000_000, description="above this total, every window is thinned evenly (memory, time)")
 
     @model_validator(mode="after")

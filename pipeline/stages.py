@@ -19,7 +19,7 @@ from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
 from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
 from pipeline.coordinate import Coordinate
-from pipeline.integrity import check_slab
+from pipeline.integrity import check_slab, image_distance
 from pipeline.platforms import Choice
 from pipeline.run import Run, derived_seed, reading
 from pipeline.samples import Window
@@ -82,7 +82,7 @@ def equilibrate_products(spec: RunSpec) -> list[Product]:
     e = spec.equilibrate
     pieces = [("warm", e.warm_ps)]
     for kind, total in (("npt", e.npt_ps), ("nvt", e.nvt_ps)):
-        count = max(1, round(total / e.piece_ps))
+        count = max(2 if kind == "npt" else 1, round(total / e.piece_ps))  # the mean height comes from all but the last
         pieces += [(kind, total / count)] * count
     products = []
     for number, (kind, length) in enumerate(pieces):
@@ -282,6 +282,7 @@ def _run_and_write(shop: Workshop, out: Path, leg: Leg, start: MDState) -> None:
 def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -> dict:
     pack = load_pack(shop.run.spec.forcefield.pack)
     slab = check_slab(model, result.state.positions, result.state.box, pack.metals, pack.halides)
+    image = image_distance(result.state.positions[model.groups["ligand"]], result.state.box)
     return {
         "seed": leg.seed,
         "duration_ps": result.duration_ps,
@@ -292,6 +293,7 @@ def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -
         "temperature_K": result.temperature_K,
         "box_nm": [float(x) for x in result.state.box],
         "slab": slab.as_dict(),
+        "image_nm": round(image, 4),
         "platform": shop.choice.name,
         "host": socket.gethostname(),
         "wall_s": round(result.wall_s, 3),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.stats import t as student
 
 from pipeline.binding import QUANTITIES, STANDARD_PER_NM3, Binding
 from pipeline.samples import GAS_CONSTANT, Quantity
@@ -17,6 +18,7 @@ KJ_PER_KCAL = 4.184
 LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield")
 PACKAGES = ("openmm", "halobind", "pymbar")
 EMPTY = "-"
+ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation
 RESOLUTION = 1e-9  # errors below this fraction of the value are rounding, not statistics
 
 
@@ -87,7 +89,9 @@ def _ligand_row(rows: list[Row]) -> Row:
 
 
 def combine(bindings: Sequence[Binding]) -> Binding:
-    """The mean over replicas: its error is the larger of the standard error of the mean and of sqrt(sum error^2)/n; both are kept.
+    """The mean over replicas: its error is the larger of `sem` and of sqrt(sum error^2)/n; both are kept.
+
+    `sem` is the standard error of the mean times Student's t for 68 % (1.84 for two replicas, 1.32 for three).
 
     Flags that differ only in their numbers are united into one, with the number of replicas that have it.
     """
@@ -116,7 +120,7 @@ def combine(bindings: Sequence[Binding]) -> Binding:
 
 def _mean(quantities: list[Quantity]) -> Quantity:
     values, n = [q.value for q in quantities], len(quantities)
-    sem = float(np.std(values, ddof=1) / math.sqrt(n))
+    sem = float(np.std(values, ddof=1) / math.sqrt(n) * student.ppf(ONE_SIGMA, n - 1))
     propagated = math.sqrt(sum(q.error**2 for q in quantities)) / n
     return Quantity(float(np.mean(values)), max(sem, propagated) if math.isfinite(sem + propagated) else math.nan, sem, propagated)
 

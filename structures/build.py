@@ -11,7 +11,7 @@ from structures.rows import LIGANDS, PEROVSKITES, SOLVENTS
 from structures.slab import Slab, central_site, formal_charge, make_slab
 from structures.solvate import ceil_nm, liquid_volume, pack_solvent, solvent_count
 
-WALL_NM = 0.17  # the height over an outer layer where solvent begins: the van der Waals radius of carbon
+WALL_NM = 0.20  # from an outer layer to where solvent begins
 CLOSEST_NM = 0.15  # no two atoms of different residues may start closer than this
 
 
@@ -58,7 +58,7 @@ def check_spec(spec: SlabSpec, reach_nm: float) -> None:
             f"{spec.ligand} ({row.charge:+d} e) in place of {site.a_site} leaves {balance:+d} e: needs a ligand of the same charge"
         )
     tail = float(np.ptp(molecule(spec.ligand).positions[:, 2]))
-    needed = reach_nm + tail + 0.4
+    needed = max(reach_nm + tail + 0.4, 2 * (reach_nm + 0.3))  # the head stays nearer to its own face than to the other
     if spec.gap_nm < needed:
         raise ValueError(
             f"gap_nm = {spec.gap_nm} is too small for {spec.ligand}: its head goes to {reach_nm:.2f} nm and its tail is {tail:.2f} nm "

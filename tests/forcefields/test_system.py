@@ -10,7 +10,8 @@ from openmm import unit
 from forcefields.audit import audit
 from forcefields.charges import ion_charges
 from forcefields.packs import load_pack
-from forcefields.system import FORCE_GROUPS, SystemSettings, check_cutoff, make_system, pair_table
+from forcefields.pairs import pair_for
+from forcefields.system import FORCE_GROUPS, SystemSettings, check_cutoff, make_system, organic_types, pair_table
 from structures.build import SlabSpec, build
 from structures.model import Model
 
@@ -138,6 +139,15 @@ def test_a_charged_system_is_refused(model: Model, system: mm.System) -> None:
     nonbonded.setParticleParameters(0, charge._value + 1e-3, sigma, epsilon)
     with pytest.raises(ValueError, match=r"\+0.001000 e"):
         audit(charged, model, PACK)
+
+
+def test_only_carbons_on_the_ammonium_get_its_wall(model: Model) -> None:
+    types = organic_types(model)
+    ligand = [types[int(i)] for i in model.groups["ligand"]]
+    assert ligand.count("c3:n4") == 1 and ligand.count("c3") == 11 and ligand.count("n4") == 1
+    assert {types[int(i)] for i in model.groups["solvent"]} == {"c3", "c", "o", "hc"}
+    lj = (0.4577296, 0.3399669508)  # GAFF c3
+    assert pair_for(PACK, "Br", "c3:n4", lj).C6 == 0.0 and pair_for(PACK, "Br", "c3", lj).C6 > 0.0
 
 
 def test_cutoff_against_box() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.integrity import check_slab
+from pipeline.integrity import check_slab, image_distance
 from structures.build import SlabSpec, build
 from structures.model import Model
 
@@ -31,7 +31,8 @@ def test_a_displaced_bromide_breaks_its_bond(model: Model) -> None:
     moved = model.positions.copy()
     moved[bromide, 2] += 0.4
     found = check(model, moved)
-    assert (found.displaced, found.broken) == (1, 1) and found.largest_displacement_nm == pytest.approx(0.4)
+    assert (found.displaced, found.displaced_at_site, found.broken) == (1, int(bromide in model.groups["site"]), 1)
+    assert found.largest_displacement_nm == pytest.approx(0.4)
 
 
 def test_a_displaced_caesium_breaks_no_bond(model: Model) -> None:
@@ -39,6 +40,20 @@ def test_a_displaced_caesium_breaks_no_bond(model: Model) -> None:
     moved = model.positions.copy()
     moved[caesium, 2] += 0.35
     assert (check(model, moved).displaced, check(model, moved).broken) == (1, 0)
+
+
+def test_ions_around_the_pocket_are_told_from_the_others(model: Model) -> None:
+    for group, at_site in ((model.groups["site"], 1), (np.setdiff1d(model.groups["surface"], model.groups["site"]), 0)):
+        moved = model.positions.copy()
+        moved[group[0], 2] += 0.35
+        assert (check(model, moved).displaced, check(model, moved).displaced_at_site) == (1, at_site)
+
+
+def test_image_distance_of_a_rod() -> None:
+    rod = np.array([[0.1 + 0.1 * i, 0.5, 0.5] for i in range(15)])  # 1.4 nm long in a box of 2 nm
+    assert image_distance(rod, np.array([2.0, 3.0, 4.0])) == pytest.approx(0.6)
+    assert image_distance(rod[:, [2, 0, 1]], np.array([3.0, 2.0, 4.0])) == pytest.approx(0.6)
+    assert image_distance(rod[:, [1, 2, 0]], np.array([3.0, 3.5, 1.5])) == pytest.approx(3.0)  # along z there is no image to fear
 
 
 def test_solvent_does_not_count(model: Model) -> None:

@@ -1,0 +1,57 @@
+"""Notes that keep a row from being called converged: a cylinder that is not explored, images, displaced ions."""
+
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.campaign import Campaign, parse_campaign
+from pipeline.cli import TEMPLATES
+from pipeline.results import Sampled, cylinder_notes, physics_notes
+from pipeline.samples import EstimateSettings, Samples, Window
+
+SETTINGS = EstimateSettings(discard_fraction=0.0)
+RADIUS, WALL, COUNT = 0.55, 5000.0, 4000
+
+
+def sampled(lateral: list[np.ndarray]) -> Sampled:
+    windows = tuple(Window(0.1 * k, 2000.0) for k in range(len(lateral)))
+    samples = Samples(windows, tuple(np.full(len(r), w.center_nm) for w, r in zip(windows, lateral, strict=True)), 0.2, 300.0, RADIUS, WALL)
+    return Sampled(samples, tuple(lateral), "", at_site=0, elsewhere=0, images=0, closest_nm=1.5, openmm_versions=("8",))
+
+
+def uniform(seed: int) -> np.ndarray:
+    """Exact draws of r from the cylinder with its soft wall, by rejection."""
+    random = np.random.default_rng(seed)
+    xy = random.uniform(-0.8, 0.8, (20 * COUNT, 2))
+    r = np.hypot(*xy.T)
+    kept = random.random(len(r)) < np.exp(-0.5 * WALL * np.maximum(0, r - RADIUS) ** 2 / (8.314462618e-3 * 300))
+    return r[kept][:COUNT]
+
+
+def test_an_even_cylinder_is_fine() -> None:
+    assert cylinder_notes(sampled([uniform(k) for k in range(6)]), SETTINGS) == []
+
+
+@pytest.mark.parametrize("wrong", [np.full(COUNT, 0.5), np.abs(np.random.default_rng(1).normal(0.1, 0.05, COUNT))])
+def test_an_anchor_that_stays_somewhere_is_noticed(wrong: np.ndarray) -> None:
+    found = cylinder_notes(sampled([uniform(k) for k in range(5)] + [wrong]), SETTINGS)
+    assert found == ["the unbound head has not explored its cylinder in 1 of 3 plateau windows"]
+    assert cylinder_notes(sampled([wrong] + [uniform(k) for k in range(5)]), SETTINGS) == []  # in the pocket it may
+
+
+def campaign(replicas: int) -> Campaign:
+    raw = tomllib.loads((TEMPLATES / "demo.toml").read_text(encoding="utf-8"))
+    return parse_campaign(raw | {"sampling": {"replicas": replicas}}, "demo")
+
+
+def test_notes_say_what_and_how_often() -> None:
+    good = sampled([uniform(k) for k in range(6)])
+    assert physics_notes(good, campaign(3)) == ()
+    assert physics_notes(good, campaign(1)) == ("one replica from one pulled path: hysteresis is not tested, use replicas = 3",)
+    bad = replace(good, at_site=2, elsewhere=1, images=3, closest_nm=0.456)
+    text = " | ".join(physics_notes(bad, campaign(3)))
+    assert "ions around the pocket moved more than 0.30 nm in 2 of 6 windows" in text
+    assert "the slab did not stay a slab: ions away from the pocket moved more than 0.30 nm in 1 of 6 windows" in text
+    assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
