@@ -6,8 +6,6 @@ import numpy as np
 
 from forcefields.packs import ENERGY, LENGTH, Pack, PairTable
 
-KINDS = "A exp(-B r) - C6/r^6 + C12/r^12"
-
 
 @dataclass(frozen=True)
 class Pair:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -98,10 +97,6 @@ class Run:
         while (self.path(chain) / f"seg-{len(found):03d}").is_dir():
             found.append(self.path(chain) / f"seg-{len(found):03d}")
         return found
-
-    @cached_property
-    def record(self) -> dict:
-        return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
 
 
 def campaign_file(campaign: Path) -> Path:

@@ -6,8 +6,8 @@ import numpy as np
 
 from structures.molecules import Molecule
 
-# Bondi van der Waals radii in nm (J. Phys. Chem. 1964, 68, 441; Cs and Pb: Alvarez, Dalton Trans. 2013, 42, 8617 shows larger
-# ones; here ionic contacts are meant, so Cs+ and Pb2+ are Shannon's 12- and 6-coordinate radii, Acta Cryst. 1976, A32, 751).
+# In nm. Van der Waals radii: Bondi, J. Phys. Chem. 1964, 68, 441; H: Rowland and Taylor, J. Phys. Chem. 1996, 100, 7384. Cs+ and Pb2+
+# touch as ions: Shannon, Acta Cryst. 1976, A32, 751 (12- and 6-coordinate).
 CONTACT_RADII = {"H": 0.110, "C": 0.170, "N": 0.155, "O": 0.152, "Br": 0.185, "Pb": 0.119, "Cs": 0.188}
 CONTACT_SCALE = 0.80
 
