@@ -210,8 +210,7 @@ def markdown_text(runs: Sequence[Row]) -> str:
         parts += ["## Runs", _grid([_numbers(row, shown) for row in runs])]
     parts += ["## Barriers and sampling", _grid([_sampling(row, shown) for row in runs])]
     noted = [row for row in [*runs, *(row for row in ligands if row.replica not in {r.replica for r in runs})] if row.status != "converged"]
-    notes = [f"- {' '.join(getattr(row, name) for name in shown)}, replica {row.replica}: {row.status}" for row in noted]
-    parts += ["## Notes", "\n".join(notes)] if notes else []
+    parts += ["## Notes", "\n".join(_note(row, shown) for row in noted)] if noted else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -223,8 +222,23 @@ def _numbers(row: Row, shown: list[str]) -> dict[str, str]:
         "dG0 (kcal/mol)": _shown(row, dG0, 1 / KJ_PER_KCAL),
         "well depth (kJ/mol)": _shown(row, depth),
         "well at (nm)": _shown(row, z),
-        "status": row.status.partition(":")[0] if row.error or not row.pending else row.status.partition(";")[0],
+        "status": _short_status(row),
     }
+
+
+def _short_status(row: Row) -> str:
+    """The status as the table has room for it; the reasons are in the notes."""
+    if row.error or row.pending or not row.problems:
+        return row.status.partition(":")[0] if row.error or not row.pending else row.status.partition(";")[0]
+    return f"not converged ({len(row.problems)} reason{'s' * (len(row.problems) != 1)} below)"
+
+
+def _note(row: Row, shown: list[str]) -> str:
+    """What the notes say of a row: its status, and when it is not converged one line a reason."""
+    name = f"- {' '.join(getattr(row, label) for label in shown)}, replica {row.replica}: "
+    if row.error or row.pending or len(row.problems) < 2:
+        return name + row.status
+    return "\n".join([name + "not converged", *(f"  - {problem}" for problem in row.problems)])
 
 
 def _shown(row: Row, quantity: Quantity, scale: float = 1.0) -> str:
