@@ -23,6 +23,8 @@ class WorkError(RuntimeError):
     """The work could not be finished; what was published is kept."""
 
 
+# The machine or the directory, not the physics: nothing to record, the worker stops and the message says what to do.
+MACHINE_ERRORS = (OSError, CampaignError, PlatformError, MemoryError)
 PROGRESS_FILE = "progress"
 PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
@@ -113,14 +115,14 @@ class Worker:
                 try:
                     product.make(Workshop(run, self.choice, _ticker(out, self.stop)), out)
                     (out / PROGRESS_FILE).unlink(missing_ok=True)
-                except (OSError, CampaignError, PlatformError, MemoryError):
-                    raise  # the machine or the directory, not the physics: nothing to record, the message says what to do
+                except MACHINE_ERRORS:
+                    raise
                 except Exception as error:
                     self.stop.check()  # a program that we ran may have failed because it was stopped with us
                     self.tried.add((run.id, product.name))
                     _record_failure(run, product, out, error)
                     raise
-        except (OSError, CampaignError, PlatformError, MemoryError):
+        except MACHINE_ERRORS:
             raise
         except Exception as error:
             self.say(f"{run.id} {product.name}: FAILED: {_one_line(error)}")
