@@ -99,5 +99,19 @@ def _add_improper(made: object, known: object, site: tuple[int, list[int]]) -> N
             if fits and (best is None or row.count("X") < best[0].count("X")):
                 best = (row, quartet)
     if best is not None:
+        best = (best[0], _amber_order(made, best[1])) if "X" in best[0] else best
         made.dihedrals.append(parmed.Dihedral(*(made.atoms[i] for i in best[1]), improper=True, ignore_end=True))
         made.dihedrals[-1].type = known.improper_periodic_types[best[0]]
+
+
+def _amber_order(made: object, quartet: tuple[int, ...]) -> tuple[int, ...]:
+    """The outer atoms (all but the third) as tleap orders them where a wildcard row leaves it open: equal elements by their index."""
+    element = [atom.atomic_number for atom in made.atoms]
+    first, second, centre, last = quartet
+    if element[first] == element[last] and first > last:
+        first, last = last, first
+    if element[second] == element[last] and second > last:
+        second, last = last, second
+    if first > second:
+        first, second = second, first
+    return first, second, centre, last

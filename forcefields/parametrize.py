@@ -29,7 +29,11 @@ from structures.molecules import Molecule, molecule, rdkit_molecule
 from structures.rows import LIGANDS, SOLVENTS
 
 CHARGE_DIGITS = 8
+GAFF_SOURCE = "GAFF 1.8 (J. Comput. Chem. 2004, 25, 1157), AM1-BCC charges (J. Comput. Chem. 2002, 23, 1623)"
+WATER_SOURCE = "TIP3P (Jorgensen et al., J. Chem. Phys. 1983, 79, 926); springs of Amber's flexible form, rigid in a System of halobind"
 SOURCES = "SOURCES.json"
+FIXED_GEOMETRY = "qm_theory='AM1', grms_tol=0.0005, scfconv=1.d-10, ndiis_attempts=700, maxcyc=0"  # sqm's usual line, without steps
+WITHOUT_GAFF = {"APTES-ammonium": "GAFF has no atom type for Si"}  # rows that can be built but not sampled
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def parametrize(item: Molecule) -> Parameters:
         folder = Path(name)
         Chem.MolToMolFile(rdkit_molecule(item), str(folder / "in.mol"))
         bcc = ["-c", "bcc", "-nc", str(item.charge), "-at", "gaff", "-pf", "y"]
+        if is_zwitterion(item):
+            bcc += ["-ek", FIXED_GEOMETRY]
         _program(home, folder, ["antechamber", "-i", "in.mol", "-fi", "mdl", "-o", "out.mol2", "-fo", "mol2", *bcc], "out.mol2")
         gaff = str(home / "dat" / "leap" / "parm" / "gaff.dat")
         _program(home, folder, ["parmchk2", "-i", "out.mol2", "-f", "mol2", "-o", "out.frcmod", "-p", gaff], "out.frcmod")
@@ -76,6 +82,12 @@ def parametrize(item: Molecule) -> Parameters:
         text = _write_xml(item, (kinds, charges), files, remarks)
         check_energies(item, text, (kinds, charges), files)
     return Parameters(text, float(raw.sum()), remarks)
+
+
+def is_zwitterion(item: Molecule) -> bool:
+    """Whether the molecule has both positive and negative atoms, between which a proton would jump in a gas-phase optimisation."""
+    charges = {np.sign(atom.GetFormalCharge()) for atom in rdkit_molecule(item).GetAtoms()}
+    return {-1, 1} <= charges
 
 
 def _program(home: Path, folder: Path, command: list[str], product: str) -> None:
@@ -184,6 +196,45 @@ def _write_xml(item: Molecule, assigned: tuple[list[str], np.ndarray], files: tu
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
+def tip3p(item: Molecule) -> Parameters:
+    """TIP3P water in the form of the other files: 0.9572 A, 104.52 degrees, q(O) -0.834 e, 3.15061 A, 0.1521 kcal/mol."""
+    oxygen, *hydrogens = item.names
+    text = f"""<ForceField>
+ <Info>
+  <Source>{WATER_SOURCE}</Source>
+  <SMILES>{item.smiles}</SMILES>
+  <Command>python -m forcefields.parametrize {item.name}</Command>
+  <Guessed>none</Guessed>
+ </Info>
+ <AtomTypes>
+  <Type name="water-ow" class="water-ow" element="O" mass="15.999"/>
+  <Type name="water-hw" class="water-hw" element="H" mass="1.008"/>
+ </AtomTypes>
+ <Residues>
+  <Residue name="{item.name}">
+   <Atom name="{oxygen}" type="water-ow" charge="-0.83400000"/>
+   <Atom name="{hydrogens[0]}" type="water-hw" charge="0.41700000"/>
+   <Atom name="{hydrogens[1]}" type="water-hw" charge="0.41700000"/>
+   <Bond atomName1="{oxygen}" atomName2="{hydrogens[0]}"/>
+   <Bond atomName1="{oxygen}" atomName2="{hydrogens[1]}"/>
+  </Residue>
+ </Residues>
+ <HarmonicBondForce>
+  <Bond type1="water-ow" type2="water-hw" length="0.09572" k="462750.4"/>
+ </HarmonicBondForce>
+ <HarmonicAngleForce>
+  <Angle type1="water-hw" type2="water-ow" type3="water-hw" angle="1.82421813418" k="836.8"/>
+ </HarmonicAngleForce>
+ <NonbondedForce coulomb14scale="0.8333333333333334" lj14scale="0.5">
+  <UseAttributeFromResidue name="charge"/>
+  <Atom type="water-ow" sigma="0.315061" epsilon="0.6363864"/>
+  <Atom type="water-hw" sigma="1.0" epsilon="0.0"/>
+ </NonbondedForce>
+</ForceField>
+"""
+    return Parameters(text, 0.0, ())
+
+
 def _copy(source: ET.Element, target: ET.Element, wanted: object) -> None:
     for element in source:
         if wanted(element):
@@ -230,7 +281,10 @@ def main(names: list[str]) -> int:
         if name not in LIGANDS and name not in SOLVENTS:
             print(f"there is no ligand or solvent {name!r}; the rows are {', '.join([*LIGANDS, *SOLVENTS])}", file=sys.stderr)
             return 1
-        found = parametrize(molecule(name))
+        if name in WITHOUT_GAFF:
+            print(f"{name}: no parameters: {WITHOUT_GAFF[name]}", file=sys.stderr)
+            continue
+        found = tip3p(molecule(name)) if name == "water" else parametrize(molecule(name))
         (folder / f"{name}.xml").write_text(found.xml, encoding="utf-8")
         record_source(folder, name, found)
         sums = f"charges summed to {found.raw_charge_sum:+.6f} e, written {molecule(name).charge:+d} e"
@@ -246,7 +300,8 @@ def record_source(folder: Path, name: str, found: Parameters) -> None:
     sources = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     sources[name] = {
         "smiles": molecule(name).smiles,
-        "source": "GAFF 1.8 (J. Comput. Chem. 2004, 25, 1157), AM1-BCC charges (J. Comput. Chem. 2002, 23, 1623)",
+        "source": WATER_SOURCE if name == "water" else GAFF_SOURCE,
+        "geometry": "as built: sqm took no steps" if is_zwitterion(molecule(name)) else "AM1 optimised",
         "command": f"python -m forcefields.parametrize {name}",
         "programs": {package: metadata.version(package) for package in ("acpype", "parmed", "rdkit")},
         "charge_e": molecule(name).charge,

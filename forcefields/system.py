@@ -6,18 +6,21 @@ it is in one CustomNonbondedForce whose parameters come from a table over types,
 
 import io
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import openmm as mm
 from openmm import app, unit
 
-from forcefields.charges import ion_charges
+from forcefields.charges import ion_charges, ions_of
 from forcefields.packs import Pack, molecule_file
 from forcefields.pairs import Pair, pair_for
-from structures.model import Model
+from structures.export import topology
+from structures.model import Model, Residue
 
 HYDROGEN_MASS_DA = 3.0
+WATER_ANGLE = 104.52  # degrees, TIP3P (Jorgensen et al., J. Chem. Phys. 1983, 79, 926)
 SWITCH_NM = 0.1  # pair forces are switched off over the last 0.1 nm before the cutoff
 PAIR_ENERGY = "A(t1,t2)*exp(-B(t1,t2)*r) - C6(t1,t2)/r^6 + C12(t1,t2)/r^12; t1=type1; t2=type2"
 FORCE_GROUPS = {"bonded": 0, "nonbonded": 1, "ion pairs": 2, "slab restraint": 3}
@@ -32,24 +35,8 @@ class SystemSettings:
 
 
 def molecule_names(model: Model) -> tuple[str, ...]:
-    """Names of the residues that are molecules (ligands, solvents), in order of first appearance."""
-    core = {int(i) for i in model.groups["core"]}
-    return tuple(dict.fromkeys(residue.name for residue in model.residues if residue.start not in core))
-
-
-def make_topology(model: Model) -> app.Topology:
-    """The OpenMM topology of a model: one chain, the model's residues, atoms and bonds."""
-    topology = app.Topology()
-    chain = topology.addChain()
-    atoms = []
-    for residue in model.residues:
-        owner = topology.addResidue(residue.name, chain)
-        for i in range(residue.start, residue.stop):
-            atoms.append(topology.addAtom(model.names[i], app.Element.getBySymbol(model.elements[i]), owner))
-    for i, j in model.bonds:
-        topology.addBond(atoms[i], atoms[j])
-    topology.setUnitCellDimensions(tuple(model.box))
-    return topology
+    """Names of the residues that are molecules (A site, ligands, solvents), in order of first appearance."""
+    return tuple(dict.fromkeys(residue.name for residue in model.residues if residue.stop - residue.start > 1))
 
 
 def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System:
@@ -62,7 +49,7 @@ def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System
     names = molecule_names(model)
     field = app.ForceField(io.StringIO(_ion_templates(model)), *(str(molecule_file(name)) for name in names))
     system = field.createSystem(
-        make_topology(model),
+        topology(model),
         nonbondedMethod=app.PME,
         nonbondedCutoff=settings.cutoff_nm,
         switchDistance=settings.cutoff_nm - SWITCH_NM,
@@ -70,6 +57,7 @@ def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System
         hydrogenMass=HYDROGEN_MASS_DA,
         removeCMMotion=False,
     )
+    make_water_rigid(system, model.residues, model.elements)
     nonbonded = next(force for force in system.getForces() if isinstance(force, mm.NonbondedForce))
     nonbonded.setUseDispersionCorrection(False)  # it assumes a homogeneous box
     for force in system.getForces():
@@ -85,6 +73,21 @@ def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System
     return system
 
 
+def make_water_rigid(system: mm.System, residues: Sequence[Residue], elements: Sequence[str]) -> None:
+    """Hold the H-O-H angle of water by a third constraint, as TIP3P asks for (the O-H bonds are constrained already)."""
+    waters = [residue for residue in residues if residue.name == "water"]
+    if not waters:
+        return
+    lengths = {}
+    for k in range(system.getNumConstraints()):
+        i, j, length = system.getConstraintParameters(k)
+        lengths[frozenset((i, j))] = length
+    for residue in waters:
+        oxygen, *hydrogens = sorted(range(residue.start, residue.stop), key=lambda i: elements[i] != "O")
+        bond = lengths[frozenset((oxygen, hydrogens[0]))].value_in_unit(unit.nanometer)
+        system.addConstraint(*hydrogens, 2 * bond * np.sin(np.radians(WATER_ANGLE / 2)))
+
+
 def check_cutoff(box: np.ndarray, cutoff_nm: float) -> None:
     """Raise ValueError when the shortest box length is below twice the cutoff."""
     shortest = float(np.min(box))
@@ -98,7 +101,7 @@ def check_cutoff(box: np.ndarray, cutoff_nm: float) -> None:
 
 def _ion_templates(model: Model) -> str:
     """ForceField XML with one residue template an ion element, without charge or Lennard-Jones (both are set later)."""
-    elements = dict.fromkeys(model.elements[i] for i in model.groups["core"])
+    elements = dict.fromkeys(model.elements[i] for i in ions_of(model))
     types = residues = lj = ""
     for element in elements:
         mass = app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton)
@@ -113,12 +116,12 @@ def _ion_templates(model: Model) -> str:
 
 
 def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None:
-    """Give the ions their charges and scale the charged molecules; 1-4 exceptions scale with the square."""
+    """Give the ions their charges and scale those of the group charged; 1-4 exceptions scale with the square."""
     for i, charge in ion_charges(model, pack).items():
         _, sigma, epsilon = nonbonded.getParticleParameters(i)
         nonbonded.setParticleParameters(i, charge, sigma, epsilon)
     scale = pack.charges.charge_scale
-    scaled = {int(i) for i in np.concatenate([model.groups["ligand"], model.groups["counterion"]])}
+    scaled = {int(i) for i in model.groups["charged"]}
     for i in scaled:
         charge, sigma, epsilon = nonbonded.getParticleParameters(i)
         nonbonded.setParticleParameters(i, scale * charge, sigma, epsilon)
@@ -140,7 +143,7 @@ def organic_types(model: Model) -> dict[int, str]:
         residue = ET.parse(molecule_file(name)).getroot().find(f"./Residues/Residue[@name='{name}']")
         if residue is None:
             raise ValueError(f"{molecule_file(name).name} has no residue {name!r}")
-        templates[name] = {atom.get("name"): atom.get("type").split("-", 1)[1] for atom in residue.findall("Atom")}
+        templates[name] = {atom.get("name"): atom.get("type").rsplit("-", 1)[1] for atom in residue.findall("Atom")}
     types = {}
     for residue in model.residues:
         template = templates.get(residue.name)
@@ -161,7 +164,7 @@ def organic_types(model: Model) -> dict[int, str]:
 def pair_table(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> tuple[list[int], dict[tuple[str, str], Pair], list[str]]:
     """The type number of each atom, the Pair of each (ion, other) and the list of types, ions first."""
     organic = organic_types(model)
-    ions = list(dict.fromkeys(model.elements[i] for i in model.groups["core"]))
+    ions = list(dict.fromkeys(model.elements[i] for i in ions_of(model)))
     kinds, lj = list(ions), {}
     for i, kind in organic.items():
         if kind not in lj:
@@ -189,11 +192,11 @@ def _pair_force(nonbonded: mm.NonbondedForce, model: Model, pack: Pack, cutoff_n
     for k in range(nonbonded.getNumExceptions()):
         i, j, *_ = nonbonded.getExceptionParameters(k)
         force.addExclusion(i, j)
-    core = [int(i) for i in model.groups["core"]]
-    force.addInteractionGroup(core, core)
-    others = sorted(set(range(model.n_atoms)) - set(core))
+    ions = [int(i) for i in ions_of(model)]
+    force.addInteractionGroup(ions, ions)
+    others = sorted(set(range(model.n_atoms)) - set(ions))
     if others:
-        force.addInteractionGroup(core, others)
+        force.addInteractionGroup(ions, others)
     force.setNonbondedMethod(mm.CustomNonbondedForce.CutoffPeriodic)
     force.setCutoffDistance(cutoff_nm)
     force.setUseSwitchingFunction(True)

@@ -7,12 +7,14 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from forcefields.packs import FORCEFIELDS
+from pipeline.modelling import LigandSection, ModelSection, OwnLigand, Section, own_ligand, row_of, unknown_ligand
 from pipeline.samples import EstimateSettings
-from structures.rows import LIGANDS, PEROVSKITES, SOLVENTS
-from structures.slab import TERMINATIONS
+from structures.coating import registered
+from structures.own_ligands import check_ligand
+from structures.rows import Ligand
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Ps = Annotated[float, Field(ge=0.01, le=1e6, allow_inf_nan=False)]
@@ -23,54 +25,17 @@ class CampaignError(ValueError):
     """A campaign that cannot run: the message names the key, the value and what to do."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _row(registry: object):
-    names = tuple(registry)
-
-    def check(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"there is no {value!r}; choose one of {', '.join(names)}")
-        return value
-
-    return check
-
-
-class ModelSection(_Section):
-    """What is in the box."""
-
-    perovskite: str
-    shape: Literal["slab"] = "slab"
-    cells: str = Field(pattern=r"^[1-9]\d{0,2}x[1-9]\d{0,2}x[1-9]\d{0,2}$")
-    termination: str = "AX"
-    ligand: str
-    solvent: str
-    gap_nm: Positive = Field(le=50)
-
-    _perovskite = field_validator("perovskite")(_row(PEROVSKITES))
-    _termination = field_validator("termination")(_row(TERMINATIONS))
-    _ligand = field_validator("ligand")(_row(LIGANDS))
-    _solvent = field_validator("solvent")(_row(SOLVENTS))
-
-    @property
-    def cells_xyz(self) -> tuple[int, int, int]:
-        nx, ny, nz = (int(n) for n in self.cells.split("x"))
-        return nx, ny, nz
-
-
-class ForceFieldSection(_Section):
+class ForceFieldSection(Section):
     """The Hamiltonian: which pack, where it is cut, how the middle layer is held."""
 
     pack: str = "bond-increment"
     cutoff_nm: float = Field(default=1.0, ge=0.6, le=2.0)
     restraint_kJ_mol_nm2: Stiffness = 1000.0
 
-    _pack = field_validator("pack")(_row(FORCEFIELDS))
+    _pack = field_validator("pack")(row_of(FORCEFIELDS))
 
 
-class SimulationSection(_Section):
+class SimulationSection(Section):
     """The integrator and the state point."""
 
     temperature_K: float = Field(default=300.0, ge=50, le=1000)
@@ -79,7 +44,7 @@ class SimulationSection(_Section):
     friction_per_ps: float = Field(default=1.0, ge=0.01, le=100)
 
 
-class EquilibrateSection(_Section):
+class EquilibrateSection(Section):
     """Warm-up at constant volume, constant pressure along the normal, constant volume; cut into pieces of `piece_ps`."""
 
     warm_ps: Ps = 10.0
@@ -88,14 +53,14 @@ class EquilibrateSection(_Section):
     piece_ps: Ps = 50.0
 
 
-class CoordinateSection(_Section):
+class CoordinateSection(Section):
     """The lateral flat-bottom cylinder about the site axis."""
 
     radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
     wall_kJ_mol_nm2: Stiffness = 5000.0
 
 
-class PullSection(_Section):
+class PullSection(Section):
     """The path: the anchor is drawn from `from_nm` to `to_nm` over its site plane, one published state a step."""
 
     from_nm: float = Field(default=-0.05, ge=-0.5, le=1.0)
@@ -111,10 +76,11 @@ class PullSection(_Section):
         return self
 
 
-class RunSpec(_Section):
+class RunSpec(Section):
     """Everything that decides the physics of one run: its identity. Amounts of sampling are not here."""
 
     model: ModelSection
+    ligands: dict[str, OwnLigand] = Field(default_factory=dict)
     forcefield: ForceFieldSection = ForceFieldSection()
     simulation: SimulationSection = SimulationSection()
     equilibrate: EquilibrateSection = EquilibrateSection()
@@ -123,14 +89,14 @@ class RunSpec(_Section):
     replica: int = Field(default=0, ge=0, lt=1000)
 
 
-class WindowsSection(_Section):
+class WindowsSection(Section):
     """Umbrella windows: centres from the first to the last pulled height, `spacing_nm` apart."""
 
     spacing_nm: float = Field(default=0.05, gt=0.005, le=0.5)
     k_kJ_mol_nm2: float = Field(default=2000.0, ge=100, le=100000)
 
 
-class SamplingSection(_Section):
+class SamplingSection(Section):
     """How much is sampled and what is written. More segments continue the same run."""
 
     replicas: int = Field(default=1, ge=1, le=100)
@@ -141,7 +107,7 @@ class SamplingSection(_Section):
     frames: Literal["solute", "all", "none"] = "solute"
 
 
-class ResourcesSection(_Section):
+class ResourcesSection(Section):
     """Where it runs; `processes = 0` means one a core on CPU and one on a GPU."""
 
     platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = "auto"
@@ -149,7 +115,7 @@ class ResourcesSection(_Section):
     threads: int = Field(default=1, ge=1, le=1024)
 
 
-class Campaign(_Section):
+class Campaign(Section):
     """A campaign file with every grid axis expanded: `specs` are its runs, the other sections hold for all of them."""
 
     specs: tuple[RunSpec, ...]
@@ -160,7 +126,7 @@ class Campaign(_Section):
 
 
 SHARED = {"windows": WindowsSection, "sampling": SamplingSection, "estimate": EstimateSettings, "resources": ResourcesSection}
-IDENTITY = tuple(name for name in RunSpec.model_fields if name != "replica")
+IDENTITY = tuple(name for name in RunSpec.model_fields if name not in ("replica", "ligands"))
 
 
 def load_campaign(path: Path) -> Campaign:
@@ -177,23 +143,46 @@ def load_campaign(path: Path) -> Campaign:
         raise CampaignError(f"{path} is not TOML: {error}") from None
     except OSError as error:
         raise CampaignError(f"cannot read {path}: {error.strerror}") from None
-    return parse_campaign(raw, str(path))
+    return parse_campaign(raw, str(path), path.parent)
 
 
-def parse_campaign(raw: dict, where: str) -> Campaign:
-    """Check the content of a campaign file and expand its grid. Raises CampaignError; `where` names the file in messages."""
-    known = (*IDENTITY, *SHARED)
+def parse_campaign(raw: dict, where: str, folder: Path = Path()) -> Campaign:
+    """Check the content of a campaign file and expand its grid. Raises CampaignError; `where` names the file in messages, files of
+    ligands are looked up from `folder`."""
+    known = (*IDENTITY, "ligands", *SHARED)
     for name, section in raw.items():
         if name not in known:
             raise CampaignError(f"{where}: unknown section or key [{name}]; the sections are {', '.join(known)}")
         if not isinstance(section, dict):
             raise CampaignError(f"{where}: {name} = {section!r} must be a section, written [{name}]")
     shared = {name: _checked(kind, raw.get(name, {}), where, name) for name, kind in SHARED.items()}
+    own = _own_ligands(raw.get("ligands", {}), where, folder)
     specs = []
     for choice in _grid({name: raw[name] for name in IDENTITY if name in raw}, where):
         for replica in range(shared["sampling"].replicas):
-            specs.append(_checked(RunSpec, {**choice, "replica": replica}, where, ""))
+            spec = _checked(RunSpec, {**choice, "replica": replica}, where, "")
+            problem = unknown_ligand(spec.model, own)
+            if problem:
+                raise CampaignError(f"{where}: [model] {problem}")
+            used = {name: own_ligand(row) for name, row in own.items() if name in spec.model.ligand_names}
+            specs.append(spec.model_copy(update={"ligands": used}))
     return Campaign(specs=tuple(specs), **shared)
+
+
+def _own_ligands(sections: dict, where: str, folder: Path) -> dict[str, Ligand]:
+    """The checked rows of every [ligands.NAME]."""
+    found = {}
+    for name, values in sections.items():
+        if not isinstance(values, dict):
+            raise CampaignError(f"{where}: ligands.{name} = {values!r} must be a section, written [ligands.{name}]")
+        section = _checked(LigandSection, values, where, f"ligands.{name}")
+        try:
+            found[name] = section.row(name, folder)
+            check_ligand(name, found[name])
+            registered({name: found[name]})
+        except (ValueError, OSError) as error:
+            raise CampaignError(f"{where}: [ligands.{name}]: {error}") from None
+    return found
 
 
 def _grid(sections: dict[str, dict], where: str) -> list[dict[str, dict]]:
@@ -234,7 +223,15 @@ def _explain(problem: dict, where: str, section: str, kind: type[BaseModel]) -> 
     if problem["type"] == "missing":
         return f"{where}: {name} is missing: add it"
     if problem["type"] == "string_pattern_mismatch":
-        return f"{where}: {name} = {problem['input']!r}: write cells along x, y and z, each at least 1, like '4x4x3'"
+        return f"{where}: {name} = {problem['input']!r}: {_cells_advice(str(problem['input']))}"
     message = problem["msg"].removeprefix("Value error, ")
     value = "" if isinstance(problem["input"], BaseModel | dict) else f" = {problem['input']!r}"
     return f"{where}: {name}{value}: {message[0].lower()}{message[1:]}"
+
+
+def _cells_advice(text: str) -> str:
+    parts = text.split("x")
+    if len(parts) == 3 and parts[2].endswith(".5"):
+        layers = round(2 * float(parts[2])) + 1
+        return f"{parts[2]} cells are {layers} layers, an even number, so the two faces would differ: write whole cells"
+    return "write cells along x, y and z, each at least 1, like '4x4x3'"

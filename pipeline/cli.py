@@ -10,6 +10,7 @@ from jobs.stop import Stopped
 from pipeline.campaign import CampaignError
 from pipeline.doctor import examine
 from pipeline.platforms import ORDER, PlatformError
+from pipeline.structure import BuildOptions, build_models, known_formats
 from pipeline.verbs import RunOptions, make_tables, new_campaign, run_campaign, show_plan, show_status
 from pipeline.work import WorkError
 
@@ -77,6 +78,15 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--platform", choices=("auto", *ORDER), help="OpenMM platform, instead of the one in campaign.toml")
             one.add_argument("--retry", action="store_true", help="try again what failed before")
 
+    text = "build the structures of a campaign, or of a file with a [model] section; simulates nothing"
+    build = verbs.add_parser("build", help=text, description=text)
+    build.add_argument("campaign", type=Path, help="campaign directory, or a TOML file with at least [model]")
+    build.add_argument("--out", type=Path, metavar="DIR", help="where the models go (default: models, beside the campaign file)")
+    build.add_argument("--format", action="append", default=[], choices=known_formats(), help="also write this format; may be repeated")
+    build.add_argument("--picture", action="store_true", help="also draw each model (picture.png: side and top view)")
+    build.add_argument("--seed", type=positive, default=1, metavar="N", help="another seed gives other orientations and another packing")
+    build.set_defaults(verb=_build)
+
     doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
     doctor.set_defaults(verb=_doctor)
     return top
@@ -120,6 +130,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     return show_status(options.campaign)
+
+
+def _build(options: argparse.Namespace) -> int:
+    return build_models(options.campaign, BuildOptions(options.out, tuple(options.format), options.picture, options.seed))
 
 
 def _table(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from openmm import unit
 from forcefields.packs import FORCEFIELDS, load_pack
 from pipeline.platforms import ORDER, POCL, choose, cores, probe
 from pipeline.versions import versions
-from structures.solvate import packmol_program
+from structures.pack import packmol_program
 
 COULOMB = 138.935457644  # kJ mol-1 nm e-2, CODATA 2018
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from structures.model import Model
+from structures.periodic import nearest, wrapped
 
 DISPLACED_NM = 0.30  # about half the way to the next A site (0.58 nm); thermal displacements at 300 K stay below 0.15 nm
 COORDINATED_NM = 0.40  # between the first (0.29 nm) and second (0.65 nm) metal-halide shell
@@ -31,11 +32,13 @@ def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tup
     """Compare positions (n_atoms, 3) nm in `box` (3,) nm with the built model."""
     core = model.groups["core"]
     delta = positions[core] - model.positions[core]
-    delta -= box * np.round(delta / box)
-    moved = np.linalg.norm(delta, axis=1)
+    delta = nearest(delta, box)
+    starts = np.array([residue.start for residue in model.residues if residue.start < len(core)])  # the crystal comes first
+    size = np.diff([*starts, len(core)])
+    moved = np.linalg.norm(np.add.reduceat(delta, starts) / size[:, None], axis=1)  # a molecule on an A site by its centre
     now = _coordination(model, positions, box, metals, halides)
     built = _coordination(model, model.positions, model.box, metals, halides)
-    far = core[moved > DISPLACED_NM]
+    far = starts[moved > DISPLACED_NM]
     near_site = int(np.isin(far, model.groups["site"]).sum())
     return Integrity(len(far), near_site, round(float(moved.max()), 4), int(np.sum(now < built)))
 
@@ -48,10 +51,9 @@ def image_distance(ligand: np.ndarray, box: np.ndarray) -> float:
 
 
 def _coordination(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> np.ndarray:
-    core = model.groups["core"]
+    core = [i for i in model.groups["core"] if model.elements[i] in (*metals, *halides)]
     centres = [i for i in core if model.elements[i] in metals]
     ligands = [i for i in core if model.elements[i] in halides]
-    wrapped = np.mod(positions, box)
-    wrapped[wrapped >= box] = 0.0
-    tree = cKDTree(wrapped[ligands], boxsize=box)
-    return np.array([len(found) for found in tree.query_ball_point(wrapped[centres], COORDINATED_NM)])
+    inside_box = wrapped(positions, box)
+    tree = cKDTree(inside_box[ligands], boxsize=box)
+    return np.array([len(found) for found in tree.query_ball_point(inside_box[centres], COORDINATED_NM)])

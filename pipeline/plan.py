@@ -11,9 +11,10 @@ import numpy as np
 from forcefields.packs import load_pack
 from forcefields.system import check_cutoff
 from pipeline.campaign import Campaign, CampaignError, EquilibrateSection, RunSpec
+from pipeline.modelling import ModelSection
 from pipeline.run import Run, campaign_file
 from pipeline.stages import all_products, run_model_spec, windows_of
-from structures.build import check_spec, expected_atoms, solvent_plan
+from structures.build import check_model, plan_model
 from structures.molecules import molecule
 from structures.rows import LIGANDS
 
@@ -51,13 +52,18 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
         spec = run.spec
         try:
             pack = load_pack(spec.forcefield.pack)
-            pack.check_covers(spec.model.perovskite, spec.model.termination, LIGANDS[spec.model.ligand].mode)
+            check_sampled(spec.model)
+            own = {name: row.row for name, row in spec.ligands.items()}
+            for name in spec.model.ligand_names:
+                if name in LIGANDS or name in own:
+                    pack.check_covers(spec.model.perovskite, spec.model.termination, (own.get(name) or LIGANDS[name]).mode)
             built = run_model_spec(spec, run.id)
-            check_spec(built, spec.pull.to_nm)
-            box, _, count = solvent_plan(built)
+            check_model(built, spec.pull.to_nm)
+            planned = plan_model(built)
+            box = planned.box
             check_cutoff(box, spec.forcefield.cutoff_nm)
-            if count < 1:
-                raise ValueError(f"gap_nm = {spec.model.gap_nm} leaves no room for {spec.model.solvent}: raise it")
+            if min(planned.counts.values()) < 1:
+                raise ValueError(f"gap_nm = {spec.model.gap_nm} leaves no room for {spec.model.solvent_label}: raise it")
             if min(box[:2]) < 2 * spec.coordinate.radius_nm + 0.4:
                 raise ValueError(f"radius_nm = {spec.coordinate.radius_nm} is too wide for a box of {min(box[:2]):.2f} nm: lower it")
             check_path(spec, campaign.estimate.plateau_nm)
@@ -65,6 +71,16 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
         except ValueError as error:
             raise CampaignError(f"{run.id}: {error}") from None
         _check_times(spec.simulation.timestep_fs / 1000, steps.record_ps, steps.segment_ps, steps.frame_ps, steps.frames != "none")
+
+
+def check_sampled(model: ModelSection) -> None:
+    """What can be built but not sampled yet. Raises ValueError."""
+    if model.ligand is None:
+        raise ValueError("[model] ligand is missing: name the ligand whose binding is sampled (halobind build needs none)")
+    if model.shape != "slab":
+        raise ValueError(f"shape = {model.shape!r} can be built (halobind build) but only slabs can be sampled")
+    if not model.recipe:
+        raise ValueError('solvent = "vacuum" can be built (halobind build) but a slab beside a vacuum cannot be sampled: name a solvent')
 
 
 def check_path(spec: RunSpec, plateau_nm: float) -> None:
@@ -94,10 +110,10 @@ def _check_times(step_ps: float, record_ps: float, segment_ps: float, frame_ps: 
 
 
 def plan_run(run: Run, campaign: Campaign) -> RunPlan:
-    """The size and cost of one run; the number of atoms is computed, not built."""
-    spec, sampling = run_model_spec(run.spec, run.id), campaign.sampling
-    n_atoms = expected_atoms(spec)
-    solute = n_atoms - solvent_plan(spec)[2] * molecule(spec.solvent).n_atoms
+    """The size and cost of one run; the number of atoms is computed, not built, and good to about 3 %."""
+    planned, sampling = plan_model(run_model_spec(run.spec, run.id)), campaign.sampling
+    n_atoms = planned.n_atoms
+    solute = n_atoms - sum(count * molecule(name).n_atoms for name, count in planned.counts.items())
     written = {"solute": solute, "all": n_atoms, "none": 0}[sampling.frames]
     products = all_products(run, campaign)
     there = run.published(product.name for product in products)
@@ -113,7 +129,7 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
     speeds = segment_speeds(run)
     speed = float(np.median(speeds)) if speeds else GUESS_ATOM_NS_PER_DAY / n_atoms * run.spec.simulation.timestep_fs / 4
     total, todo = sum(p.cost_ps for p in products), sum(p.cost_ps for p in left)
-    box = tuple(float(x) for x in solvent_plan(spec)[0])
+    box = tuple(float(x) for x in planned.box)
     return RunPlan(run, n_atoms, box, len(windows_of(run.spec, campaign.windows)), total, todo, bytes_left, speed, bool(speeds))
 
 

@@ -140,7 +140,7 @@ def run_row(run: Run, campaign: Campaign) -> Row:
         "ligand": spec.model.ligand,
         "perovskite": spec.model.perovskite,
         "surface": surface_label(spec, campaign),
-        "solvent": spec.model.solvent,
+        "solvent": spec.model.solvent_label,
         "forcefield": spec.forcefield.pack,
         "replica": str(spec.replica),
         "run_id": run.id,
@@ -211,12 +211,22 @@ def surface_label(spec: RunSpec, campaign: Campaign) -> str:
     label = f"{spec.model.shape} {spec.model.termination} {spec.model.cells}"
     own = {"perovskite", "shape", "cells", "termination", "ligand", "solvent", "pack"}
     for section in type(spec).model_fields:
-        if section == "replica":
+        if section in ("replica", "ligands"):
             continue
         for key in type(getattr(spec, section)).model_fields:
-            if key not in own and len({getattr(getattr(other, section), key) for other in campaign.specs}) > 1:
-                label += f", {key} {getattr(getattr(spec, section), key):g}"
+            if key not in own and len({repr(getattr(getattr(other, section), key)) for other in campaign.specs}) > 1:
+                label += f", {key} {_short(getattr(getattr(spec, section), key))}"
     return label
+
+
+def _short(value: float | str | dict) -> str:
+    """A setting in a few characters: 300, uniform, face(0.5 DA + 0.2 oleate)."""
+    if isinstance(value, dict):
+        return (
+            " + ".join(f"{key}({_short(inner)})" if isinstance(inner, dict) else f"{inner:g} {key}" for key, inner in value.items())
+            or "none"
+        )
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def publish_tables(folder: Path, campaign: Campaign, runs: list[Run]) -> tuple[str, bool]:

@@ -14,15 +14,15 @@ from forcefields.packs import checksums
 from jobs.publish import write_atomic
 from pipeline.campaign import Campaign, CampaignError, RunSpec
 from pipeline.versions import versions
+from structures.rows import ION_CHARGES, PEROVSKITES
 
-FORMAT = 1
+FORMAT = 2
 
 
 def identity(spec: RunSpec, files: dict[str, str]) -> str:
     """Readable label + 8 hex digits of sha256 over every physics setting and every force-field file."""
     content = json.dumps({"format": FORMAT, "spec": spec.model_dump(), "forcefield_files": files}, sort_keys=True)
-    m = spec.model
-    return f"{m.perovskite}-{m.shape}-{m.ligand}-{m.solvent}-r{spec.replica}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+    return f"{spec.model.label}-r{spec.replica}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 def derived_seed(*parts: str | int) -> int:
@@ -111,11 +111,15 @@ def logs_folder(campaign: Path) -> Path:
     return campaign / "jobs"
 
 
+def models_folder(campaign: Path) -> Path:
+    return campaign / "models"
+
+
 def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
     """The runs of a campaign, whether or not they exist on disk yet. Raises CampaignError when one on disk was edited."""
     runs = []
     for spec in campaign.specs:
-        files = checksums(spec.forcefield.pack, (spec.model.ligand, spec.model.solvent))
+        files = forcefield_files(spec)
         run = Run(campaign_folder / "runs" / identity(spec, files), spec)
         if (run.folder / "run.json").exists():
             check_record(run, files)
@@ -125,12 +129,26 @@ def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
     return runs
 
 
+def forcefield_files(spec: RunSpec) -> dict[str, str]:
+    """Checksums of every force-field file of a run. Raises CampaignError for a molecule without parameters."""
+    a_site = PEROVSKITES[spec.model.perovskite].a_site
+    names = [*spec.model.ligand_names, a_site, *sorted(spec.model.recipe)]
+    molecules = tuple(dict.fromkeys(name for name in names if name not in ION_CHARGES))
+    missing = [name for name in molecules if name in spec.ligands]
+    try:
+        if missing:
+            raise FileNotFoundError(f"ligand {missing[0]!r} has no force-field parameters: it can be built (halobind build), not sampled")
+        return checksums(spec.forcefield.pack, molecules)
+    except FileNotFoundError as error:
+        raise CampaignError(str(error)) from None
+
+
 def write_record(run: Run) -> None:
     """Write run.json, first of all, with every default, the force-field checksums and the package versions; once only."""
     path = run.folder / "run.json"
     if path.exists():
         return
-    files = checksums(run.spec.forcefield.pack, (run.spec.model.ligand, run.spec.model.solvent))
+    files = forcefield_files(run.spec)
     record = {"id": run.id, "format": FORMAT, "spec": run.spec.model_dump(), "forcefield_files": files, "versions": versions()}
     write_atomic(path, json.dumps(record, indent=1) + "\n")
 

@@ -25,7 +25,7 @@ from pipeline.run import Run, derived_seed, reading
 from pipeline.samples import Window
 from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.versions import versions
-from structures.build import SlabSpec, build
+from structures.build import ModelSpec, build
 from structures.model import Model, read_model, write_model
 
 PREPARE = "prepare"
@@ -53,11 +53,10 @@ class Workshop:
     tick: Callable[[float], None]
 
 
-def run_model_spec(spec: RunSpec, run_id: str) -> SlabSpec:
+def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
     """The builder's settings of a run; the lattice constant comes from the force-field pack."""
-    m, pack = spec.model, load_pack(spec.forcefield.pack)
-    seed = derived_seed(run_id, "build")
-    return SlabSpec(m.perovskite, m.cells_xyz, m.termination, m.ligand, m.solvent, m.gap_nm, pack.lattice_nm[m.perovskite], seed)
+    lattice = load_pack(spec.forcefield.pack).lattice_nm[spec.model.perovskite]
+    return spec.model.spec(lattice, {name: own.row for name, own in spec.ligands.items()}, derived_seed(run_id, "build"))
 
 
 def make_build(shop: Workshop, out: Path) -> None:
@@ -206,7 +205,7 @@ def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
         return np.zeros(0, dtype=int)
     if sampling.frames == "all":
         return np.arange(model.n_atoms)
-    return np.concatenate([model.groups["core"], model.groups["ligand"], model.groups["counterion"]])
+    return np.concatenate([model.groups[name] for name in ("core", "ligand", "coating", "counterion")])
 
 
 def prepare_products(spec: RunSpec) -> list[Product]:

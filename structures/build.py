@@ -1,163 +1,205 @@
-"""Build a Model: a slab with one ligand in the pocket of one removed surface cation, in explicit solvent."""
+"""Build a Model: a crystal with ligands bound, in explicit solvent or in vacuum, neutral by the ledger."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from structures.model import Model, Residue, check_groups, minimum_contact
-from structures.molecules import molecule
-from structures.place import place
-from structures.rows import LIGANDS, PEROVSKITES, SOLVENTS
-from structures.slab import Slab, central_site, formal_charge, make_slab
-from structures.solvate import ceil_nm, liquid_volume, pack_solvent, solvent_count
+from structures.assemble import Parts, assemble
+from structures.bind import bind_all
+from structures.coating import Bound, Coat, check_coating, choose, head_roles, registered
+from structures.crystal import Crystal, CrystalSpec, central_site, charge_of, check_crystal, describe_sites, formal_charge, make_crystal
+from structures.dissolve import check_dissolved, dissolve
+from structures.ions import Piece, crystal_pieces
+from structures.model import Model, minimum_contact
+from structures.molecules import Molecule, make_molecule
+from structures.own_ligands import check_ligand
+from structures.rows import ION_CHARGES, LIGANDS, SOLVENTS, Ligand
+from structures.solvate import ceil_nm, check_recipe, fill, fill_counts, liquid_volume
 
 WALL_NM = 0.20  # from an outer layer to where solvent begins
 CLOSEST_NM = 0.15  # no two atoms of different residues may start closer than this
+CLEAR_NM = 0.4  # between the end of a tail and what is across the gap
 
 
 @dataclass(frozen=True)
-class SlabSpec:
-    """What to build. `cells` along x, y, z; `gap_nm` is the height of solvent between the two faces; `seed` for the packing."""
+class ModelSpec:
+    """What to build. `ligand` sits alone on the site of kind `site` in the middle and is the one whose binding is computed; `coating`
+    are all others, `dissolved` (name, count) what is added to the solvent. `solvent` is (name, volume fraction) pairs, empty for
+    vacuum. `gap_nm` separates opposite faces of the crystal across the periodic boundary. `own` are ligands that are not rows."""
 
-    perovskite: str
-    cells: tuple[int, int, int]
-    termination: str
-    ligand: str
-    solvent: str
+    crystal: CrystalSpec
+    ligand: str | None
+    site: str
+    solvent: tuple[tuple[str, float], ...]
     gap_nm: float
-    lattice_nm: float
-    seed: int
+    coating: tuple[Coat, ...] = ()
+    pattern: str = "uniform"
+    dissolved: tuple[tuple[str, int], ...] = ()
+    own: tuple[tuple[str, Ligand], ...] = ()
+
+    @property
+    def ligands(self) -> dict[str, Ligand]:
+        return registered(dict(self.own))
+
+    @property
+    def seed(self) -> int:
+        return self.crystal.seed
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPlan:
+    """The size of a model before it is built: box (3,) in nm, half-lengths (3,) of the block without solvent, solvent counts, atoms."""
+
+    crystal: Crystal
+    bounds: list[Bound]
+    box: np.ndarray
+    block: np.ndarray
+    counts: dict[str, int]
+    n_atoms: int
 
 
 @dataclass(frozen=True)
 class BuildCheck:
-    """The ledger and the checks of a built model, as written to check.json."""
+    """The ledger and the checks of a built model, as written to check.json: residues by name; ions left out so that the bare crystal is
+    neutral; ions replaced by ligands; ligands bound, species dissolved and solvent molecules added; formal charges in e."""
 
-    ions: dict[str, int]
-    removed: dict[str, int]
-    added: dict[str, int]
+    composition: dict[str, int]
+    sites: str
+    left_out: dict[str, int]
+    replaced: dict[str, int]
+    bound: dict[str, int]
+    dissolved: dict[str, int]
+    solvent: dict[str, int]
+    charge_of_crystal: int
+    charge_of_replaced: int
+    charge_of_bound: int
+    charge_of_dissolved: int
     formal_charge: int
     n_atoms: int
-    n_solvent: int
     box_nm: tuple[float, float, float]
     closest_contact_nm: float
     closest_atoms: tuple[str, str]
-    anchor_height_nm: float
+    anchor_height_nm: float | None
 
 
-def check_spec(spec: SlabSpec, reach_nm: float) -> None:
-    """Refuse, before any work, a slab that cannot hold its ligand; `reach_nm` is the greatest height the anchor is taken to.
+def check_model(spec: ModelSpec, reach_nm: float = 0.0) -> None:
+    """Refuse, before any work, what cannot be built; `reach_nm` is the greatest height the ligand's head is taken to.
 
-    Raises ValueError naming the setting, its value and what to do: a charge that does not balance, or a gap in which
-    the ligand at `reach_nm` would touch the other face.
+    Raises ValueError naming the setting, its value and what to do.
     """
-    row, site = LIGANDS[spec.ligand], PEROVSKITES[spec.perovskite]
-    balance = row.charge - site.formal_charge[site.a_site]
-    if balance != 0:
+    check_crystal(spec.crystal)
+    ligands = spec.ligands
+    check_recipe(dict(spec.solvent))
+    check_coating(spec.coating, ligands, spec.pattern)
+    for name in dict.fromkeys([*([spec.ligand] if spec.ligand else []), *(coat.ligand for coat in spec.coating)]):
+        if name not in ligands:
+            raise ValueError(f"there is no ligand {name!r}; choose one of {', '.join(LIGANDS)}, or give its SMILES in [ligands.{name}]")
+        check_ligand(name, ligands[name])
+    check_dissolved(dict(spec.dissolved), ligands, bool(spec.solvent))
+    tails = {name: _tail(make_molecule(name, ligands[name])) for name in {coat.ligand for coat in spec.coating if coat.amount}}
+    across = max(tails.values(), default=0.0)
+    tail = _tail(make_molecule(spec.ligand, ligands[spec.ligand])) if spec.ligand else 0.0
+    longest = max(reach_nm + tail, across)
+    needed = longest + across + CLEAR_NM
+    if reach_nm:
+        needed = max(needed, 2 * (reach_nm + 0.3))  # the head stays nearer to its own face than to the other
+    if not spec.gap_nm >= needed:
         raise ValueError(
-            f"{spec.ligand} ({row.charge:+d} e) in place of {site.a_site} leaves {balance:+d} e: needs a ligand of the same charge"
-        )
-    tail = float(np.ptp(molecule(spec.ligand).positions[:, 2]))
-    needed = max(reach_nm + tail + 0.4, 2 * (reach_nm + 0.3))  # the head stays nearer to its own face than to the other
-    if spec.gap_nm < needed:
-        raise ValueError(
-            f"gap_nm = {spec.gap_nm} is too small for {spec.ligand}: its head goes to {reach_nm:.2f} nm and its tail is {tail:.2f} nm "
-            f"long, so it would touch the other face; set gap_nm to {ceil_nm(needed)} or more, or to_nm lower"
+            f"gap_nm = {spec.gap_nm:g} is too small: tails reach {longest:.2f} nm from one face and {across:.2f} nm from the other: they "
+            f"would touch across the box; set gap_nm to {ceil_nm(needed)} or more" + (", or to_nm lower" if reach_nm else "")
         )
 
 
-def solvent_plan(spec: SlabSpec) -> tuple[np.ndarray, tuple[float, float], int]:
-    """The box (3,) in nm, the heights between which solvent goes, and how many solvent molecules fill it."""
-    nx, ny, layers = spec.cells
-    half = 0.5 * layers * spec.lattice_nm
-    box = np.array([nx * spec.lattice_nm, ny * spec.lattice_nm, 2 * half + spec.gap_nm])
-    region = (half + WALL_NM, box[2] - half - WALL_NM)
-    room = box[0] * box[1] * (region[1] - region[0]) - liquid_volume(molecule(spec.ligand))
-    return box, region, solvent_count(room, molecule(spec.solvent), SOLVENTS[spec.solvent].density_kg_m3)
+def _tail(item: Molecule) -> float:
+    """How far (nm) a ligand reaches from its head along the normal."""
+    return float(item.positions[:, 2].max())
 
 
-def expected_atoms(spec: SlabSpec) -> int:
-    """How many atoms `build` will make."""
-    nx, ny, layers = spec.cells
-    ions = nx * ny * (5 * layers + 2) - 1
-    return ions + molecule(spec.ligand).n_atoms + solvent_plan(spec)[2] * molecule(spec.solvent).n_atoms
+def plan_model(spec: ModelSpec) -> ModelPlan:
+    """The crystal, the ligands' sites, the box and the number of atoms (solvent to about 3 %), without building. Raises ValueError."""
+    crystal, ligands = make_crystal(spec.crystal), spec.ligands
+    probe = None
+    if spec.ligand:
+        role = head_roles(ligands[spec.ligand], crystal)[0]
+        probe = (spec.ligand, central_site(crystal, role, spec.site))
+    bounds = choose(crystal, probe, spec.coating, (ligands, spec.pattern, spec.seed))
+    size = 2 * crystal.half
+    box = np.where(np.isinf(size), 0.0, size) + spec.gap_nm
+    if crystal.box_xy is not None:
+        box[:2] = crystal.box_xy
+    block = crystal.half + WALL_NM
+    items = [make_molecule(bound.ligand, ligands[bound.ligand]) for bound in bounds]
+    items += [make_molecule(name, ligands[name]) for name, count in spec.dissolved if name in ligands for _ in range(count)]
+    volume = sum(liquid_volume(item) for item in items)
+    counts = fill_counts(volume, box, block, dict(spec.solvent)) if spec.solvent else {}
+    gone = {i for bound in bounds for i in bound.removed}
+    ions = sum(
+        1 if name in ION_CHARGES else make_molecule(name, LIGANDS[name]).n_atoms for i, name in enumerate(crystal.species) if i not in gone
+    )
+    lone = sum(count for name, count in spec.dissolved if name not in ligands)
+    liquid = sum(count * make_molecule(name, SOLVENTS[name]).n_atoms for name, count in counts.items())
+    return ModelPlan(crystal, bounds, box, block, counts, ions + sum(item.n_atoms for item in items) + lone + liquid)
 
 
-def build(spec: SlabSpec) -> tuple[Model, BuildCheck]:
+def build(spec: ModelSpec) -> tuple[Model, BuildCheck]:
     """Build the model and its check. Neutral in formal charge, no overlap, every atom in its group, or ValueError/RuntimeError."""
-    slab = make_slab(spec.perovskite, spec.cells, spec.termination, spec.lattice_nm)
-    a_site = PEROVSKITES[spec.perovskite].a_site
-    hole = central_site(slab, a_site)
-    point = slab.positions[hole].copy()
-    kept = np.delete(np.arange(len(slab.elements)), hole)
-    box, region, count = solvent_plan(spec)
-    ions = (tuple(slab.elements[i] for i in kept), slab.positions[kept])
-    ligand = molecule(spec.ligand)
-    placed = place(ligand, point, ions, box)
-    solvent = molecule(spec.solvent)
-    fixed = ((*ions[0], *ligand.elements), np.concatenate([ions[1], placed.positions]))
-    packed = pack_solvent(solvent, count, region, fixed, box, spec.seed)
-    model = _assemble((slab, kept, point), (ligand, placed.positions), (solvent, packed), box)
-    return model, _check(model, spec, placed.height_nm, count)
+    check_model(spec)
+    plan, ligands = plan_model(spec), spec.ligands
+    crystal, bounds, box = plan.crystal, plan.bounds, plan.box
+    ions = crystal_pieces(crystal, {i for bound in bounds for i in bound.removed}, spec.seed)
+    placed = bind_all(crystal, ions, bounds, (ligands, box))
+    pieces = [Piece(b.ligand, make_molecule(b.ligand, ligands[b.ligand]), p.positions) for b, p in zip(bounds, placed, strict=True)]
+    probe = 1 if spec.ligand else 0
+    parts = Parts(ions, pieces[:probe], pieces[probe:], [], [])
+    parts = replace(parts, dissolved=dissolve(dict(spec.dissolved), (ions + pieces, ligands), (box, plan.block), spec.seed))
+    solute = [*ions, *pieces, *parts.dissolved]
+    atoms = (tuple(e for piece in solute for e in piece.elements), np.concatenate([piece.positions for piece in solute]))
+    if spec.solvent:
+        found = fill(atoms, box, plan.block, plan.counts, spec.seed)
+        parts = replace(parts, solvent=[Piece(item.name, item, xyz) for item, copies in found for xyz in copies])
+    site = (np.zeros(3), np.array([0.0, 0.0, 1.0]))
+    if probe:
+        first = crystal.sites[bounds[0].sites[0]]
+        site = (first.point, first.normal)
+    model = assemble(crystal, parts, site, box)
+    return model, _check(model, spec, (plan, parts), placed[0].height_nm if probe else None)
 
 
-def _assemble(crystal: tuple[Slab, np.ndarray, np.ndarray], bound: tuple, liquid: tuple, box: np.ndarray) -> Model:
-    """Put ions, ligand and solvent into one Model, in this order, and name the groups."""
-    slab, kept, point = crystal
-    ligand, ligand_xyz = bound
-    solvent, packed = liquid
-    n_ions = len(kept)
-    elements = [slab.elements[i] for i in kept]
-    names = list(elements)
-    residues = [Residue(element.upper(), i, i + 1) for i, element in enumerate(elements)]
-    bonds = []
-    for item, copies in ((ligand, 1), (solvent, len(packed))):
-        for _ in range(copies):
-            start = len(elements)
-            elements += item.elements
-            names += item.names
-            residues.append(Residue(item.name, start, len(elements)))
-            bonds.append(item.bonds + start)
-    layer = slab.layer[kept]
-    core = np.arange(n_ions)
-    lateral = slab.positions[kept, :2] - point[:2]
-    lateral -= slab.box_xy * np.round(lateral / slab.box_xy)
-    around = np.linalg.norm(lateral, axis=1) < 1.1 * slab.lattice_nm
-    atoms = np.arange(n_ions, n_ions + ligand.n_atoms)
-    is_tail = np.array([e == "C" for e in ligand.elements])
-    groups = {
-        "core": core,
-        "surface": core[np.abs(layer) == layer.max()],
-        "frozen": core[layer == 0],
-        "site": core[(layer == layer.max()) & around],
-        "ligand": atoms,
-        "anchor": atoms[[ligand.anchor]],
-        "tail": atoms[is_tail],
-        "counterion": np.zeros(0, dtype=int),
-        "solvent": np.arange(n_ions + ligand.n_atoms, len(elements)),
-    }
-    positions = np.concatenate([slab.positions[kept], ligand_xyz, packed.reshape(-1, 3)])
-    model = Model(tuple(elements), tuple(names), tuple(residues), np.concatenate(bonds), positions, box, groups, point)
-    check_groups(model)
-    return model
+def _check(model: Model, spec: ModelSpec, made: tuple[ModelPlan, Parts], height: float | None) -> BuildCheck:
+    plan, parts = made
+    crystal, ligands = plan.crystal, spec.ligands
+    gone = [crystal.species[i] for bound in plan.bounds for i in bound.removed]
+    bound = Counter(piece.name for piece in (*parts.ligand, *parts.coating))
+    dissolved = Counter(piece.name for piece in parts.dissolved)
 
+    def charge(counts: Counter) -> int:
+        return sum((ligands[name].charge if name in ligands else charge_of(name)) * count for name, count in counts.items())
 
-def _check(model: Model, spec: SlabSpec, height: float, count: int) -> BuildCheck:
-    core = [model.elements[i] for i in model.groups["core"]]
-    a_site = PEROVSKITES[spec.perovskite].a_site
-    charge = formal_charge(spec.perovskite, tuple(core)) + LIGANDS[spec.ligand].charge
-    if charge != 0:
-        raise ValueError(f"the model carries {charge:+d} e of formal charge; it must be neutral")
+    charges = (formal_charge(crystal.species), formal_charge(tuple(gone)), charge(bound), charge(dissolved))
+    total = charges[0] - charges[1] + charges[2] + charges[3]
+    if total != 0:
+        raise ValueError(
+            f"the model carries {total:+d} e: crystal {charges[0]:+d}, replaced ions {-charges[1]:+d}, bound ligands {charges[2]:+d}, "
+            f"dissolved {charges[3]:+d}; add {abs(total)} counter-ions of {'-1' if total > 0 else '+1'} e to dissolved"
+        )
     contact, i, j = minimum_contact(model)
     if contact < CLOSEST_NM:
         raise ValueError(f"atoms {i} ({model.names[i]}) and {j} ({model.names[j]}) overlap: {contact:.3f} nm apart")
     return BuildCheck(
-        ions={element: core.count(element) for element in dict.fromkeys(core)},
-        removed={a_site: 1},
-        added={spec.ligand: 1, spec.solvent: count},
-        formal_charge=charge,
+        composition=dict(Counter(residue.name for residue in model.residues)),
+        sites=describe_sites(crystal),
+        left_out=crystal.removed,
+        replaced=dict(Counter(gone)),
+        bound=dict(bound),
+        dissolved=dict(dissolved),
+        solvent=dict(Counter(piece.name for piece in parts.solvent)),
+        charge_of_crystal=charges[0],
+        charge_of_replaced=charges[1],
+        charge_of_bound=charges[2],
+        charge_of_dissolved=charges[3],
+        formal_charge=total,
         n_atoms=model.n_atoms,
-        n_solvent=count,
         box_nm=tuple(float(x) for x in model.box),
         closest_contact_nm=contact,
         closest_atoms=(model.names[i], model.names[j]),

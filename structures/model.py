@@ -1,14 +1,31 @@
 """The Model: every atom in the box, where it is, what it belongs to; written and read as PDBx/mmCIF + groups.json."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import gemmi
 import numpy as np
 from scipy.spatial import cKDTree
 
-GROUPS = ("core", "surface", "frozen", "site", "ligand", "anchor", "tail", "counterion", "solvent")
+from structures.periodic import nearest, wrapped
+
+GROUPS = (
+    "core",
+    "surface",
+    "frozen",
+    "site",
+    "ligand",
+    "anchor",
+    "tail",
+    "coating",
+    "coating_anchor",
+    "charged",
+    "counterion",
+    "solvent",
+)
+PARTITION = ("core", "ligand", "coating", "counterion", "solvent")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +42,11 @@ class Model:
     """Atoms, residues, bonds, an orthorhombic box and named groups.
 
     `positions` (n_atoms, 3) and `box` (3,) in nm; `bonds` (n_bonds, 2) atom indices. `groups` maps each of GROUPS to a sorted
-    index array: core (all lattice ions), surface (ions of the outermost layer of either face), frozen (ions of the middle
-    layer, the reference frame), site (ions of the outer layer around the pocket), ligand, anchor, tail, counterion, solvent.
-    `site_point` (3,) in nm is the centre of the emptied pocket in the plane of the outer layer; the height of the anchor is
-    measured from there along +z.
+    index array: core (the crystal, molecules on A sites included), surface (its outermost layer), frozen (ions of the middle layer,
+    the reference frame), site (surface ions around the ligand's site), ligand (the one whose binding is sampled), anchor (its head
+    atom), tail (its carbons), coating (all other bound ligands), coating_anchor (their heads), charged (molecules with charged
+    groups), counterion (what is dissolved in the solvent), solvent. `site_point` (3,) in nm is the centre of the ligand's site;
+    the height of the anchor is measured from there along `site_normal` (3,).
     """
 
     elements: tuple[str, ...]
@@ -39,6 +57,7 @@ class Model:
     box: np.ndarray
     groups: dict[str, np.ndarray]
     site_point: np.ndarray
+    site_normal: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
 
     @property
     def n_atoms(self) -> int:
@@ -50,13 +69,13 @@ def minimum_contact(model: Model) -> tuple[float, int, int]:
     owner = np.empty(model.n_atoms, dtype=int)
     for number, residue in enumerate(model.residues):
         owner[residue.start : residue.stop] = number
-    tree = cKDTree(np.mod(model.positions, model.box), boxsize=model.box)
+    tree = cKDTree(wrapped(model.positions, model.box), boxsize=model.box)
     for radius in (0.15, 0.25, 0.5):
         pairs = tree.query_pairs(radius, output_type="ndarray")
         pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
         if len(pairs):
             delta = model.positions[pairs[:, 0]] - model.positions[pairs[:, 1]]
-            delta -= model.box * np.round(delta / model.box)
+            delta = nearest(delta, model.box)
             distance = np.linalg.norm(delta, axis=1)
             closest = int(np.argmin(distance))
             return float(distance[closest]), int(pairs[closest, 0]), int(pairs[closest, 1])
@@ -64,23 +83,32 @@ def minimum_contact(model: Model) -> tuple[float, int, int]:
 
 
 def check_groups(model: Model) -> None:
-    """Every atom is in exactly one of core, ligand, counterion, solvent; the others are inside these. Raises ValueError."""
+    """Every atom is in exactly one of PARTITION; the other groups are inside these. Raises ValueError."""
     missing = set(GROUPS) - set(model.groups)
     if missing:
         raise ValueError(f"model has no group {sorted(missing)}")
     count = np.zeros(model.n_atoms, dtype=int)
-    for name in ("core", "ligand", "counterion", "solvent"):
+    for name in PARTITION:
         count[model.groups[name]] += 1
     if np.any(count != 1):
         atom = int(np.argmax(count != 1))
-        raise ValueError(f"atom {atom} ({model.names[atom]}) is in {count[atom]} of core, ligand, counterion, solvent; must be one")
-    for inner, outer in (("surface", "core"), ("frozen", "core"), ("site", "core"), ("anchor", "ligand"), ("tail", "ligand")):
+        raise ValueError(f"atom {atom} ({model.names[atom]}) is in {count[atom]} of {', '.join(PARTITION)}; must be one")
+    inside = {"core": ("surface", "frozen", "site"), "ligand": ("anchor", "tail"), "coating": ("coating_anchor",)}
+    for inner, outer in ((inner, outer) for outer, names in inside.items() for inner in names):
         if not np.isin(model.groups[inner], model.groups[outer]).all():
             raise ValueError(f"group {inner} reaches outside {outer}")
 
 
 def write_model(model: Model, folder: Path) -> None:
-    """Write `model.cif` (PDBx/mmCIF with box, residues and bonds) and `groups.json` (groups and site point) into folder."""
+    """Write `model.cif` (PDBx/mmCIF with box, residues and bonds) and `groups.json` (groups and site) into folder."""
+    write_mmcif(model, folder / "model.cif")
+    groups = {name: _spans(model.groups[name]) for name in GROUPS}
+    about = {"site_point_nm": model.site_point.tolist(), "site_normal": model.site_normal.tolist(), "groups": groups}
+    (folder / "groups.json").write_text(json.dumps(about, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def write_mmcif(model: Model, path: Path) -> None:
+    """Write a PDBx/mmCIF file with box, residues and bonds; serial numbers are plain integers of any length."""
     document = gemmi.cif.Document()
     block = document.add_new_block("halobind")
     for key, length in zip("abc", model.box, strict=True):
@@ -88,20 +116,32 @@ def write_model(model: Model, folder: Path) -> None:
     for key in ("alpha", "beta", "gamma"):
         block.set_pair(f"_cell.angle_{key}", "90")
     _write_bonds(block, model)
-    columns = ["group_PDB", "id", "type_symbol", "label_atom_id", "label_comp_id", "label_asym_id", "label_entity_id"]
-    columns += ["label_seq_id", "auth_asym_id", "auth_seq_id", "Cartn_x", "Cartn_y", "Cartn_z", "occupancy", "pdbx_PDB_model_num"]
-    loop = block.init_loop("_atom_site.", columns)
+    sizes = [residue.stop - residue.start for residue in model.residues]
     entities = {name: str(i + 1) for i, name in enumerate(dict.fromkeys(r.name for r in model.residues))}
-    for number, residue in enumerate(model.residues, start=1):
-        for i in range(residue.start, residue.stop):
-            x, y, z = (f"{10 * value:.5f}" for value in model.positions[i])
-            chain = entities[residue.name]
-            row = ["HETATM", str(i + 1), model.elements[i], model.names[i], residue.name, chain, chain]
-            loop.add_row([*row, str(number), chain, str(number), x, y, z, "1", "1"])
-    document.write_file(str(folder / "model.cif"))
-    groups = {name: [int(i) for i in model.groups[name]] for name in GROUPS}
-    text = json.dumps({"site_point_nm": [float(x) for x in model.site_point], "groups": groups}, separators=(",", ":"))
-    (folder / "groups.json").write_text(text + "\n", encoding="utf-8")
+    names = np.repeat([residue.name for residue in model.residues], sizes).tolist()
+    numbers = np.repeat(np.arange(1, len(sizes) + 1), sizes).astype(str).tolist()
+    chains = [entities[name] for name in names]
+    x, y, z = ([f"{value:.5f}" for value in column] for column in (10 * model.positions.T).tolist())
+    ones = ["1"] * model.n_atoms
+    columns = {
+        "group_PDB": ["HETATM"] * model.n_atoms,
+        "id": [str(i) for i in range(1, model.n_atoms + 1)],
+        "type_symbol": list(model.elements),
+        "label_atom_id": [gemmi.cif.quote(name) for name in model.names],
+        "label_comp_id": names,
+        "label_asym_id": chains,
+        "label_entity_id": chains,
+        "label_seq_id": numbers,
+        "auth_asym_id": chains,
+        "auth_seq_id": numbers,
+        "Cartn_x": x,
+        "Cartn_y": y,
+        "Cartn_z": z,
+        "occupancy": ones,
+        "pdbx_PDB_model_num": ones,
+    }
+    block.init_loop("_atom_site.", list(columns)).set_all_values(list(columns.values()))
+    document.write_file(str(path))
 
 
 def _write_bonds(block: gemmi.cif.Block, model: Model) -> None:
@@ -109,44 +149,55 @@ def _write_bonds(block: gemmi.cif.Block, model: Model) -> None:
     kinds = {}
     for residue in model.residues:
         kinds.setdefault(residue.name, residue)
-    by_atom: dict[int, list[int]] = {}
-    for a, b in model.bonds:
-        by_atom.setdefault(int(a), []).append(int(b))
     loop = block.init_loop("_chem_comp_bond.", ["comp_id", "atom_id_1", "atom_id_2", "value_order"])
+    first = model.bonds[:, 0]
     for name, residue in kinds.items():
-        for a in range(residue.start, residue.stop):
-            for b in by_atom.get(a, []):
-                loop.add_row([name, model.names[a], model.names[b], "?"])
+        for a, b in model.bonds[(first >= residue.start) & (first < residue.stop)].tolist():
+            loop.add_row([name, gemmi.cif.quote(model.names[a]), gemmi.cif.quote(model.names[b]), "?"])
+
+
+def _spans(index: np.ndarray) -> list[list[int]]:
+    """A sorted index array as [start, stop) pairs."""
+    if not len(index):
+        return []
+    breaks = np.flatnonzero(np.diff(index) != 1) + 1
+    return [[int(part[0]), int(part[-1]) + 1] for part in np.split(index, breaks)]
 
 
 def read_model(folder: Path) -> Model:
     """Read what `write_model` wrote. Raises ValueError when the two files do not belong together."""
     block = gemmi.cif.read(str(folder / "model.cif")).sole_block()
-    table = block.find("_atom_site.", ["type_symbol", "label_atom_id", "label_comp_id", "label_seq_id", "Cartn_x", "Cartn_y", "Cartn_z"])
-    rows = [tuple(row) for row in table]
-    elements, names, comps, numbers = (tuple(row[k] for row in rows) for k in range(4))
-    positions = np.array([[float(value) for value in row[4:7]] for row in rows]) / 10.0
-    starts = [i for i in range(len(rows)) if i == 0 or numbers[i] != numbers[i - 1]]
-    stops = [*starts[1:], len(rows)]
-    residues = tuple(Residue(comps[a], a, b) for a, b in zip(starts, stops, strict=True))
+
+    def column(tag: str) -> list[str]:
+        return [gemmi.cif.as_string(value) for value in block.find_values(f"_atom_site.{tag}")]
+
+    comps, numbers = column("label_comp_id"), np.array(column("label_seq_id"))
+    starts = np.concatenate([[0], np.flatnonzero(numbers[1:] != numbers[:-1]) + 1, [len(numbers)]])
+    residues = tuple(Residue(comps[a], int(a), int(b)) for a, b in pairwise(starts))
+    names = tuple(column("label_atom_id"))
     pairs: dict[str, list[tuple[str, str]]] = {}
     for row in block.find("_chem_comp_bond.", ["comp_id", "atom_id_1", "atom_id_2"]):
-        pairs.setdefault(row[0], []).append((row[1], row[2]))
-    bonds = []
+        pairs.setdefault(row[0], []).append((gemmi.cif.as_string(row[1]), gemmi.cif.as_string(row[2])))
+    bonds, offsets = [np.zeros((0, 2), dtype=int)], {}
     for residue in residues:
         if residue.name in pairs:
-            index = {names[i]: i for i in range(residue.start, residue.stop)}
-            bonds += [(index[a], index[b]) for a, b in pairs[residue.name]]
+            if residue.name not in offsets:
+                index = {names[i]: i - residue.start for i in range(residue.start, residue.stop)}
+                offsets[residue.name] = np.array([(index[a], index[b]) for a, b in pairs[residue.name]])
+            bonds.append(residue.start + offsets[residue.name])
     extra = json.loads((folder / "groups.json").read_text(encoding="utf-8"))
     model = Model(
-        elements=elements,
+        elements=tuple(column("type_symbol")),
         names=names,
         residues=residues,
-        bonds=np.array(bonds, dtype=int).reshape(-1, 2),
-        positions=positions,
+        bonds=np.concatenate(bonds),
+        positions=np.array([column(f"Cartn_{axis}") for axis in "xyz"], dtype=float).T / 10.0,
         box=np.array([float(block.find_value(f"_cell.length_{k}")) for k in "abc"]) / 10.0,
-        groups={name: np.array(index, dtype=int) for name, index in extra["groups"].items()},
+        groups={
+            name: np.concatenate([np.zeros(0, dtype=int), *(np.arange(a, b) for a, b in spans)]) for name, spans in extra["groups"].items()
+        },
         site_point=np.array(extra["site_point_nm"]),
+        site_normal=np.array(extra["site_normal"]),
     )
     check_groups(model)
     return model

@@ -1,79 +1,219 @@
-"""Fill a box with solvent molecules around what is there, with packmol."""
+"""Fill the free part of a box with solvent: tile an equilibrated liquid, cut it, fill the seams, relax the contacts."""
 
 import math
-import shutil
-import subprocess
-import sysconfig
-import tempfile
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
-from structures.molecules import Molecule
+from structures.liquids import load_liquid
+from structures.molecules import Molecule, molecule
+from structures.pack import pack_box
+from structures.periodic import nearest, wrapped
+from structures.radii import CONTACT_RADII
+from structures.relax import SoftAtoms, relax
+from structures.rows import SOLVENTS
 
 AVOGADRO_PER_NM3 = 0.602214076  # molecules per nm3 in one mol per litre
-TOLERANCE_A = 2.0
+CUT_SCALE = 0.60  # of the sum of the radii: solvent nearer than this to anything is taken out (a chain through a ring is nearer)
+MIXTURE_EDGE_NM = 3.0
+MIXTURE_DENSITY = 0.9  # of the ideal density, what packmol reaches quickly; the tile is scaled to the full density
+INSERT_ROUNDS = 8
+TRIES = 60  # places tried in a round for each molecule that is missing
 
 
-def solvent_count(volume_nm3: float, molecule: Molecule, density_kg_m3: float) -> int:
-    """How many molecules fill `volume_nm3` at the given density."""
-    molar_mass = float(molecule.masses.sum())
-    return int(volume_nm3 * density_kg_m3 / molar_mass * AVOGADRO_PER_NM3)
+def molecules_per_nm3(item: Molecule, density_kg_m3: float) -> float:
+    """Number density of a liquid from its mass density."""
+    return density_kg_m3 / float(item.masses.sum()) * AVOGADRO_PER_NM3
 
 
-def pack_solvent(molecule: Molecule, count: int, region: tuple[float, float], fixed: tuple, box: np.ndarray, seed: int) -> np.ndarray:
-    """Positions (count, n_atoms, 3) in nm of `count` copies of `molecule` between heights region[0] and region[1].
-
-    `fixed` is (elements, positions (n, 3) nm) of the atoms to keep 2.0 angstrom away from, in the periodic `box` (3,) nm; the
-    same seed gives the same packing. Raises RuntimeError when packmol is missing, fails or finds no packing.
-    """
-    if count == 0:
-        return np.zeros((0, molecule.n_atoms, 3))
-    elements, positions = fixed
-    with tempfile.TemporaryDirectory(prefix="halobind-pack-") as name:
-        folder = Path(name)
-        _write_xyz(folder / "fixed.xyz", elements, 10 * np.mod(positions, box))
-        _write_xyz(folder / "solvent.xyz", molecule.elements, 10 * molecule.positions)
-        x, y, z = 10 * box
-        low, high = 10 * region[0], 10 * region[1]
-        lines = [f"tolerance {TOLERANCE_A}", "filetype xyz", "output packed.xyz", f"seed {seed % 100_000_000}", "nloop 200"]
-        lines += [f"pbc 0.0 0.0 0.0 {x:.6f} {y:.6f} {z:.6f}"]
-        lines += ["structure fixed.xyz", "  number 1", "  fixed 0. 0. 0. 0. 0. 0.", "end structure"]
-        lines += ["structure solvent.xyz", f"  number {count}", f"  inside box 0. 0. {low:.6f} {x:.6f} {y:.6f} {high:.6f}"]
-        lines += ["end structure", ""]
-        (folder / "pack.inp").write_text("\n".join(lines), encoding="ascii")
-        _run_packmol(folder, count, molecule.name)
-        xyz = np.loadtxt(folder / "packed.xyz", skiprows=2, usecols=(1, 2, 3))
-    return xyz[len(elements) :].reshape(count, molecule.n_atoms, 3) / 10.0
-
-
-def _write_xyz(path: Path, elements: tuple[str, ...], xyz: np.ndarray) -> None:
-    rows = [f"{e} {p[0]:.5f} {p[1]:.5f} {p[2]:.5f}" for e, p in zip(elements, xyz, strict=True)]
-    path.write_text("\n".join([str(len(rows)), "", *rows, ""]), encoding="ascii")
-
-
-def packmol_program() -> str:
-    """Path of the packmol executable: beside this Python first, then on PATH. Raises RuntimeError with the install line."""
-    beside = Path(sysconfig.get_path("scripts")) / "packmol"
-    found = str(beside) if beside.is_file() else shutil.which("packmol")
-    if found is None:
-        raise RuntimeError("packmol is not installed: pip install packmol")
-    return found
-
-
-def _run_packmol(folder: Path, count: int, name: str) -> None:
-    with open(folder / "pack.inp", encoding="ascii") as text:
-        done = subprocess.run([packmol_program()], stdin=text, cwd=folder, capture_output=True, text=True, timeout=3600)
-    if done.returncode != 0 or not (folder / "packed.xyz").is_file():
-        tail = "\n".join(done.stdout.splitlines()[-12:])
-        raise RuntimeError(f"packmol could not pack {count} {name} molecules (exit {done.returncode}):\n{tail}")
-
-
-def liquid_volume(molecule: Molecule) -> float:
+def liquid_volume(item: Molecule) -> float:
     """The room (nm3) a dissolved chain molecule takes, at the density of liquid dodecane (745 kg/m3, CRC Handbook, 97th ed.)."""
-    return float(molecule.masses.sum()) / (745.0 * AVOGADRO_PER_NM3)
+    return 1.0 / molecules_per_nm3(item, 745.0)
 
 
 def ceil_nm(value: float) -> float:
     """`value` rounded up to 0.1 nm, for messages that advise a size."""
     return math.ceil(10 * value - 1e-9) / 10
+
+
+def check_recipe(recipe: Mapping[str, float]) -> None:
+    """Raise ValueError for a solvent mixture (volume fractions by name; empty for vacuum) that cannot be."""
+    for name, part in recipe.items():
+        if name not in SOLVENTS:
+            raise ValueError(f"solvent {name!r}: there is no such solvent; choose one of {', '.join(SOLVENTS)}, vacuum")
+        if not 0.0 < part <= 1.0:
+            raise ValueError(f"solvent: {name} = {part:g} is not a volume fraction above 0 and up to 1: leave {name} out, or correct it")
+    total = sum(recipe.values())
+    if recipe and abs(total - 1.0) > 1e-6:
+        raise ValueError(
+            f"solvent: the volume fractions {', '.join(f'{k} = {v:g}' for k, v in recipe.items())} sum to {total:g}: make it 1"
+        )
+
+
+def fill_counts(solute_nm3: float, box: np.ndarray, block: np.ndarray, recipe: Mapping[str, float]) -> dict[str, int]:
+    """How many molecules of each solvent the box (3,) holds beside the block of half-lengths `block` (3,) nm and `solute_nm3` of
+    bound or dissolved molecules, at the densities of the rows; volumes of a mixture add."""
+    room = float(np.prod(box) - np.prod(np.minimum(2 * block, box))) - solute_nm3
+    return {
+        name: max(0, int(part * room * molecules_per_nm3(molecule(name), SOLVENTS[name].density_kg_m3))) for name, part in recipe.items()
+    }
+
+
+def fill(solute: tuple[tuple[str, ...], np.ndarray], box: np.ndarray, block: np.ndarray, counts: Mapping[str, int], seed: int) -> list:
+    """[(Molecule, positions (count, n_atoms, 3) in nm)] of solvent around `solute` (elements, positions (n, 3)), outside the block of
+    half-lengths `block` (3,) about the origin (inf where the crystal is periodic), in the periodic `box` (3,).
+
+    `counts` is what `fill_counts` says; what the seams of the tiles and the surface of the solute cannot take is missing, 3 % at
+    most in boxes of 3 nm or more. The same seed gives the same molecules.
+    """
+    rng = np.random.default_rng(seed)
+    items = [molecule(name) for name in counts]
+    copies = [_outside(_tiled(xyz, edge, box), box, block) for xyz, edge in _tiles(counts, seed)]
+    liquid = _Liquid(solute, items, copies, box)
+    liquid.cut(list(counts.values()), rng)
+    liquid.relax()
+    for _ in range(INSERT_ROUNDS):
+        if all(len(xyz) == count for xyz, count in zip(liquid.copies, counts.values(), strict=True)):
+            break
+        if liquid.insert(list(counts.values()), block, rng):
+            liquid.relax()
+    return [(item, xyz) for item, xyz in zip(items, liquid.copies, strict=True) if len(xyz)]
+
+
+def _tiles(counts: Mapping[str, int], seed: int) -> list[tuple[np.ndarray, float]]:
+    """Positions and edge (nm) of a periodic cube of each solvent: the equilibrated box, or a packed mixture, at the rows' density."""
+    names = list(counts)
+    if len(names) == 1:
+        liquid = load_liquid(names[0])
+        edge = (len(liquid.positions) / molecules_per_nm3(molecule(names[0]), SOLVENTS[names[0]].density_kg_m3)) ** (1 / 3)
+        return [(_scaled(liquid.positions, edge / liquid.edge_nm), edge)]
+    volume = sum(count / molecules_per_nm3(molecule(name), SOLVENTS[name].density_kg_m3) for name, count in counts.items())
+    share = MIXTURE_EDGE_NM**3 / max(volume, 1e-9)
+    kinds = [(molecule(name), max(1, round(count * share))) for name, count in counts.items()]
+    loose = MIXTURE_DENSITY ** (-1 / 3)
+    return [(_scaled(part, 1 / loose), MIXTURE_EDGE_NM) for part in pack_box(kinds, MIXTURE_EDGE_NM * loose, seed)]
+
+
+def _scaled(positions: np.ndarray, factor: float) -> np.ndarray:
+    """Molecules moved as wholes so that their centres scale by `factor`."""
+    return positions + (factor - 1.0) * positions.mean(axis=1, keepdims=True)
+
+
+def _tiled(tile: np.ndarray, edge: float, box: np.ndarray) -> np.ndarray:
+    """Copies of a periodic tile (n, n_atoms, 3) of the given edge over the whole box, molecules whole, centres inside the box."""
+    shift = edge * np.floor(tile.mean(axis=1, keepdims=True) / edge)
+    times = np.ceil(box / edge).astype(int)
+    steps = np.stack(np.meshgrid(*(np.arange(n) for n in times), indexing="ij"), axis=-1).reshape(-1, 1, 1, 3) * edge
+    copies = ((tile - shift)[None] + steps).reshape(-1, *tile.shape[1:])
+    return copies[(copies.mean(axis=1) < box).all(axis=1)]
+
+
+def _outside(xyz: np.ndarray, box: np.ndarray, block: np.ndarray) -> np.ndarray:
+    centres = xyz.mean(axis=1)
+    centres = nearest(centres, box)
+    return xyz[~(np.abs(centres) < block).all(axis=1)]
+
+
+class _Liquid:
+    """The solvent under construction: `copies` (count, n_atoms, 3) of each item, around a solute that stays where it is."""
+
+    def __init__(
+        self, solute: tuple[tuple[str, ...], np.ndarray], items: list[Molecule], copies: list[np.ndarray], box: np.ndarray
+    ) -> None:
+        self.elements, self.fixed = solute
+        self.items, self.copies, self.box = items, copies, box
+        self.solute_radii = np.array([CONTACT_RADII[e] for e in self.elements])
+        self.radii = [np.array([CONTACT_RADII[e] for e in item.elements]) for item in items]
+
+    def _atoms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Wrapped positions, radii and owner of all solvent atoms; owners number the molecules of all items in turn."""
+        xyz = np.concatenate([part.reshape(-1, 3) for part in self.copies])
+        radii = np.concatenate([np.tile(radii, len(part)) for radii, part in zip(self.radii, self.copies, strict=True)])
+        sizes = np.concatenate([np.full(len(part), item.n_atoms) for item, part in zip(self.items, self.copies, strict=True)])
+        return wrapped(xyz, self.box), radii, np.repeat(np.arange(len(sizes)), sizes.astype(int))
+
+    def _keep(self, mask: np.ndarray) -> None:
+        ends = np.cumsum([len(part) for part in self.copies])[:-1]
+        self.copies = [part[kept] for part, kept in zip(self.copies, np.split(mask, ends), strict=True)]
+
+    def cut(self, wanted: list[int], rng: np.random.Generator) -> None:
+        """Take out what is too near to the solute, then to other solvent (whoever clashes most first), then what is too many."""
+        xyz, radii, owner = self._atoms()
+        total = int(owner[-1]) + 1 if len(owner) else 0
+        keep = np.ones(total, dtype=bool)
+        tree = cKDTree(xyz, boxsize=self.box)
+        if len(self.fixed):
+            solid = cKDTree(wrapped(self.fixed, self.box), boxsize=self.box)
+            near = solid.sparse_distance_matrix(tree, 2 * CUT_SCALE * max(CONTACT_RADII.values()), output_type="coo_matrix")
+            keep[owner[near.col[near.data < CUT_SCALE * (self.solute_radii[near.row] + radii[near.col])]]] = False
+        pairs = tree.query_pairs(2 * CUT_SCALE * radii.max() if len(radii) else 0.1, output_type="ndarray")
+        pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
+        delta = xyz[pairs[:, 0]] - xyz[pairs[:, 1]]
+        delta = nearest(delta, self.box)
+        clash = owner[pairs[np.linalg.norm(delta, axis=1) < CUT_SCALE * (radii[pairs[:, 0]] + radii[pairs[:, 1]])]]
+        clash = np.unique(np.sort(clash, axis=1), axis=0)
+        clash = clash[keep[clash].all(axis=1)]
+        while len(clash):
+            count = np.bincount(clash.ravel(), minlength=total)
+            worst = clash[np.arange(len(clash)), np.argmax(count[clash], axis=1)]
+            keep[worst[count[worst] == count[worst].max()]] = False
+            clash = clash[keep[clash].all(axis=1)]
+        first = 0
+        for part, count in zip(self.copies, wanted, strict=True):
+            mine = first + np.flatnonzero(keep[first : first + len(part)])
+            if len(mine) > count:
+                keep[rng.choice(mine, size=len(mine) - count, replace=False)] = False
+            first += len(part)
+        self._keep(keep)
+
+    def insert(self, wanted: list[int], block: np.ndarray, rng: np.random.Generator) -> int:
+        """Try to place what is missing in the widest voids, in random orientations; returns how many found a place."""
+        placed = 0
+        for k, (item, count) in enumerate(zip(self.items, wanted, strict=True)):
+            missing = count - len(self.copies[k])
+            if missing <= 0:
+                continue
+            xyz, radii, _ = self._atoms()
+            everything = np.concatenate([wrapped(self.fixed, self.box), xyz]) if len(self.fixed) else xyz
+            all_radii = np.concatenate([self.solute_radii, radii])
+            tree = cKDTree(everything, boxsize=self.box)
+            points = rng.uniform(0, 1, size=(TRIES * missing * 10, 3)) * self.box
+            centred = nearest(points, self.box)
+            points = points[~(np.abs(centred) < block).all(axis=1)]
+            points = points[np.argsort(-tree.query(points, k=1)[0])][: TRIES * missing]
+            shape = item.positions - item.positions.mean(axis=0)
+            turned = np.einsum("nij,aj->nai", Rotation.from_quat(rng.normal(size=(len(points), 4))).as_matrix(), shape) + points[:, None]
+            distance, index = tree.query(wrapped(turned, self.box), k=6)
+            room = (distance / (self.radii[k][None, :, None] + all_radii[index])).min(axis=(1, 2))
+            good = [int(i) for i in np.argsort(-room) if room[i] > CUT_SCALE]
+            taken: list[int] = []
+            reach = 2 * np.linalg.norm(shape, axis=1).max() + 0.1
+            for i in good:
+                delta = points[taken] - points[i]
+                delta = nearest(delta, self.box)
+                if not len(taken) or np.linalg.norm(delta, axis=1).min() > reach:
+                    taken.append(i)
+                if len(taken) == missing:
+                    break
+            self.copies[k] = np.concatenate([self.copies[k], turned[taken]])
+            placed += len(taken)
+        return placed
+
+    def relax(self) -> None:
+        """Move the solvent apart where it is too near; the solute stays."""
+        n_fixed = len(self.fixed)
+        starts, bonds, rigid = n_fixed, [np.zeros((0, 2), dtype=int)], [np.zeros(0, dtype=bool)]
+        for item, part in zip(self.items, self.copies, strict=True):
+            offsets = starts + item.n_atoms * np.arange(len(part))
+            bonds.append((item.bonds[None] + offsets[:, None, None]).reshape(-1, 2))
+            rigid.append(np.tile(item.rigid, len(part)))
+            starts += item.n_atoms * len(part)
+        xyz = np.concatenate([self.fixed.reshape(-1, 3), *(part.reshape(-1, 3) for part in self.copies)])
+        elements = self.elements + tuple(e for item, part in zip(self.items, self.copies, strict=True) for e in item.elements * len(part))
+        fixed = np.arange(len(xyz)) < n_fixed
+        atoms = SoftAtoms(elements, xyz, np.concatenate(bonds), np.concatenate(rigid), fixed, np.zeros(len(xyz), dtype=bool))
+        moved = relax(atoms, self.box)[n_fixed:]
+        ends = np.cumsum([part.size // 3 for part in self.copies])[:-1]
+        self.copies = [new.reshape(part.shape) for new, part in zip(np.split(moved, ends), self.copies, strict=True)]

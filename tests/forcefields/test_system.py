@@ -12,11 +12,13 @@ from forcefields.charges import ion_charges
 from forcefields.packs import load_pack
 from forcefields.pairs import pair_for
 from forcefields.system import FORCE_GROUPS, SystemSettings, check_cutoff, make_system, organic_types, pair_table
-from structures.build import SlabSpec, build
+from structures.build import ModelSpec, build
+from structures.crystal import CrystalSpec
 from structures.model import Model
 
 PACK = load_pack("bond-increment")
-SPEC = SlabSpec("CsPbBr3", (4, 4, 1), "AX", "DA", "acetone", 2.9, PACK.lattice_nm["CsPbBr3"], 3)
+CRYSTAL = CrystalSpec("CsPbBr3", "slab", (4, 4, 1), "AX", PACK.lattice_nm["CsPbBr3"], seed=3)
+SPEC = ModelSpec(CRYSTAL, "DA", "face", (("acetone", 1.0),), 2.9)
 CUTOFF = 0.9
 
 
@@ -54,7 +56,7 @@ def test_charges_follow_the_bond_rule(model: Model) -> None:
 @pytest.mark.parametrize("ligand", ["DA", "DDA", "DMDDA"])
 @pytest.mark.parametrize("solvent", ["acetone", "toluene"])
 def test_every_box_is_neutral(ligand: str, solvent: str) -> None:
-    model = build(replace(SPEC, ligand=ligand, solvent=solvent, gap_nm=3.0))[0]
+    model = build(replace(SPEC, ligand=ligand, solvent=((solvent, 1.0),), gap_nm=3.0))[0]
     system = make_system(model, PACK, SystemSettings(CUTOFF, 1000.0))
     found = audit(system, model, PACK)
     assert abs(found.net_charge_e) < 1e-6

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from pipeline.integrity import check_slab, image_distance
-from structures.build import SlabSpec, build
+from structures.build import ModelSpec, build
+from structures.crystal import CrystalSpec
 from structures.model import Model
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return build(SlabSpec("CsPbBr3", (4, 4, 1), "AX", "DA", "acetone", 2.9, 0.583, 3))[0]
+    crystal = CrystalSpec("CsPbBr3", "slab", (4, 4, 1), "AX", 0.583, seed=3)
+    return build(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 2.9))[0]
 
 
 def check(model: Model, positions: np.ndarray):

@@ -1,0 +1,14 @@
+"""Positions and differences in an orthorhombic periodic box."""
+
+import numpy as np
+
+
+def wrapped(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Positions (..., 3) moved into [0, box): -1e-17 modulo the box is the box itself, which a periodic tree refuses."""
+    found = np.mod(positions, box)
+    return np.where(found >= box, 0.0, found)
+
+
+def nearest(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Differences (..., 3) between nearest images."""
+    return delta - box * np.round(delta / box)
