@@ -1,16 +1,81 @@
-"""The energy of a fresh molecule file against ParmEd's own matching of gaff.dat and frcmod, force by force."""
+"""Checks of a fresh molecule file: sqm kept the bonds, the energy is that of ParmEd's own matching force by force, and it runs."""
 
 import io
 from itertools import combinations, permutations
 
 import numpy as np
 import openmm as mm
-from openmm import app
+from openmm import app, unit
+from rdkit import Chem
+from rdkit.Chem import rdDetermineBonds
 
-from structures.molecules import Molecule
+from structures.molecules import Molecule, rdkit_molecule
 
 RELATIVE = 1e-4
 SHAKE_NM = 0.01  # atoms are moved by this much, so that no term sits at its minimum
+BONDED = 1.3  # atoms nearer than this times the sum of their covalent radii are bonded
+RUN_K, RUN_STEPS, STEP_PS = 300.0, 5000, 0.002
+RUN_KELVIN = (0.5 * RUN_K, 1.5 * RUN_K)  # the mean of 25 frames of one water (4 degrees of freedom) scatters by 42 K
+
+
+def check_bonds(item: Molecule, positions: np.ndarray, after: str) -> None:
+    """Raise RuntimeError when the distances in `positions` (n_atoms, 3) in nm make other bonds than the molecule has.
+
+    `after` says what moved the atoms: in a gas-phase optimisation a proton may jump from one head of a molecule to the other.
+    """
+    mol = _placed(item, positions)
+    for i, j in item.bonds:
+        mol.RemoveBond(int(i), int(j))
+    rdDetermineBonds.DetermineConnectivity(mol, useVdw=False, covFactor=BONDED)
+    found = {frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())) for bond in mol.GetBonds()}
+    wanted = {frozenset(bond) for bond in item.bonds.tolist()}
+    changed = ["-".join(item.names[i] for i in sorted(bond)) for bond in found ^ wanted]
+    if changed:
+        raise RuntimeError(f"{item.name}: {after} made or broke the bonds {', '.join(sorted(changed))}: start it from another geometry")
+
+
+def check_run(item: Molecule, xml: str) -> None:
+    """Minimise one molecule in vacuum and run 10 ps at 300 K with constrained hydrogens, on the Reference platform.
+
+    Raises RuntimeError when an energy is not finite, the temperature is off, a bond breaks or a stereo centre or double bond turns.
+    """
+    system = app.ForceField(io.StringIO(xml)).createSystem(_topology(item), nonbondedMethod=app.NoCutoff, constraints=app.HBonds)
+    motion = mm.LangevinMiddleIntegrator(RUN_K, 5.0, STEP_PS)
+    motion.setRandomNumberSeed(1)
+    context = mm.Context(system, motion, mm.Platform.getPlatformByName("Reference"))
+    context.setPositions(item.positions)
+    mm.LocalEnergyMinimizer.minimize(context, 1.0, 0)
+    context.setVelocitiesToTemperature(RUN_K, 1)
+    energies, kelvin = [], []
+    freedom = 3 * item.n_atoms - system.getNumConstraints() - 3
+    for _ in range(50):
+        motion.step(RUN_STEPS // 50)
+        state = context.getState(getEnergy=True)
+        energies.append(state.getPotentialEnergy()._value)
+        kelvin.append(2 * state.getKineticEnergy() / (freedom * unit.MOLAR_GAS_CONSTANT_R))
+    mean = float(np.mean([t.value_in_unit(unit.kelvin) for t in kelvin[25:]]))
+    if not np.all(np.isfinite(energies)) or not RUN_KELVIN[0] < mean < RUN_KELVIN[1]:
+        raise RuntimeError(
+            f"{item.name}: a 10 ps run in vacuum ends at {energies[-1]:.1f} kJ/mol and {mean:.0f} K: its parameters are wrong"
+        )
+    positions = context.getState(getPositions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    check_bonds(item, positions, "a 10 ps run in vacuum")
+    before, after = stereo(item, item.positions), stereo(item, positions)
+    if before != after:
+        raise RuntimeError(f"{item.name}: a 10 ps run in vacuum turned {before} into {after}: its torsions or impropers are wrong")
+
+
+def stereo(item: Molecule, positions: np.ndarray) -> str:
+    """The SMILES with the stereo centres and double bonds that `positions` (n_atoms, 3) in nm show."""
+    mol = _placed(item, positions)
+    Chem.AssignStereochemistryFrom3D(mol)
+    return Chem.MolToSmiles(Chem.RemoveHs(mol))
+
+
+def _placed(item: Molecule, positions: np.ndarray) -> Chem.RWMol:
+    mol = Chem.RWMol(rdkit_molecule(item))
+    mol.GetConformer().SetPositions(np.ascontiguousarray(10.0 * positions))
+    return mol
 
 
 def check_energies(item: Molecule, xml: str, assigned: tuple[list[str], np.ndarray], files: tuple[str, str]) -> None:
@@ -18,11 +83,7 @@ def check_energies(item: Molecule, xml: str, assigned: tuple[list[str], np.ndarr
 
     `assigned` are GAFF types and charges (e), `files` gaff.dat and the frcmod. One molecule, no cutoff, shaken start geometry.
     """
-    topology = app.Topology()
-    owner = topology.addResidue(item.name, topology.addChain())
-    atoms = [topology.addAtom(n, app.Element.getBySymbol(e), owner) for n, e in zip(item.names, item.elements, strict=True)]
-    for i, j in item.bonds:
-        topology.addBond(atoms[i], atoms[j])
+    topology = _topology(item)
     positions = item.positions + np.random.default_rng(1).normal(scale=SHAKE_NM, size=item.positions.shape)
     ours = _energies(app.ForceField(io.StringIO(xml)).createSystem(topology, nonbondedMethod=app.NoCutoff), positions)
     theirs = _energies(_parmed_structure(item, assigned, files).createSystem(nonbondedMethod=app.NoCutoff), positions)
@@ -32,6 +93,16 @@ def check_energies(item: Molecule, xml: str, assigned: tuple[list[str], np.ndarr
             raise RuntimeError(
                 f"{item.name}: {name} is {a:.6f} kJ/mol from the XML but {b:.6f} kJ/mol from ParmEd: a term is lost or doubled"
             )
+
+
+def _topology(item: Molecule) -> app.Topology:
+    """One residue of the molecule's name, as the builder writes it."""
+    topology = app.Topology()
+    owner = topology.addResidue(item.name, topology.addChain())
+    atoms = [topology.addAtom(n, app.Element.getBySymbol(e), owner) for n, e in zip(item.names, item.elements, strict=True)]
+    for i, j in item.bonds:
+        topology.addBond(atoms[i], atoms[j])
+    return topology
 
 
 def _energies(system: mm.System, positions: np.ndarray) -> dict[str, float]:

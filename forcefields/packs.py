@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -77,6 +78,12 @@ class Pack(_Row):
             raise ValueError(f"force field {self.name!r} is not made for {termination} surfaces; it is for {', '.join(self.terminations)}")
         if mode not in self.modes:
             raise ValueError(f"force field {self.name!r} is not made for a ligand bound as {mode}; it is for {', '.join(self.modes)}")
+
+    def check_ions(self, names: Iterable[str]) -> None:
+        """Raise ValueError naming the first ion (element) that this pack does not know."""
+        for name in names:
+            if name not in self.formal:
+                raise ValueError(f"force field {self.name!r} has no parameters for the ion {name}; it has {', '.join(self.formal)}")
 
 
 def load_pack(name: str) -> Pack:

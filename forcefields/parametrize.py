@@ -1,4 +1,4 @@
-"""GAFF 1.8 parameters and AM1-BCC charges for a molecule, as a finished OpenMM ForceField XML.
+"""GAFF 1.8 parameters and AM1-BCC charges for a molecule, as a finished OpenMM ForceField XML, checked before it is written.
 
     python -m forcefields.parametrize              every ligand and solvent row
     python -m forcefields.parametrize DA acetone   some of them
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
-from forcefields.crosscheck import check_energies
+from forcefields.crosscheck import check_bonds, check_energies, check_run
 from forcefields.packs import MOLECULES_FOLDER
 from structures.molecules import Molecule, molecule, rdkit_molecule
 from structures.rows import LIGANDS, SOLVENTS
@@ -33,6 +33,7 @@ GAFF_SOURCE = "GAFF 1.8 (J. Comput. Chem. 2004, 25, 1157), AM1-BCC charges (J. C
 WATER_SOURCE = "TIP3P (Jorgensen et al., J. Chem. Phys. 1983, 79, 926); springs of Amber's flexible form, rigid in a System of halobind"
 SOURCES = "SOURCES.json"
 FIXED_GEOMETRY = "qm_theory='AM1', grms_tol=0.0005, scfconv=1.d-10, ndiis_attempts=700, maxcyc=0"  # sqm's usual line, without steps
+ACID_PROTON = "ho 0.6000 0.0157 as HX of parm@Frosst (Bayly, McKay and Truchon 2010): without a radius it falls onto the P-O oxygens"
 WITHOUT_GAFF = {"APTES-ammonium": "GAFF has no atom type for Si"}  # rows that can be built but not sampled
 
 
@@ -70,17 +71,21 @@ def parametrize(item: Molecule) -> Parameters:
         if is_zwitterion(item):
             bcc += ["-ek", FIXED_GEOMETRY]
         _program(home, folder, ["antechamber", "-i", "in.mol", "-fi", "mdl", "-o", "out.mol2", "-fo", "mol2", *bcc], "out.mol2")
+        check_bonds(item, _sqm_positions(folder / "sqm.pdb"), "sqm")
         gaff = str(home / "dat" / "leap" / "parm" / "gaff.dat")
         _program(home, folder, ["parmchk2", "-i", "out.mol2", "-f", "mol2", "-o", "out.frcmod", "-p", gaff], "out.frcmod")
         kept, remarks = checked_guesses(
             (folder / "out.frcmod").read_text(encoding="utf-8"), list(AmberParameterSet(gaff).improper_periodic_types)
         )
-        (folder / "out.frcmod").write_text(kept, encoding="utf-8")
         kinds, raw = _types_and_charges(folder / "out.mol2", item)
+        if {"ho", "p5"} <= set(kinds):
+            kept, remarks = kept.replace("NONBON\n", f"NONBON\n  {ACID_PROTON}\n"), (*remarks, ACID_PROTON)
+        (folder / "out.frcmod").write_text(kept, encoding="utf-8")
         charges = balanced_charges(item, raw)
         files = (gaff, str(folder / "out.frcmod"))
         text = _write_xml(item, (kinds, charges), files, remarks)
         check_energies(item, text, (kinds, charges), files)
+    check_run(item, text)
     return Parameters(text, float(raw.sum()), remarks)
 
 
@@ -108,18 +113,28 @@ def checked_guesses(frcmod: str, known: list[tuple[str, ...]]) -> tuple[str, tup
     """The frcmod without the default impropers for which gaff.dat has a row (`known`), and a remark on every guess in it.
 
     parmchk2 22.0 gives the carbonyl of acetone, c3-c3-c-o, "the default value" of 1.1 kcal/mol although gaff.dat has
-    X-X-c-o 10.5; left in the frcmod, the specific row would hide the general one.
+    X-X-c-o 10.5; left in the frcmod, the specific row would hide the general one. Raises RuntimeError for a term without a guess.
     """
     kept, remarks = [], []
     for line in frcmod.splitlines():
         types = tuple(line[k : k + 2].strip() for k in (0, 3, 6, 9))
         fits = [row for row in known if row[2] == types[2] and not Counter(row) - Counter([*types, "X", "X", "X"])]
         rows = fits if "default value" in line else []
-        if any(word in line for word in ("ATTN", "penalty", "default value")):
+        if "ATTN" in line:
+            raise RuntimeError(
+                f"parmchk2 found no value for {' '.join(line.split())!r}: write it down with its source, or leave out the row"
+            )
+        if any(word in line for word in ("penalty", "default value")):
             remarks.append(" ".join(line.split()) + (f" -- replaced by {'-'.join(rows[0])} of gaff.dat" if rows else ""))
         if not rows:
             kept.append(line)
     return "\n".join(kept) + "\n", tuple(remarks)
+
+
+def _sqm_positions(pdb: Path) -> np.ndarray:
+    """The geometry whose charges sqm gave, (n_atoms, 3) in nm."""
+    rows = [line for line in pdb.read_text(encoding="utf-8").splitlines() if line.startswith(("ATOM", "HETATM"))]
+    return np.array([[float(row[k : k + 8]) for k in (30, 38, 46)] for row in rows]) / 10.0
 
 
 def _types_and_charges(mol2: Path, item: Molecule) -> tuple[list[str], np.ndarray]:
@@ -135,26 +150,42 @@ def _types_and_charges(mol2: Path, item: Molecule) -> tuple[list[str], np.ndarra
 def balanced_charges(item: Molecule, raw: np.ndarray) -> np.ndarray:
     """Charges (n_atoms,) in e that sum to the formal charge exactly, equal for atoms that symmetry makes equal.
 
-    The mean over each symmetry class is shifted by the same amount on all atoms; what rounding to 8 decimals leaves goes to a
+    The mean over each class of `symmetry_classes` is shifted by the same amount on all atoms; what rounding to 8 decimals leaves goes to a
     class whose size divides it. Raises ValueError when the raw sum is off by more than 0.05 e.
     """
     excess = float(raw.sum()) - item.charge
     if abs(excess) > 0.05:
         raise ValueError(f"{item.name}: the AM1-BCC charges sum to {raw.sum():.4f} e, not {item.charge}: look at sqm's output")
-    ranks = np.array(Chem.CanonicalRankAtoms(rdkit_molecule(item), breakTies=False))
-    classes = {rank: np.flatnonzero(ranks == rank) for rank in sorted(set(ranks))}
+    classes = symmetry_classes(item)
     unit = 10**CHARGE_DIGITS
     micro = np.zeros(item.n_atoms, dtype=np.int64)
-    for index in classes.values():
+    for index in classes:
         micro[index] = round((raw[index].mean() - excess / item.n_atoms) * unit)
     left = item.charge * unit - int(micro.sum())
-    for index in sorted(classes.values(), key=len):
+    for index in sorted(classes, key=len):
         if left % len(index) == 0:
             micro[index] += left // len(index)
             break
     if int(micro.sum()) != item.charge * unit:
         raise ValueError(f"{item.name}: {left}e-{CHARGE_DIGITS} e cannot be spread over its symmetry classes")
     return micro / unit
+
+
+def symmetry_classes(item: Molecule) -> list[np.ndarray]:
+    """Indices of the atoms that are equal by the bond graph alone: both oxygens of a carboxylate, both nitrogens of formamidinium."""
+    bare = Chem.RWMol()
+    for element in item.elements:
+        bare.AddAtom(Chem.Atom(element))
+    for i, j in item.bonds:
+        bare.AddBond(int(i), int(j), Chem.BondType.SINGLE)
+    bare.UpdatePropertyCache(strict=False)
+    Chem.FastFindRings(bare)
+    merged = Chem.CanonicalRankAtoms(bare, breakTies=False)
+    ranks = Chem.CanonicalRankAtoms(rdkit_molecule(item), breakTies=False)
+    classes: dict[int, list[int]] = {}
+    for _, atom in sorted(zip(ranks, range(item.n_atoms), strict=True)):
+        classes.setdefault(merged[atom], []).append(atom)
+    return [np.array(sorted(atoms)) for atoms in classes.values()]
 
 
 def _write_xml(item: Molecule, assigned: tuple[list[str], np.ndarray], files: tuple[str, str], remarks: tuple[str, ...]) -> str:
@@ -232,6 +263,7 @@ def tip3p(item: Molecule) -> Parameters:
  </NonbondedForce>
 </ForceField>
 """
+    check_run(item, text)
     return Parameters(text, 0.0, ())
 
 
@@ -274,7 +306,7 @@ def _needed(item: Molecule, kinds: list[str]) -> object:
 
 
 def main(names: list[str]) -> int:
-    """Regenerate the named rows (all when empty), each file and its line in SOURCES.json."""
+    """Regenerate the named rows (all that can be when empty), each file and its record in SOURCES.json; 1 when a named one cannot."""
     folder = Path(str(MOLECULES_FOLDER))
     folder.mkdir(exist_ok=True)
     for name in names or [*LIGANDS, *SOLVENTS]:
@@ -283,6 +315,8 @@ def main(names: list[str]) -> int:
             return 1
         if name in WITHOUT_GAFF:
             print(f"{name}: no parameters: {WITHOUT_GAFF[name]}", file=sys.stderr)
+            if names:
+                return 1
             continue
         found = tip3p(molecule(name)) if name == "water" else parametrize(molecule(name))
         (folder / f"{name}.xml").write_text(found.xml, encoding="utf-8")
@@ -294,6 +328,13 @@ def main(names: list[str]) -> int:
     return 0
 
 
+def geometry(name: str) -> str:
+    """Which geometry of a row the charges are those of."""
+    if name == "water":
+        return "TIP3P"
+    return "as built: sqm took no steps" if is_zwitterion(molecule(name)) else "AM1 optimised"
+
+
 def record_source(folder: Path, name: str, found: Parameters) -> None:
     """Write what a file came from, and its checksum, into SOURCES.json."""
     path = folder / SOURCES
@@ -301,7 +342,7 @@ def record_source(folder: Path, name: str, found: Parameters) -> None:
     sources[name] = {
         "smiles": molecule(name).smiles,
         "source": WATER_SOURCE if name == "water" else GAFF_SOURCE,
-        "geometry": "as built: sqm took no steps" if is_zwitterion(molecule(name)) else "AM1 optimised",
+        "geometry": geometry(name),
         "command": f"python -m forcefields.parametrize {name}",
         "programs": {package: metadata.version(package) for package in ("acpype", "parmed", "rdkit")},
         "charge_e": molecule(name).charge,

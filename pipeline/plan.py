@@ -16,7 +16,7 @@ from pipeline.run import Run, campaign_file
 from pipeline.stages import all_products, run_model_spec, windows_of
 from structures.build import check_model, plan_model
 from structures.molecules import molecule
-from structures.rows import LIGANDS
+from structures.rows import ION_CHARGES, LIGANDS
 
 STATE_BYTES_PER_ATOM = 170  # positions and velocities as XML text, measured on the demo
 SYSTEM_BYTES_PER_ATOM = 800
@@ -57,6 +57,7 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
             for name in spec.model.ligand_names:
                 if name in LIGANDS or name in own:
                     pack.check_covers(spec.model.perovskite, spec.model.termination, (own.get(name) or LIGANDS[name]).mode)
+            pack.check_ions(name for name in spec.model.dissolved if name in ION_CHARGES)
             built = run_model_spec(spec, run.id)
             check_model(built, spec.pull.to_nm)
             planned = plan_model(built)

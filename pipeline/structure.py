@@ -13,10 +13,10 @@ from jobs.publish import publishing
 from pipeline.campaign import CampaignError, RunSpec, load_campaign
 from pipeline.run import campaign_file, derived_seed, models_folder
 from structures.build import BuildCheck, ModelSpec, build, check_model, plan_model
-from structures.export import FORMATS, export
+from structures.export import FORMATS, check_export, export
 from structures.model import Model, read_model, write_model
 from structures.picture import picture
-from structures.rows import LIGANDS
+from structures.rows import ION_CHARGES, LIGANDS
 
 PICTURE = "picture.png"
 
@@ -48,18 +48,29 @@ def build_models(path: Path, options: BuildOptions) -> int:
     """
     file = campaign_file(path) if path.is_dir() else path
     orders = _orders(file, options)
+    _check_writable(options.out or models_folder(file.parent))
     for order in orders:
         try:
             check_model(order.spec)
-            plan_model(order.spec)
+            load_pack(order.pack).check_ions(name for name, _ in order.spec.dissolved if name in ION_CHARGES)
+            planned = plan_model(order.spec)
+            for kind in options.formats:
+                check_export(planned.n_atoms, planned.box, kind)
         except ValueError as error:
             raise CampaignError(f"{file}: {order.folder.name}: {error}") from None
     for order in orders:
         try:
             _make(order, options)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise CampaignError(f"{file}: {order.folder.name}: {error}") from None
     return 0
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise CampaignError when nothing can be created where the models go."""
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise CampaignError(f"{there} is not a directory that can be written to: name another one with --out")
 
 
 def _orders(file: Path, options: BuildOptions) -> list[_Order]:

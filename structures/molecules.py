@@ -46,6 +46,11 @@ class Molecule:
         return self.heads[0]
 
     @property
+    def has_ring(self) -> bool:
+        """Whether something could be threaded through it."""
+        return len(self.bonds) >= self.n_atoms
+
+    @property
     def n_atoms(self) -> int:
         return len(self.names)
 

@@ -13,6 +13,7 @@ from structures.radii import CONTACT_RADII, CONTACT_SCALE
 
 SPINS = np.arange(0.0, 360.0, 10.0)
 SEARCH = ((0.0, 0.0), (0.0, 0.02), (15.0, 0.0), (30.0, 0.0))  # tilt (degrees) and lift (nm) above the lowest height, in this order
+CLOSE = 0.5  # an upright pose with this much of the allowed distance is left to relaxation
 LEANING = 3  # so many conformers are tried leaning
 LIFT_NM = 0.02
 HIGHEST_NM = 0.64
@@ -90,6 +91,8 @@ def place(seat: Seat, around: Surroundings) -> Placement:
             if best is None or room.max() > best.score:
                 pose = int(room.argmax())
                 best = Placement(xyz[pose] + seat.point + height * seat.frame[2], float(height), float(room[pose]), -1)
+            if best.score >= 1.0:
+                break
         if best.score >= 1.0:
             lowest = height
             break
@@ -97,6 +100,8 @@ def place(seat: Seat, around: Surroundings) -> Placement:
         return best
     best = None
     for tilt, lift in SEARCH:
+        if tilt and best is not None and best.score > CLOSE:
+            break  # what is left to clear, relaxation clears sooner
         height = lowest + lift
         for batch in _poses(seat, tilt):
             xyz = batch + seat.point + height * seat.frame[2]

@@ -16,10 +16,14 @@ from structures.relax import SoftAtoms, relax
 from structures.rows import SOLVENTS
 
 AVOGADRO_PER_NM3 = 0.602214076  # molecules per nm3 in one mol per litre
-CUT_SCALE = 0.60  # of the sum of the radii: solvent nearer than this to anything is taken out (a chain through a ring is nearer)
+CUT_SCALE = 0.60  # of the sum of the radii: what is nearer than this to a solute or a ring is taken out (a chain through a ring is)
+CHAIN_SCALE = 0.30  # the same between molecules without rings, which relaxation can draw through each other
+CHAIN_APART_NM = 0.5  # between the centres of chains inserted in one round
+OVERLAP_SCALE = 0.70  # what is still nearer than this after relaxation is taken out
 MIXTURE_EDGE_NM = 3.0
 MIXTURE_DENSITY = 0.9  # of the ideal density, what packmol reaches quickly; the tile is scaled to the full density
-INSERT_ROUNDS = 8
+INSERT_ROUNDS = 6
+ENOUGH = 0.985  # of the count: what is left to constant pressure
 TRIES = 60  # places tried in a round for each molecule that is missing
 
 
@@ -72,13 +76,17 @@ def fill(solute: tuple[tuple[str, ...], np.ndarray], box: np.ndarray, block: np.
     items = [molecule(name) for name in counts]
     copies = [_outside(_tiled(xyz, edge, box), box, block) for xyz, edge in _tiles(counts, seed)]
     liquid = _Liquid(solute, items, copies, box)
-    liquid.cut(list(counts.values()), rng)
+    wanted = list(counts.values())
+    liquid.cut(liquid.first_limits())
+    liquid.thin(wanted, rng)
     liquid.relax()
+    liquid.cut(liquid.last_limits())
     for _ in range(INSERT_ROUNDS):
-        if all(len(xyz) == count for xyz, count in zip(liquid.copies, counts.values(), strict=True)):
+        if all(len(xyz) >= ENOUGH * count for xyz, count in zip(liquid.copies, wanted, strict=True)):
             break
-        if liquid.insert(list(counts.values()), block, rng):
+        if liquid.insert(wanted, block, rng):
             liquid.relax()
+            liquid.cut(liquid.last_limits())
     return [(item, xyz) for item, xyz in zip(items, liquid.copies, strict=True) if len(xyz)]
 
 
@@ -138,35 +146,44 @@ class _Liquid:
         ends = np.cumsum([len(part) for part in self.copies])[:-1]
         self.copies = [part[kept] for part, kept in zip(self.copies, np.split(mask, ends), strict=True)]
 
-    def cut(self, wanted: list[int], rng: np.random.Generator) -> None:
-        """Take out what is too near to the solute, then to other solvent (whoever clashes most first), then what is too many."""
+    def first_limits(self) -> tuple[float, np.ndarray]:
+        """How near a contact with the solute, and one of each kind of solvent with any other, may be before relaxation."""
+        return CUT_SCALE, np.array([CUT_SCALE if item.has_ring else CHAIN_SCALE for item in self.items])
+
+    def last_limits(self) -> tuple[float, np.ndarray]:
+        """The same after it."""
+        return OVERLAP_SCALE, np.full(len(self.items), OVERLAP_SCALE)
+
+    def cut(self, limits: tuple[float, np.ndarray]) -> None:
+        """Take out what is nearer to the solute, or to other solvent (whoever clashes most first), than limits times the radii."""
+        solid_scale, scales = limits
         xyz, radii, owner = self._atoms()
-        total = int(owner[-1]) + 1 if len(owner) else 0
+        total = sum(len(part) for part in self.copies)
         keep = np.ones(total, dtype=bool)
+        scale = np.repeat(scales, [len(part) for part in self.copies])[owner]
         tree = cKDTree(xyz, boxsize=self.box)
         if len(self.fixed):
             solid = cKDTree(wrapped(self.fixed, self.box), boxsize=self.box)
-            near = solid.sparse_distance_matrix(tree, 2 * CUT_SCALE * max(CONTACT_RADII.values()), output_type="coo_matrix")
-            keep[owner[near.col[near.data < CUT_SCALE * (self.solute_radii[near.row] + radii[near.col])]]] = False
-        pairs = tree.query_pairs(2 * CUT_SCALE * radii.max() if len(radii) else 0.1, output_type="ndarray")
+            near = solid.sparse_distance_matrix(tree, 2 * solid_scale * max(CONTACT_RADII.values()), output_type="coo_matrix")
+            keep[owner[near.col[near.data < solid_scale * (self.solute_radii[near.row] + radii[near.col])]]] = False
+        pairs = tree.query_pairs(2 * scales.max() * radii.max() if total else 0.1, output_type="ndarray")
         pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
-        delta = xyz[pairs[:, 0]] - xyz[pairs[:, 1]]
-        delta = nearest(delta, self.box)
-        clash = owner[pairs[np.linalg.norm(delta, axis=1) < CUT_SCALE * (radii[pairs[:, 0]] + radii[pairs[:, 1]])]]
-        clash = np.unique(np.sort(clash, axis=1), axis=0)
+        delta = nearest(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], self.box)
+        least = np.maximum(scale[pairs[:, 0]], scale[pairs[:, 1]]) * (radii[pairs[:, 0]] + radii[pairs[:, 1]])
+        clash = np.unique(np.sort(owner[pairs[np.linalg.norm(delta, axis=1) < least]], axis=1), axis=0)
         clash = clash[keep[clash].all(axis=1)]
         while len(clash):
             count = np.bincount(clash.ravel(), minlength=total)
             worst = clash[np.arange(len(clash)), np.argmax(count[clash], axis=1)]
             keep[worst[count[worst] == count[worst].max()]] = False
             clash = clash[keep[clash].all(axis=1)]
-        first = 0
-        for part, count in zip(self.copies, wanted, strict=True):
-            mine = first + np.flatnonzero(keep[first : first + len(part)])
-            if len(mine) > count:
-                keep[rng.choice(mine, size=len(mine) - count, replace=False)] = False
-            first += len(part)
         self._keep(keep)
+
+    def thin(self, wanted: list[int], rng: np.random.Generator) -> None:
+        """Take out at random what is more than wanted."""
+        for k, count in enumerate(wanted):
+            if len(self.copies[k]) > count:
+                self.copies[k] = self.copies[k][np.sort(rng.permutation(len(self.copies[k]))[:count])]
 
     def insert(self, wanted: list[int], block: np.ndarray, rng: np.random.Generator) -> int:
         """Try to place what is missing in the widest voids, in random orientations; returns how many found a place."""
@@ -183,13 +200,15 @@ class _Liquid:
             centred = nearest(points, self.box)
             points = points[~(np.abs(centred) < block).all(axis=1)]
             points = points[np.argsort(-tree.query(points, k=1)[0])][: TRIES * missing]
-            shape = item.positions - item.positions.mean(axis=0)
-            turned = np.einsum("nij,aj->nai", Rotation.from_quat(rng.normal(size=(len(points), 4))).as_matrix(), shape) + points[:, None]
+            found = self.copies[k] if len(self.copies[k]) else item.positions[None]
+            shape = found[rng.integers(len(found), size=len(points))]
+            shape = shape - shape.mean(axis=1, keepdims=True)
+            turned = np.einsum("nij,naj->nai", Rotation.from_quat(rng.normal(size=(len(points), 4))).as_matrix(), shape) + points[:, None]
             distance, index = tree.query(wrapped(turned, self.box), k=6)
             room = (distance / (self.radii[k][None, :, None] + all_radii[index])).min(axis=(1, 2))
-            good = [int(i) for i in np.argsort(-room) if room[i] > CUT_SCALE]
+            good = [int(i) for i in np.argsort(-room) if room[i] > (CUT_SCALE if item.has_ring else CHAIN_SCALE)]
             taken: list[int] = []
-            reach = 2 * np.linalg.norm(shape, axis=1).max() + 0.1
+            reach = 2 * np.linalg.norm(shape, axis=-1).max() + 0.1 if item.has_ring else CHAIN_APART_NM
             for i in good:
                 delta = points[taken] - points[i]
                 delta = nearest(delta, self.box)

@@ -1,0 +1,129 @@
+"""Solvent by tiling: counts, contacts, seams, mixtures; and soft spheres that push and keep shapes."""
+
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from structures.liquids import load_liquid
+from structures.molecules import molecule
+from structures.periodic import nearest, wrapped
+from structures.radii import CONTACT_RADII
+from structures.relax import SoftAtoms, relax, springs
+from structures.rows import SOLVENTS
+from structures.solvate import check_recipe, fill, fill_counts, molecules_per_nm3
+
+NOTHING = ((), np.zeros((0, 3)))
+
+
+def closest(found: list, box: np.ndarray) -> float:
+    """The shortest contact between molecules as a fraction of the sum of the radii, over all periodic boundaries."""
+    xyz = wrapped(np.concatenate([part.reshape(-1, 3) for _, part in found]), box)
+    radii = np.concatenate([np.tile([CONTACT_RADII[e] for e in item.elements], len(part)) for item, part in found])
+    owner = np.repeat(np.arange(sum(len(part) for _, part in found)), np.concatenate([[item.n_atoms] * len(part) for item, part in found]))
+    pairs = cKDTree(xyz, boxsize=box).query_pairs(0.28, output_type="ndarray")
+    pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
+    delta = nearest(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], box)
+    return float((np.linalg.norm(delta, axis=1) / (radii[pairs[:, 0]] + radii[pairs[:, 1]])).min())
+
+
+@pytest.mark.parametrize("name", SOLVENTS)
+def test_shipped_liquids_have_the_density_of_the_real_ones(name: str) -> None:
+    liquid, item = load_liquid(name), molecule(name)
+    assert liquid.density_kg_m3 == pytest.approx(SOLVENTS[name].density_kg_m3, rel=0.035)
+    assert len(liquid.positions) / liquid.edge_nm**3 == pytest.approx(molecules_per_nm3(item, liquid.density_kg_m3), rel=0.05)
+    assert closest([(item, liquid.positions)], np.full(3, liquid.edge_nm)) > 0.5  # as hydrogen bonds are; no overlap over the boundary
+    lengths = np.linalg.norm(liquid.positions[:, item.bonds[:, 0]] - liquid.positions[:, item.bonds[:, 1]], axis=-1)
+    assert lengths.min() > 0.09 and lengths.max() < 0.2
+    centres = liquid.positions.mean(axis=1)
+    assert (centres > -0.01).all() and (centres < liquid.edge_nm + 0.01).all()
+
+
+@pytest.mark.parametrize("name", SOLVENTS)
+def test_a_box_of_every_solvent_holds_its_count(name: str) -> None:
+    box, block = np.array([3.3, 3.0, 3.6]), np.zeros(3)
+    counts = fill_counts(0.0, box, block, {name: 1.0})
+    assert counts[name] == int(np.prod(box) * molecules_per_nm3(molecule(name), SOLVENTS[name].density_kg_m3))
+    found = fill(NOTHING, box, block, counts, 1)
+    assert len(found[0][1]) >= 0.97 * counts[name]
+    assert closest(found, box) > 0.72
+
+
+def test_the_block_stays_empty_across_the_boundary() -> None:
+    box, block = np.array([2.34, 2.34, 4.8]), np.array([np.inf, np.inf, 1.08])
+    counts = fill_counts(0.5, box, block, {"toluene": 1.0})
+    found = fill(NOTHING, box, block, counts, 3)
+    assert len(found[0][1]) >= 0.97 * counts["toluene"]
+    heights = np.abs(nearest(found[0][1].mean(axis=1), box)[:, 2])
+    assert heights.min() > 1.0
+    again, other = fill(NOTHING, box, block, counts, 3), fill(NOTHING, box, block, counts, 4)
+    assert np.array_equal(found[0][1], again[0][1])
+    assert other[0][1].shape != found[0][1].shape or not np.array_equal(other[0][1], found[0][1])
+
+
+def test_a_mixture_has_its_volume_fractions_and_clears_the_solute() -> None:
+    box, block = np.full(3, 3.4), np.zeros(3)
+    solute = (("Cs", "Br"), np.array([[1.0, 1.0, 1.0], [3.3, 0.1, 2.0]]))
+    recipe = {"toluene": 0.5, "acetone": 0.3, "hexane": 0.2}
+    counts = fill_counts(0.0, box, block, recipe)
+    found = fill(solute, box, block, counts, 1)
+    volume = {item.name: len(xyz) / molecules_per_nm3(item, SOLVENTS[item.name].density_kg_m3) for item, xyz in found}
+    for name, part in recipe.items():
+        assert volume[name] / sum(volume.values()) == pytest.approx(part, abs=0.02)
+    assert sum(volume.values()) >= 0.96 * 3.4**3
+    everything = np.concatenate([xyz.reshape(-1, 3) for _, xyz in found])
+    gaps = np.linalg.norm(nearest(everything[:, None] - solute[1][None], box), axis=-1)
+    assert gaps.min() > 0.2
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"benzene": 1.0}, "'benzene': there is no such solvent; choose one of acetone"),
+        ({"acetone": 0.7}, "acetone = 0.7 sum to 0.7: make it 1"),
+        ({"acetone": 0.0, "toluene": 1.0}, "acetone = 0 is not a volume fraction"),
+        ({"acetone": float("nan")}, "is not a volume fraction"),
+    ],
+)
+def test_bad_recipes_are_refused(recipe: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_recipe(recipe)
+
+
+def chain(offset: float) -> tuple[np.ndarray, np.ndarray]:
+    item = molecule("octane")
+    return item.positions - item.positions.mean(axis=0) + offset, item.bonds
+
+
+def test_relaxation_parts_two_chains_and_keeps_their_bonds() -> None:
+    item, box = molecule("octane"), np.full(3, 4.0)
+    first, bonds = chain(1.0)
+    second = first + np.array([0.0, 0.12, 0.05])
+    n = item.n_atoms
+    xyz = np.concatenate([first, second])
+    pinned = np.zeros(2 * n, dtype=bool)
+    pinned[0] = True
+    fixed = np.zeros(2 * n, dtype=bool)
+    atoms = SoftAtoms(item.elements * 2, xyz, np.concatenate([bonds, bonds + n]), np.tile(item.rigid, 2), fixed, pinned)
+    moved = relax(atoms, box)
+    radii = np.array([CONTACT_RADII[e] for e in item.elements])
+    gaps = np.linalg.norm(moved[:n, None] - moved[None, n:], axis=-1) / (radii[:, None] + radii)
+    assert gaps.min() > 0.78
+    built = np.linalg.norm(xyz[atoms.bonds[:, 0]] - xyz[atoms.bonds[:, 1]], axis=1)
+    assert np.linalg.norm(moved[atoms.bonds[:, 0]] - moved[atoms.bonds[:, 1]], axis=1) == pytest.approx(built, rel=0.03)
+    assert np.linalg.norm(moved[0] - xyz[0]) < 0.02
+    held = relax(SoftAtoms(atoms.elements, xyz, atoms.bonds, atoms.rigid, np.arange(2 * n) < n, ~pinned & pinned), box)
+    assert np.array_equal(held[:n], first) and np.array_equal(
+        held, relax(SoftAtoms(atoms.elements, xyz, atoms.bonds, atoms.rigid, np.arange(2 * n) < n, fixed), box)
+    )
+
+
+def test_springs_hold_rings_flat_and_leave_chains_free() -> None:
+    def count(name: str) -> int:
+        item = molecule(name)
+        nothing = np.zeros(item.n_atoms, dtype=bool)
+        return len(springs(SoftAtoms(item.elements, item.positions, item.bonds, item.rigid, nothing, nothing)))
+
+    assert count("acetone") == 9 + 6 + 6 + 3  # bonds, H-C-H, H-C-C, about the carbonyl carbon; no torsion is held
+    assert count("chloroform") == 4 + 6
+    ring = molecule("toluene")
+    assert count("toluene") > len(ring.bonds) + 3 * 6
