@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.io import write
 from openmm import app, unit
 
-from structures.model import Model, write_mmcif
+from structures.model import Model, reader_names, write_mmcif
 
 PDB_ATOMS = 99_999
 PDB_LENGTH_A = 9_999.0
@@ -31,16 +31,16 @@ def topology(model: Model, names: dict[str, str] | None = None) -> app.Topology:
 
 
 def residue_codes(model: Model) -> dict[str, str]:
-    """A name of at most three letters or digits for each residue name, its own where that fits."""
-    names = list(dict.fromkeys(residue.name for residue in model.residues))
-    codes = {name: name.upper() for name in names if re.fullmatch(r"[A-Za-z0-9]{1,3}", name)}
-    number = 0
-    for name in names:
-        while name not in codes:
-            number += 1
-            if f"L{number:02d}" not in codes.values():
-                codes[name] = f"L{number:02d}"
-    return codes
+    """A name of at most three letters or digits for each residue name: that of `reader_names` where it fits, else L01, L02, ..."""
+    codes: dict[str, str] = {}
+    for name, read in reader_names(model).items():
+        if re.fullmatch(r"[A-Za-z0-9]{1,3}", read) and read.upper() not in codes.values():
+            codes[name] = read.upper()
+    free = (code for code in (f"L{number:02d}" for number in range(1, 100)) if code not in codes.values())
+    return {
+        residue.name: codes[residue.name] if residue.name in codes else codes.setdefault(residue.name, next(free))
+        for residue in model.residues
+    }
 
 
 def ase_atoms(model: Model) -> Atoms:
@@ -81,14 +81,18 @@ FORMATS: dict[str, Callable[[Model, Path], None]] = {"mmcif": write_mmcif, "pdb"
 
 
 def check_export(model_atoms: int, box: np.ndarray, kind: str) -> None:
-    """Raise ValueError when a model of that size does not fit the format."""
+    """Raise ValueError when a model of that many atoms and box (3,) in nm does not fit the format."""
     if kind not in FORMATS:
         raise ValueError(f"there is no format {kind!r}; choose one of {', '.join(FORMATS)}")
-    if kind == "pdb" and (model_atoms > PDB_ATOMS or 10 * float(np.max(box)) > PDB_LENGTH_A):
+    if kind == "pdb" and model_atoms > PDB_ATOMS:
         raise ValueError(f"format pdb holds {PDB_ATOMS} atoms, and the model has {model_atoms}: use mmcif, which model.cif is already")
+    if kind == "pdb" and 10 * float(np.max(box)) > PDB_LENGTH_A:
+        raise ValueError(f"format pdb holds {PDB_LENGTH_A / 10:g} nm, and the box is {np.max(box):g} nm long: use mmcif")
 
 
-def export(model: Model, path: Path, kind: str) -> None:
-    """Write the model to `path` as one of FORMATS. Raises ValueError when it does not fit."""
+def export(model: Model, path: Path, kind: str | None = None) -> None:
+    """Write the model to `path` as one of FORMATS, by the extension of `path` where no `kind` is given. Raises ValueError when it does
+    not fit and OSError when it cannot be written."""
+    kind = path.suffix.removeprefix(".") if kind is None else kind
     check_export(model.n_atoms, model.box, kind)
     FORMATS[kind](model, path)

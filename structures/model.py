@@ -7,9 +7,11 @@ from pathlib import Path
 
 import gemmi
 import numpy as np
+from rdkit import Chem
 from scipy.spatial import cKDTree
 
 from structures.periodic import nearest, wrapped
+from structures.rows import LIGANDS, SOLVENTS
 
 GROUPS = (
     "core",
@@ -25,7 +27,8 @@ GROUPS = (
     "counterion",
     "solvent",
 )
-PARTITION = ("core", "ligand", "coating", "counterion", "solvent")
+PARTITION = ("core", "ligand", "coating", "counterion", "solvent")  # in model.cif, these are the chains A to E
+ORDERS = {Chem.BondType.SINGLE: "sing", Chem.BondType.DOUBLE: "doub", Chem.BondType.TRIPLE: "trip", Chem.BondType.AROMATIC: "arom"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +111,25 @@ def write_model(model: Model, folder: Path) -> None:
 
 
 def write_mmcif(model: Model, path: Path) -> None:
-    """Write a PDBx/mmCIF file with box, residues and bonds; serial numbers are plain integers of any length."""
+    """Write a PDBx/mmCIF file with box, residues and bonds; serial numbers are plain integers of any length.
+
+    Residues are named as `reader_names` says, with the model's own name in _chem_comp.name."""
     document = gemmi.cif.Document()
     block = document.add_new_block("halobind")
     for key, length in zip("abc", model.box, strict=True):
         block.set_pair(f"_cell.length_{key}", f"{10 * length:.6f}")
     for key in ("alpha", "beta", "gamma"):
         block.set_pair(f"_cell.angle_{key}", "90")
-    _write_bonds(block, model)
+    codes = reader_names(model)
+    block.init_loop("_chem_comp.", ["id", "name"]).set_all_values(_quoted(list(codes.values()), list(codes)))
+    _write_bonds(block, model, codes)
     sizes = [residue.stop - residue.start for residue in model.residues]
-    entities = {name: str(i + 1) for i, name in enumerate(dict.fromkeys(r.name for r in model.residues))}
-    names = np.repeat([residue.name for residue in model.residues], sizes).tolist()
+    entities = {name: str(i + 1) for i, name in enumerate(codes)}
     numbers = np.repeat(np.arange(1, len(sizes) + 1), sizes).astype(str).tolist()
-    chains = [entities[name] for name in names]
+    chains = np.empty(model.n_atoms, dtype="U1")
+    for letter, name in zip("ABCDE", PARTITION, strict=True):
+        chains[model.groups[name]] = letter
+    chains = chains.tolist()
     x, y, z = ([f"{value:.5f}" for value in column] for column in (10 * model.positions.T).tolist())
     ones = ["1"] * model.n_atoms
     columns = {
@@ -128,9 +137,10 @@ def write_mmcif(model: Model, path: Path) -> None:
         "id": [str(i) for i in range(1, model.n_atoms + 1)],
         "type_symbol": list(model.elements),
         "label_atom_id": [gemmi.cif.quote(name) for name in model.names],
-        "label_comp_id": names,
+        "label_alt_id": ["."] * model.n_atoms,
+        "label_comp_id": np.repeat([gemmi.cif.quote(codes[residue.name]) for residue in model.residues], sizes).tolist(),
         "label_asym_id": chains,
-        "label_entity_id": chains,
+        "label_entity_id": np.repeat([entities[residue.name] for residue in model.residues], sizes).tolist(),
         "label_seq_id": numbers,
         "auth_asym_id": chains,
         "auth_seq_id": numbers,
@@ -144,7 +154,32 @@ def write_mmcif(model: Model, path: Path) -> None:
     document.write_file(str(path))
 
 
-def _write_bonds(block: gemmi.cif.Block, model: Model) -> None:
+def reader_names(model: Model) -> dict[str, str]:
+    """The name others should read for each name of a residue: its own, or LDA for a molecule named DA.
+
+    OpenMM and mdtraj take DA for deoxyadenosine and give it the bonds of that, or in a PDB file none. Lone ions have no bonds."""
+    molecules = {residue.name for residue in model.residues if residue.stop - residue.start > 1}
+    names = dict.fromkeys(residue.name for residue in model.residues)
+    codes = {name: name for name in names if name not in molecules or not _is_biological(name)}
+    for name in names:
+        code = name
+        while name not in codes:
+            code = f"L{code}"
+            if code not in codes.values() and not _is_biological(code):
+                codes[name] = code
+    return {name: codes[name] for name in names}
+
+
+def _is_biological(name: str) -> bool:
+    kind = gemmi.find_tabulated_residue(name.upper())
+    return kind.is_amino_acid() or kind.is_nucleic_acid() or kind.is_water()
+
+
+def _quoted(*columns: list[str]) -> list[list[str]]:
+    return [[gemmi.cif.quote(value) for value in column] for column in columns]
+
+
+def _write_bonds(block: gemmi.cif.Block, model: Model, codes: dict[str, str]) -> None:
     """One chem_comp_bond row for each bond of each kind of residue: what standard readers look for."""
     kinds = {}
     for residue in model.residues:
@@ -152,8 +187,22 @@ def _write_bonds(block: gemmi.cif.Block, model: Model) -> None:
     loop = block.init_loop("_chem_comp_bond.", ["comp_id", "atom_id_1", "atom_id_2", "value_order"])
     first = model.bonds[:, 0]
     for name, residue in kinds.items():
-        for a, b in model.bonds[(first >= residue.start) & (first < residue.stop)].tolist():
-            loop.add_row([name, gemmi.cif.quote(model.names[a]), gemmi.cif.quote(model.names[b]), "?"])
+        bonds = model.bonds[(first >= residue.start) & (first < residue.stop)]
+        orders = bond_orders(name, model.elements[residue.start : residue.stop], bonds - residue.start)
+        for (a, b), order in zip(bonds.tolist(), orders, strict=True):
+            loop.add_row([gemmi.cif.quote(text) for text in (codes[name], model.names[a], model.names[b])] + [order])
+
+
+def bond_orders(name: str, elements: tuple[str, ...], bonds: np.ndarray) -> list[str]:
+    """A value of ORDERS for each bond (n, 2) of a residue, from the row of that name; "?" where no row has these atoms and bonds."""
+    row = LIGANDS.get(name) or SOLVENTS.get(name)
+    if row is not None:
+        mol = Chem.AddHs(Chem.MolFromSmiles(row.smiles))
+        if tuple(atom.GetSymbol() for atom in mol.GetAtoms()) == elements and mol.GetNumBonds() == len(bonds):
+            found = [mol.GetBondBetweenAtoms(a, b) for a, b in bonds.tolist()]
+            if None not in found:
+                return [ORDERS[bond.GetBondType()] for bond in found]
+    return ["?"] * len(bonds)
 
 
 def _spans(index: np.ndarray) -> list[list[int]]:
@@ -171,13 +220,14 @@ def read_model(folder: Path) -> Model:
     def column(tag: str) -> list[str]:
         return [gemmi.cif.as_string(value) for value in block.find_values(f"_atom_site.{tag}")]
 
-    comps, numbers = column("label_comp_id"), np.array(column("label_seq_id"))
+    own = {gemmi.cif.as_string(row[0]): gemmi.cif.as_string(row[1]) for row in block.find("_chem_comp.", ["id", "name"])}
+    comps, numbers = [own[code] for code in column("label_comp_id")], np.array(column("label_seq_id"))
     starts = np.concatenate([[0], np.flatnonzero(numbers[1:] != numbers[:-1]) + 1, [len(numbers)]])
     residues = tuple(Residue(comps[a], int(a), int(b)) for a, b in pairwise(starts))
     names = tuple(column("label_atom_id"))
     pairs: dict[str, list[tuple[str, str]]] = {}
     for row in block.find("_chem_comp_bond.", ["comp_id", "atom_id_1", "atom_id_2"]):
-        pairs.setdefault(row[0], []).append((gemmi.cif.as_string(row[1]), gemmi.cif.as_string(row[2])))
+        pairs.setdefault(own[gemmi.cif.as_string(row[0])], []).append((gemmi.cif.as_string(row[1]), gemmi.cif.as_string(row[2])))
     bonds, offsets = [np.zeros((0, 2), dtype=int)], {}
     for residue in residues:
         if residue.name in pairs:
