@@ -8,11 +8,11 @@ from structures.liquids import load_liquid
 from structures.molecules import molecule
 from structures.periodic import nearest, wrapped
 from structures.radii import CONTACT_RADII
-from structures.relax import SoftAtoms, relax, springs
 from structures.rows import SOLVENTS
 from structures.solvate import check_recipe, fill, fill_counts, molecules_per_nm3
 
 NOTHING = ((), np.zeros((0, 3)))
+OFF = {"DMF": 0.032, "chloroform": -0.032}  # where GAFF misses the density by more than 3 %
 
 
 def closest(found: list, box: np.ndarray) -> float:
@@ -29,7 +29,8 @@ def closest(found: list, box: np.ndarray) -> float:
 @pytest.mark.parametrize("name", SOLVENTS)
 def test_shipped_liquids_have_the_density_of_the_real_ones(name: str) -> None:
     liquid, item = load_liquid(name), molecule(name)
-    assert liquid.density_kg_m3 == pytest.approx(SOLVENTS[name].density_kg_m3, rel=0.035)
+    off = liquid.density_kg_m3 / SOLVENTS[name].density_kg_m3 - 1
+    assert abs(off) < 0.03 or off == pytest.approx(OFF[name], abs=0.003)
     assert len(liquid.positions) / liquid.edge_nm**3 == pytest.approx(molecules_per_nm3(item, liquid.density_kg_m3), rel=0.05)
     assert closest([(item, liquid.positions)], np.full(3, liquid.edge_nm)) > 0.5  # as hydrogen bonds are; no overlap over the boundary
     lengths = np.linalg.norm(liquid.positions[:, item.bonds[:, 0]] - liquid.positions[:, item.bonds[:, 1]], axis=-1)
@@ -46,6 +47,23 @@ def test_a_box_of_every_solvent_holds_its_count(name: str) -> None:
     found = fill(NOTHING, box, block, counts, 1)
     assert len(found[0][1]) >= 0.97 * counts[name]
     assert closest(found, box) > 0.72
+
+
+@pytest.mark.parametrize("name", ["toluene", "1-octadecene"])
+def test_three_thin_seams_are_made_up_for(name: str) -> None:
+    """A cube just over two tiles wide, the worst place for a cut: stiff rings and long chains still reach their count."""
+    box, block = np.full(3, 5.0), np.zeros(3)
+    counts = fill_counts(0.0, box, block, {name: 1.0})
+    found = fill(NOTHING, box, block, counts, 1)
+    assert 0.97 * counts[name] <= len(found[0][1]) <= counts[name]
+    assert closest(found, box) > 0.72
+    item, tile = molecule(name), load_liquid(name).positions
+
+    def lengths(xyz: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(xyz[:, item.bonds[:, 0]] - xyz[:, item.bonds[:, 1]], axis=-1)
+
+    assert (lengths(found[0][1]).max(axis=0) < 1.02 * lengths(tile).max(axis=0)).all()
+    assert (lengths(found[0][1]).min(axis=0) > 0.98 * lengths(tile).min(axis=0)).all()
 
 
 def test_the_block_stays_empty_across_the_boundary() -> None:
@@ -87,43 +105,3 @@ def test_a_mixture_has_its_volume_fractions_and_clears_the_solute() -> None:
 def test_bad_recipes_are_refused(recipe: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_recipe(recipe)
-
-
-def chain(offset: float) -> tuple[np.ndarray, np.ndarray]:
-    item = molecule("octane")
-    return item.positions - item.positions.mean(axis=0) + offset, item.bonds
-
-
-def test_relaxation_parts_two_chains_and_keeps_their_bonds() -> None:
-    item, box = molecule("octane"), np.full(3, 4.0)
-    first, bonds = chain(1.0)
-    second = first + np.array([0.0, 0.12, 0.05])
-    n = item.n_atoms
-    xyz = np.concatenate([first, second])
-    pinned = np.zeros(2 * n, dtype=bool)
-    pinned[0] = True
-    fixed = np.zeros(2 * n, dtype=bool)
-    atoms = SoftAtoms(item.elements * 2, xyz, np.concatenate([bonds, bonds + n]), np.tile(item.rigid, 2), fixed, pinned)
-    moved = relax(atoms, box)
-    radii = np.array([CONTACT_RADII[e] for e in item.elements])
-    gaps = np.linalg.norm(moved[:n, None] - moved[None, n:], axis=-1) / (radii[:, None] + radii)
-    assert gaps.min() > 0.78
-    built = np.linalg.norm(xyz[atoms.bonds[:, 0]] - xyz[atoms.bonds[:, 1]], axis=1)
-    assert np.linalg.norm(moved[atoms.bonds[:, 0]] - moved[atoms.bonds[:, 1]], axis=1) == pytest.approx(built, rel=0.03)
-    assert np.linalg.norm(moved[0] - xyz[0]) < 0.02
-    held = relax(SoftAtoms(atoms.elements, xyz, atoms.bonds, atoms.rigid, np.arange(2 * n) < n, ~pinned & pinned), box)
-    assert np.array_equal(held[:n], first) and np.array_equal(
-        held, relax(SoftAtoms(atoms.elements, xyz, atoms.bonds, atoms.rigid, np.arange(2 * n) < n, fixed), box)
-    )
-
-
-def test_springs_hold_rings_flat_and_leave_chains_free() -> None:
-    def count(name: str) -> int:
-        item = molecule(name)
-        nothing = np.zeros(item.n_atoms, dtype=bool)
-        return len(springs(SoftAtoms(item.elements, item.positions, item.bonds, item.rigid, nothing, nothing)))
-
-    assert count("acetone") == 9 + 6 + 6 + 3  # bonds, H-C-H, H-C-C, about the carbonyl carbon; no torsion is held
-    assert count("chloroform") == 4 + 6
-    ring = molecule("toluene")
-    assert count("toluene") > len(ring.bonds) + 3 * 6
