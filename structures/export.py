@@ -36,11 +36,11 @@ def residue_codes(model: Model) -> dict[str, str]:
     for name, read in reader_names(model).items():
         if re.fullmatch(r"[A-Za-z0-9]{1,3}", read) and read.upper() not in codes.values():
             codes[name] = read.upper()
-    free = (code for code in (f"L{number:02d}" for number in range(1, 100)) if code not in codes.values())
-    return {
-        residue.name: codes[residue.name] if residue.name in codes else codes.setdefault(residue.name, next(free))
-        for residue in model.residues
-    }
+    free = (f"L{number:02d}" for number in range(1, 100))
+    for name in reader_names(model):
+        if name not in codes:
+            codes[name] = next(code for code in free if code not in codes.values())
+    return codes
 
 
 def ase_atoms(model: Model) -> Atoms:

@@ -106,7 +106,7 @@ def test_picture_shows_the_crystal_and_the_ligands(model: Model, tmp_path: Path)
     bromine = np.array([0.651, 0.161, 0.161])  # ASE's jmol colour
     for panel in (left, right):
         assert (np.abs(panel - bromine).max(axis=-1) < 0.12).sum() > 2000
-        assert (panel < 0.97).any(axis=-1).mean() > 0.08  # not blank
+        assert (panel < 0.97).any(axis=-1).mean() > 0.05  # not blank
     edges = np.concatenate([pixels[:3].reshape(-1, 3), pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
     assert (edges > 0.99).all()  # nothing is cut off
 
