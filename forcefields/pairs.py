@@ -28,18 +28,37 @@ def pair_for(pack: Pack, ion: str, other: str, lj: tuple[float, float] | None = 
     Listed pairs come from the pack's tables (an organic type through its class); the rest mixes by Lorentz-Berthelot.
     Raises KeyError for two ions without a row, or an organic type that is not listed and comes without `lj`.
     """
-    partner = other if other in pack.formal else pack.organic_class.get(other)
-    if partner is not None:
-        for table in pack.table:
-            for key in (f"{ion}-{partner}", f"{partner}-{ion}"):
-                if key in table.pairs:
-                    return _from_table(table, table.pairs[key])
+    row = _row(pack, ion, other)
+    if row is not None:
+        return _from_table(*row)
     if other in pack.formal or lj is None:
         raise KeyError(f"force field {pack.name!r} has no pair parameters for {ion}-{other}")
-    energy, length = ENERGY[pack.mixing.energy], LENGTH[pack.mixing.length]
+    return mixed(mixing_of(pack, ion), lj, f"Lorentz-Berthelot; {pack.mixing.source}")
+
+
+def is_listed(pack: Pack, ion: str, other: str) -> bool:
+    """Whether a table of the pack has a row for this pair, so that it does not mix."""
+    return _row(pack, ion, other) is not None
+
+
+def mixing_of(pack: Pack, ion: str) -> tuple[float, float]:
+    """(epsilon, sigma) of an ion in kJ/mol and nm, with which it meets every organic type that no table lists."""
     epsilon, sigma = pack.mixing.ions[ion]
-    mixed = (np.sqrt(epsilon * energy * lj[0]), 0.5 * (sigma * length + lj[1]))
-    return _lennard_jones(*mixed, f"Lorentz-Berthelot; {pack.mixing.source}")
+    return epsilon * ENERGY[pack.mixing.energy], sigma * LENGTH[pack.mixing.length]
+
+
+def mixed(one: tuple[float, float], two: tuple[float, float], source: str = "Lorentz-Berthelot") -> Pair:
+    """The Lennard-Jones Pair of two (epsilon, sigma): geometric mean of epsilon, arithmetic mean of sigma."""
+    return _lennard_jones(float(np.sqrt(one[0] * two[0])), 0.5 * (one[1] + two[1]), source)
+
+
+def _row(pack: Pack, ion: str, other: str) -> tuple[PairTable, tuple[float, ...]] | None:
+    partner = other if other in pack.formal else pack.organic_class.get(other)
+    for table in pack.table:
+        for key in (f"{ion}-{partner}", f"{partner}-{ion}"):
+            if key in table.pairs:
+                return table, table.pairs[key]
+    return None
 
 
 def _from_table(table: PairTable, values: tuple[float, ...]) -> Pair:

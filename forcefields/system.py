@@ -1,7 +1,8 @@
 """From a Model and a pack to an openmm.System.
 
-Organics and all electrostatics sit in one NonbondedForce (PME); ions have no Lennard-Jones there. Every pair with an ion in
-it is in one CustomNonbondedForce whose parameters come from a table over types, with the same exclusions.
+All electrostatics (PME) and everything that mixes by Lorentz-Berthelot sit in one NonbondedForce, where the ions carry the
+Lennard-Jones numbers of the pack's mixing table. What the pack lists for a pair replaces that: one CustomNonbondedForce, over the
+groups ion-ion and ion-head only, adds the listed energy less the mixed one.
 """
 
 import io
@@ -15,7 +16,7 @@ from openmm import app, unit
 
 from forcefields.charges import ion_charges, ions_of
 from forcefields.packs import Pack, molecule_file
-from forcefields.pairs import Pair, pair_for
+from forcefields.pairs import Pair, is_listed, mixed, mixing_of, pair_for
 from structures.export import topology
 from structures.model import Model, Residue
 
@@ -47,7 +48,7 @@ def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System
     """
     check_cutoff(model.box, settings.cutoff_nm)
     names = molecule_names(model)
-    field = app.ForceField(io.StringIO(_ion_templates(model)), *(str(molecule_file(name)) for name in names))
+    field = app.ForceField(io.StringIO(_ion_templates(model, pack)), *(str(molecule_file(name)) for name in names))
     system = field.createSystem(
         topology(model),
         nonbondedMethod=app.PME,
@@ -99,15 +100,16 @@ def check_cutoff(box: np.ndarray, cutoff_nm: float) -> None:
         )
 
 
-def _ion_templates(model: Model) -> str:
-    """ForceField XML with one residue template an ion element, without charge or Lennard-Jones (both are set later)."""
+def _ion_templates(model: Model, pack: Pack) -> str:
+    """ForceField XML with one residue template an ion element: Lennard-Jones of the mixing table, charge set later."""
     elements = dict.fromkeys(model.elements[i] for i in ions_of(model))
     types = residues = lj = ""
     for element in elements:
         mass = app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton)
         types += f'<Type name="ion-{element}" class="ion-{element}" element="{element}" mass="{mass}"/>'
         residues += f'<Residue name="{element.upper()}"><Atom name="{element}" type="ion-{element}" charge="0.0"/></Residue>'
-        lj += f'<Atom type="ion-{element}" sigma="0.1" epsilon="0.0"/>'
+        epsilon, sigma = mixing_of(pack, element)
+        lj += f'<Atom type="ion-{element}" sigma="{sigma!r}" epsilon="{epsilon!r}"/>'
     return (
         f"<ForceField><AtomTypes>{types}</AtomTypes><Residues>{residues}</Residues>"
         f'<NonbondedForce coulomb14scale="0.8333333333333334" lj14scale="0.5"><UseAttributeFromResidue name="charge"/>{lj}'
@@ -165,26 +167,28 @@ def pair_table(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> tuple[
     """The type number of each atom, the Pair of each (ion, other) and the list of types, ions first."""
     organic = organic_types(model)
     ions = list(dict.fromkeys(model.elements[i] for i in ions_of(model)))
-    kinds, lj = list(ions), {}
-    for i, kind in organic.items():
-        if kind not in lj:
-            _, sigma, epsilon = nonbonded.getParticleParameters(i)
-            lj[kind] = (epsilon.value_in_unit(unit.kilojoule_per_mole), sigma.value_in_unit(unit.nanometer))
-            kinds.append(kind)
+    kinds = list(dict.fromkeys([*ions, *organic.values()]))
     number = {kind: k for k, kind in enumerate(kinds)}
-    pairs = {(ion, other): pair_for(pack, ion, other, lj.get(other)) for ion in ions for other in kinds}
-    return [number[organic.get(i, model.elements[i])] for i in range(model.n_atoms)], pairs, kinds
+    numbers = [number[organic.get(i, model.elements[i])] for i in range(model.n_atoms)]
+    lj = _lj_of_kinds(nonbonded, numbers, kinds)
+    return numbers, {(ion, other): pair_for(pack, ion, other, lj[other]) for ion in ions for other in kinds}, kinds
 
 
 def _pair_force(nonbonded: mm.NonbondedForce, model: Model, pack: Pack, cutoff_nm: float) -> mm.CustomNonbondedForce:
+    """Listed energy less the mixed one that the NonbondedForce has already, for every ion pair and listed ion-organic pair."""
     numbers, pairs, kinds = pair_table(nonbonded, model, pack)
     index = {kind: k for k, kind in enumerate(kinds)}
+    listed = {key: pair for key, pair in pairs.items() if is_listed(pack, *key)}
     force = mm.CustomNonbondedForce(PAIR_ENERGY)
     force.setName("ion pairs")
-    for parameter in ("A", "B", "C6", "C12"):
-        table = np.zeros((len(kinds), len(kinds)))
-        for (ion, other), pair in pairs.items():
-            table[index[ion], index[other]] = table[index[other], index[ion]] = getattr(pair, parameter)
+    tables = {parameter: np.zeros((len(kinds), len(kinds))) for parameter in ("A", "B", "C6", "C12")}
+    lj = _lj_of_kinds(nonbonded, numbers, kinds)
+    for (ion, other), pair in listed.items():
+        base = mixed(lj[ion], lj[other])
+        values = {"A": pair.A, "B": pair.B, "C6": pair.C6 - base.C6, "C12": pair.C12 - base.C12}
+        for parameter, value in values.items():
+            tables[parameter][index[ion], index[other]] = tables[parameter][index[other], index[ion]] = value
+    for parameter, table in tables.items():
         force.addTabulatedFunction(parameter, mm.Discrete2DFunction(len(kinds), len(kinds), table.flatten().tolist()))
     force.addPerParticleParameter("type")
     for number in numbers:
@@ -194,14 +198,25 @@ def _pair_force(nonbonded: mm.NonbondedForce, model: Model, pack: Pack, cutoff_n
         force.addExclusion(i, j)
     ions = [int(i) for i in ions_of(model)]
     force.addInteractionGroup(ions, ions)
-    others = sorted(set(range(model.n_atoms)) - set(ions))
-    if others:
-        force.addInteractionGroup(ions, others)
+    partners = {index[other] for _, other in listed}
+    heads = sorted({i for i, number in enumerate(numbers) if number in partners} - set(ions))
+    if heads:
+        force.addInteractionGroup(ions, heads)
     force.setNonbondedMethod(mm.CustomNonbondedForce.CutoffPeriodic)
     force.setCutoffDistance(cutoff_nm)
     force.setUseSwitchingFunction(True)
     force.setSwitchingDistance(cutoff_nm - SWITCH_NM)
     return force
+
+
+def _lj_of_kinds(nonbonded: mm.NonbondedForce, numbers: list[int], kinds: list[str]) -> dict[str, tuple[float, float]]:
+    """(epsilon, sigma) in kJ/mol and nm that the NonbondedForce holds for each type."""
+    found = {}
+    for i, number in enumerate(numbers):
+        if kinds[number] not in found:
+            _, sigma, epsilon = nonbonded.getParticleParameters(i)
+            found[kinds[number]] = (epsilon.value_in_unit(unit.kilojoule_per_mole), sigma.value_in_unit(unit.nanometer))
+    return found
 
 
 def _restraint(model: Model, k: float) -> mm.CustomExternalForce:

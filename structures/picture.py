@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from PIL import Image
 
 from structures.model import PARTITION, Model
 from structures.periodic import nearest
@@ -27,7 +27,8 @@ STICK_NM = 0.055
 ATOM_NM = 0.055  # radius of the atoms of molecules
 HEAD_NM = 0.085  # of those that bind: nitrogen, oxygen, phosphorus, sulfur
 SLICE_NM = 0.12  # the drawing is built up from the back in layers of this thickness
-FADE = 0.55  # how much white the farthest layer gets
+SHADES = 31  # of each of red, green and blue
+FADE = 0.4  # how much white the farthest layer gets
 PAD_NM = 0.3
 BOX_REACH = 1.9  # the box is shown where it is not longer than this times what is drawn
 VIEWS = {"side view": (0, 2, 1, -1.0), "top view": (0, 1, 2, 1.0)}  # right, up, depth axis, sign that makes nearer larger
@@ -43,7 +44,7 @@ def picture(model: Model, path: Path, solvent: bool = False) -> None:
     drawn = np.setdiff1d(np.arange(model.n_atoms), model.groups["solvent"])
     if not len(drawn):
         raise ValueError(f"nothing to draw in {path}: all {model.n_atoms} atoms are solvent")
-    xyz = whole(model)
+    xyz = _gathered(model)
     figure = Figure(figsize=INCHES, dpi=DPI)
     canvas = FigureCanvasAgg(figure)
     side, below, above = MARGIN_INCHES
@@ -67,8 +68,8 @@ def picture(model: Model, path: Path, solvent: bool = False) -> None:
     handles = [Line2D([], [], markerfacecolor=_colour(e), label=e, **style) for e in elements]
     figure.legend(handles=handles, loc="lower center", ncol=len(handles), frameon=False, fontsize=11, handletextpad=0.2, columnspacing=1.4)
     canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
-    image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, format="png", optimize=True)
+    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3] / 255.0
+    imsave(path, np.round(pixels * SHADES) / SHADES, format="png")  # fewer shades make a smaller file; elements stay apart
 
 
 def whole(model: Model) -> np.ndarray:
@@ -84,6 +85,16 @@ def whole(model: Model) -> np.ndarray:
         found[b[step]] = found[a[step]] + nearest(delta[step], model.box)
         placed[b[step]] = True
     return found
+
+
+def _gathered(model: Model) -> np.ndarray:
+    """Positions of `whole` with every dissolved and solvent residue in the box that is drawn, around the crystal."""
+    xyz = whole(model).copy()
+    loose = np.concatenate([model.groups["counterion"], model.groups["solvent"]])
+    first = np.repeat([r.start for r in model.residues], [r.stop - r.start for r in model.residues])
+    turns = np.floor((xyz[first[loose]] - _corner(model, [0, 1, 2])) / model.box)
+    xyz[loose] -= turns * model.box
+    return xyz
 
 
 def _caption(model: Model, solvent: bool) -> list[str]:

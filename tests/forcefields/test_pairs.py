@@ -65,7 +65,7 @@ def test_lead_hydrogen_sigmas_are_not_swapped() -> None:
         pair = pair_for(PACK, "Pb", kind)
         return (pair.C12 / pair.C6) ** (1 / 6)
 
-    assert sigma("hn") == pytest.approx(0.226454) and sigma("hc") == pytest.approx(0.270999)
+    assert sigma("hn") == pytest.approx(0.226454) and sigma("hx") == pytest.approx(0.270999)
 
 
 def test_walls_do_nothing_at_thermal_distances() -> None:

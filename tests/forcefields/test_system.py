@@ -82,13 +82,26 @@ def test_pair_energy_is_the_sum_over_pairs(model: Model, system: mm.System) -> N
             switch = 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
             value = pairs[kinds[numbers[i]], kinds[numbers[j]]].energy(r[j]) * switch
             total += 0.5 * value if model.elements[j] in ("Cs", "Pb", "Br") and j < len(core) else value
-    assert energy(context_of(system, model), "ion pairs") == pytest.approx(total, rel=1e-6)
+    bare = mm.XmlSerializer.deserialize(mm.XmlSerializer.serialize(system))  # the same without Lennard-Jones on the ions
+    coulomb = next(f for f in bare.getForces() if isinstance(f, mm.NonbondedForce))
+    for i in core:
+        charge, sigma, _ = coulomb.getParticleParameters(int(i))
+        coulomb.setParticleParameters(int(i), charge, sigma, 0.0)
+    whole, without = context_of(system, model), context_of(bare, model)
+    ours = energy(whole, "nonbonded") + energy(whole, "ion pairs") - energy(without, "nonbonded")
+    assert ours == pytest.approx(total, rel=1e-6)
 
 
-def test_ions_have_no_lennard_jones_in_the_nonbonded_force(model: Model, system: mm.System) -> None:
+def test_only_heads_are_paired_one_by_one(model: Model, system: mm.System) -> None:
+    """Tails and solvent meet the ions in the NonbondedForce; the table force sees ions and the ammonium head only."""
     nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
-    epsilon = [nonbonded.getParticleParameters(int(i))[2]._value for i in model.groups["core"]]
-    assert not np.any(epsilon)
+    pairs = next(f for f in system.getForces() if isinstance(f, mm.CustomNonbondedForce))
+    ions, heads = pairs.getInteractionGroupParameters(1)
+    assert set(ions) == set(model.groups["core"].tolist())
+    types = organic_types(model)
+    assert sorted(types[i] for i in heads) == ["c3:n4", "hn", "hn", "hn", "hx", "hx", "n4"]
+    epsilon = {model.elements[i]: nonbonded.getParticleParameters(int(i))[2]._value for i in model.groups["core"]}
+    assert epsilon["Br"] == pytest.approx(PACK.mixing.ions["Br"][0] * 4.184)
     assert not nonbonded.getUseDispersionCorrection()
 
 

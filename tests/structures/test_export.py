@@ -6,6 +6,8 @@ import gemmi
 import mdtraj
 import numpy as np
 import pytest
+from ase.data import atomic_numbers
+from ase.data.colors import jmol_colors
 from ase.io import read
 from matplotlib.image import imread
 from openmm import app, unit
@@ -109,6 +111,16 @@ def test_picture_shows_the_crystal_and_the_ligands(model: Model, tmp_path: Path)
         assert (panel < 0.97).any(axis=-1).mean() > 0.05  # not blank
     edges = np.concatenate([pixels[:3].reshape(-1, 3), pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
     assert (edges > 0.99).all()  # nothing is cut off
+
+
+def test_colours_of_elements_survive_in_the_file(model: Model, tmp_path: Path) -> None:
+    """Fewer shades make a small file; a palette fitted to the picture made nitrogen look like caesium."""
+    picture(model, tmp_path / "picture.png")
+    pixels = imread(tmp_path / "picture.png")[-60:, :, :3].reshape(-1, 3)  # the legend
+    for element in set(model.elements):
+        off = np.abs(pixels - jmol_colors[atomic_numbers[element]]).max(axis=1)
+        assert (off < 0.02).sum() > 20, element
+    assert (tmp_path / "picture.png").stat().st_size < 300_000
 
 
 def test_an_unwritable_picture_is_told(model: Model, tmp_path: Path) -> None:
