@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
     except KeyError as problem:
         print(problem.args[0], file=sys.stderr)
         return 1
-    print(f"{name} {perovskite}: a = {mean:.4f} +- {error:.4f} nm at {temperature:g} K, {MEASURE_PS:g} ps, cutoff {CUTOFF_NM} nm")
+    print(f"{name} {perovskite}: a = {mean:.4f} +- {error:.5f} nm at {temperature:g} K, {MEASURE_PS:g} ps, cutoff {CUTOFF_NM} nm")
     return 0
 
 

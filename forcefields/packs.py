@@ -2,12 +2,11 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 KJ_PER_EV = 96.48533212
 KJ_PER_KCAL = 4.184
@@ -23,14 +22,34 @@ class _Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ChargeRule(_Row):
-    """How ions get their charge: increment `t` (e) a bond, bonds shorter than `bond_nm`, everything charged times `charge_scale`."""
+class BondIncrement(_Row):
+    """Ions get their charge from bonds: increment `t` (e) a bond, bonds shorter than `bond_nm`, everything charged times `charge_scale`."""
 
     rule: Literal["bond-increment"]
     t: float = Field(ge=0, lt=0.5)
     charge_scale: float = Field(gt=0, le=1)
     bond_nm: float = Field(gt=0.2, lt=0.5)
     source: str
+
+
+class Fixed(_Row):
+    """Every ion has the charge (e) of its element in `ions`. Charged molecules are multiplied by `charge_scale`, but those of `molecules`
+    have the charges written there, by the atom names of their force-field file."""
+
+    rule: Literal["fixed"]
+    ions: dict[str, float]
+    molecules: dict[str, dict[str, float]] = Field(default_factory=dict)
+    charge_scale: float = Field(gt=0, le=1)
+    source: str
+
+
+class Validity(_Row):
+    """What the numbers were made for: shapes (bulk, "slab AX", ...), binding modes, and, where `heads` are given (name -> SMARTS), the only
+    positively charged groups that a ligand may have."""
+
+    shapes: tuple[Literal["bulk", "slab AX", "slab BX2", "cuboid", "molecular"], ...]
+    modes: tuple[Literal["cation", "anion", "donor", "zwitterion"], ...]
+    heads: dict[str, str] = Field(default_factory=dict)
 
 
 class PairTable(_Row):
@@ -41,6 +60,14 @@ class PairTable(_Row):
     length: Literal["angstrom", "nm"]
     source: str
     pairs: dict[str, tuple[float, ...]]
+
+    @model_validator(mode="after")
+    def _columns(self) -> "PairTable":
+        columns = {"buckingham": 3, "lennard-jones": 2}[self.form]
+        for key, values in self.pairs.items():
+            if len(values) != columns:
+                raise ValueError(f"{key} = {list(values)}: a {self.form} row has {columns} numbers")
+        return self
 
 
 class Mixing(_Row):
@@ -53,37 +80,35 @@ class Mixing(_Row):
 
 
 class Pack(_Row):
-    """One force field for perovskite, ligand and solvent, every number with its source."""
+    """One force field for perovskite, ligand and solvent, every number with its source. Its perovskites are those of `lattice_nm`."""
 
     name: str
     title: str
     organics: str
     halides: tuple[str, ...]
     metals: tuple[str, ...]
-    a_sites: tuple[str, ...]
-    terminations: tuple[str, ...]
-    modes: tuple[str, ...]
-    charges: ChargeRule
+    lattice_source: str
+    validity: Validity
+    charges: Annotated[BondIncrement | Fixed, Field(discriminator="rule")]
     formal: dict[str, int]
     lattice_nm: dict[str, float]
     organic_class: dict[str, str]
     table: tuple[PairTable, ...]
     mixing: Mixing
 
-    def check_covers(self, perovskite: str, termination: str, mode: str) -> None:
-        """Raise ValueError naming what this pack has no parameters for."""
-        if perovskite not in self.lattice_nm:
-            raise ValueError(f"force field {self.name!r} has no parameters for {perovskite}; it has {', '.join(self.lattice_nm)}")
-        if termination not in self.terminations:
-            raise ValueError(f"force field {self.name!r} is not made for {termination} surfaces; it is for {', '.join(self.terminations)}")
-        if mode not in self.modes:
-            raise ValueError(f"force field {self.name!r} is not made for a ligand bound as {mode}; it is for {', '.join(self.modes)}")
-
-    def check_ions(self, names: Iterable[str]) -> None:
-        """Raise ValueError naming the first ion (element) that this pack does not know."""
-        for name in names:
-            if name not in self.formal:
-                raise ValueError(f"force field {self.name!r} has no parameters for the ion {name}; it has {', '.join(self.formal)}")
+    @model_validator(mode="after")
+    def _whole(self) -> "Pack":
+        charged = self.charges.ions if isinstance(self.charges, Fixed) else self.formal
+        if not set(self.formal) == set(charged) == set(self.mixing.ions):
+            raise ValueError("formal, mixing.ions and charges.ions must name the same ions")
+        keys = [key for table in self.table for key in table.pairs]
+        partners = {partner for key in keys for partner in key.split("-")} - set(self.formal)
+        classes = set(self.organic_class.values())
+        if partners != classes:
+            raise ValueError(f"organic_class and the pair tables differ in the classes {', '.join(sorted(partners ^ classes))}")
+        if len({frozenset(key.split("-")) for key in keys}) != len(keys):
+            raise ValueError("a pair is listed twice")
+        return self
 
 
 def load_pack(name: str) -> Pack:

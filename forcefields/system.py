@@ -14,7 +14,7 @@ import numpy as np
 import openmm as mm
 from openmm import app, unit
 
-from forcefields.charges import ion_charges, ions_of
+from forcefields.charges import ion_charges, ions_of, own_charges
 from forcefields.packs import Pack, molecule_file
 from forcefields.pairs import Pair, is_listed, mixed, mixing_of, pair_for
 from structures.export import topology
@@ -118,19 +118,21 @@ def _ion_templates(model: Model, pack: Pack) -> str:
 
 
 def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None:
-    """Give the ions their charges and scale those of the group charged; 1-4 exceptions scale with the square."""
-    for i, charge in ion_charges(model, pack).items():
-        _, sigma, epsilon = nonbonded.getParticleParameters(i)
-        nonbonded.setParticleParameters(i, charge, sigma, epsilon)
-    scale = pack.charges.charge_scale
-    scaled = {int(i) for i in model.groups["charged"]}
-    for i in scaled:
+    """Give the ions their charges, the molecules with charges of the pack's own theirs, and scale the rest of the group charged.
+
+    1-4 exceptions keep the ratio to the product of the charges that they had.
+    """
+    scale, before = pack.charges.charge_scale, {}
+    given = {**ion_charges(model, pack), **own_charges(model, pack)}
+    for i in {*given, *(int(i) for i in model.groups["charged"])}:
         charge, sigma, epsilon = nonbonded.getParticleParameters(i)
-        nonbonded.setParticleParameters(i, scale * charge, sigma, epsilon)
+        before[i] = charge.value_in_unit(unit.elementary_charge)
+        nonbonded.setParticleParameters(i, given.get(i, scale * before[i]), sigma, epsilon)
     for k in range(nonbonded.getNumExceptions()):
         i, j, product, sigma, epsilon = nonbonded.getExceptionParameters(k)
-        if i in scaled and j in scaled:
-            nonbonded.setExceptionParameters(k, i, j, scale**2 * product, sigma, epsilon)
+        if i in before and j in before and before[i] * before[j]:
+            ratio = given.get(i, scale * before[i]) * given.get(j, scale * before[j]) / (before[i] * before[j])
+            nonbonded.setExceptionParameters(k, i, j, ratio * product, sigma, epsilon)
 
 
 def organic_types(model: Model) -> dict[int, str]:

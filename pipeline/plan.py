@@ -10,13 +10,13 @@ import numpy as np
 
 from forcefields.packs import load_pack
 from forcefields.system import check_cutoff
+from forcefields.validity import check_pack, wanted_of
 from pipeline.campaign import Campaign, CampaignError, EquilibrateSection, RunSpec
 from pipeline.modelling import ModelSection
 from pipeline.run import Run, campaign_file
 from pipeline.stages import all_products, run_model_spec, windows_of
 from structures.build import check_model, plan_model
 from structures.molecules import molecule
-from structures.rows import ION_CHARGES, LIGANDS
 
 STATE_BYTES_PER_ATOM = 170  # positions and velocities as XML text, measured on the demo
 SYSTEM_BYTES_PER_ATOM = 800
@@ -51,16 +51,11 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
     for run in runs:
         spec = run.spec
         try:
-            pack = load_pack(spec.forcefield.pack)
             check_sampled(spec.model)
-            own = {name: row.row for name, row in spec.ligands.items()}
-            for name in spec.model.ligand_names:
-                if name in LIGANDS or name in own:
-                    pack.check_covers(spec.model.perovskite, spec.model.termination, (own.get(name) or LIGANDS[name]).mode)
-            pack.check_ions(name for name in spec.model.dissolved if name in ION_CHARGES)
             built = run_model_spec(spec, run.id)
             check_model(built, spec.pull.to_nm)
             planned = plan_model(built)
+            check_pack(load_pack(spec.forcefield.pack), wanted_of(built, planned))
             box = planned.box
             check_cutoff(box, spec.forcefield.cutoff_nm)
             if min(planned.counts.values()) < 1:

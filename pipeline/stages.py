@@ -17,6 +17,7 @@ import openmm as mm
 from forcefields.audit import audit
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
+from forcefields.validity import planning_lattice
 from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
 from pipeline.coordinate import Coordinate
 from pipeline.integrity import check_slab, image_distance
@@ -55,7 +56,7 @@ class Workshop:
 
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
     """The builder's settings of a run; the lattice constant comes from the force-field pack."""
-    lattice = load_pack(spec.forcefield.pack).lattice_nm[spec.model.perovskite]
+    lattice = planning_lattice(load_pack(spec.forcefield.pack), spec.model.perovskite)
     return spec.model.spec(lattice, {name: own.row for name, own in spec.ligands.items()}, derived_seed(run_id, "build"))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from forcefields.charges import model_charge
 from forcefields.packs import load_pack
+from forcefields.validity import check_pack, planning_lattice, wanted_of
 from jobs.publish import publishing
 from pipeline.campaign import CampaignError, RunSpec, load_campaign
 from pipeline.run import campaign_file, derived_seed, models_folder
@@ -16,7 +17,7 @@ from structures.build import BuildCheck, ModelSpec, build, check_model, plan_mod
 from structures.export import FORMATS, check_export, export
 from structures.model import Model, read_model, write_model
 from structures.picture import picture
-from structures.rows import ION_CHARGES, LIGANDS
+from structures.rows import LIGANDS
 
 PICTURE = "picture.png"
 
@@ -52,8 +53,8 @@ def build_models(path: Path, options: BuildOptions) -> int:
     for order in orders:
         try:
             check_model(order.spec)
-            load_pack(order.pack).check_ions(name for name, _ in order.spec.dissolved if name in ION_CHARGES)
             planned = plan_model(order.spec)
+            check_pack(load_pack(order.pack), wanted_of(order.spec, planned))
             for kind in options.formats:
                 check_export(planned.n_atoms, planned.box, kind)
         except ValueError as error:
@@ -84,12 +85,8 @@ def _orders(file: Path, options: BuildOptions) -> list[_Order]:
 
 def _order(run: RunSpec, out: Path, seed: int) -> _Order:
     pack = load_pack(run.forcefield.pack)
-    if run.model.perovskite not in pack.lattice_nm:
-        raise CampaignError(
-            f"force field {pack.name!r} has no lattice constant for {run.model.perovskite}; it has {', '.join(pack.lattice_nm)}"
-        )
     own = {name: row.row for name, row in run.ligands.items()}
-    lattice = pack.lattice_nm[run.model.perovskite]
+    lattice = planning_lattice(pack, run.model.perovskite)
     content = json.dumps(
         [run.model.model_dump(), {name: asdict(row) for name, row in own.items()}, lattice, seed, run.replica], sort_keys=True
     )

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forcefields.packs import load_pack
+from forcefields.validity import provenance
 from jobs.local import run_side_by_side
 from jobs.stop import FOLLOW_PARENT, StopSignal
 from pipeline.campaign import Campaign, CampaignError, load_campaign
@@ -69,11 +70,7 @@ def show_plan(folder: Path) -> int:
         table.add_row(plan.run.id, *sizes, gigabytes(plan.left_bytes))
     _console().print(table)
     for name in dict.fromkeys(run.spec.forcefield.pack for run in runs):
-        pack = load_pack(name)
-        print(f"force field {pack.name}: {pack.title}; charge rule {pack.charges.rule}, charge_scale {pack.charges.charge_scale}")
-        for table_row in pack.table:
-            print(f"  {', '.join(table_row.pairs)}: {table_row.source}")
-        print(f"  all other ion pairs: Lorentz-Berthelot; {pack.mixing.source}")
+        print("\n".join(provenance(load_pack(name))))
     nanoseconds, count = sum(plan.left_ps for plan in plans) / 1000, sum(plan.left_bytes for plan in plans)
     seconds = sum(plan.left_ps / 1000 / plan.speed_ns_day * 86400 for plan in plans)
     print(f"left: {nanoseconds:.3g} ns, {duration(seconds)} of one process, {gigabytes(count)}")

@@ -93,7 +93,7 @@ def test_segments_come_level_by_level(tmp_path: Path) -> None:
         ("model", "gap_nm", 2.0, "set gap_nm to 2.9 or more"),
         ("model", "ligand", [], "empty grid axis"),
         ("model", "ligand", ["DA", "DA"], "names a value twice"),
-        ("forcefield", "pack", "charmm", "choose one of bond-increment"),
+        ("forcefield", "pack", "charmm", "choose one of balestra, bond-increment, myp, pascazio-primary"),
         ("forcefield", "cutoff_nm", 1.3, "cutoff_nm = 1.3 needs a box of at least 2.60 nm"),
         ("forcefield", "cutoff_A", 9.0, "[forcefield] cutoff_A = 9.0 is not a known key; did you mean cutoff_nm?"),
         ("simulation", "temperature_K", -300.0, "[simulation] temperature_K = -300.0"),
@@ -149,6 +149,35 @@ def test_shipped_campaigns_can_be_planned(name: str, tmp_path: Path, capsys: pyt
     assert "CsPbBr3-slab-DMDDA-acetone-r0" in out and "charge_scale 0.75" in out
     assert (tmp_path / "c" / "campaign.toml").read_text() == (TEMPLATES / f"{name}.toml").read_text()
     assert list((tmp_path / "c").iterdir()) == [tmp_path / "c" / "campaign.toml"]  # planning writes nothing
+
+
+@pytest.mark.parametrize(
+    ("pack", "change", "message"),
+    [
+        ("balestra", {}, "cannot make the shape slab AX of 4x4x1 cells neutral"),
+        ("myp", {"perovskite": "MAPbBr3"}, "sum to +3.3896 e; use pack = 'bond-increment'"),
+        ("pascazio-primary", {"ligand": "DMDDA"}, "none of its heads: primary ammonium R-NH3+; use pack = 'bond-increment'"),
+        ("pascazio-primary", {"perovskite": "MAPbBr3"}, "has no parameters for MAPbBr3; it has CsPbBr3; use pack = 'bond-increment'"),
+        ("pascazio-primary", {"ligand": "oleate"}, "not made for oleate, a ligand bound as anion"),
+        (
+            "bond-increment",
+            {"dissolved": {"Cs": 1, "I": 1}},
+            "no parameters for the ion I; it has Cs, Pb, Br; no pack can: change the model",
+        ),
+    ],
+)
+@pytest.mark.parametrize("verb", ["plan", "run", "build"])
+def test_what_a_pack_cannot_do_is_refused_by_every_verb(
+    verb: str, pack: str, change: dict, message: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    model = {"perovskite": "CsPbBr3", "cells": "4x4x1", "ligand": "DA", "solvent": "acetone", "gap_nm": 6.0} | change
+    dissolved = model.pop("dissolved", {})
+    lines = ["[model]", *(f"{key} = {value!r}" for key, value in model.items()), *(f"dissolved.{k} = {n}" for k, n in dissolved.items())]
+    (tmp_path / "campaign.toml").write_text("\n".join([*lines, "[forcefield]", f"pack = {pack!r}"]))
+    assert main([verb, str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert f"force field '{pack}' " in captured.err and message in captured.err and not captured.out
+    assert list(tmp_path.iterdir()) == [tmp_path / "campaign.toml"]  # nothing was built or begun
 
 
 def test_new_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
