@@ -15,7 +15,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata, util
 from itertools import permutations
 from pathlib import Path
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
+from forcefields.adjusted import ADJUSTED, adjust
 from forcefields.crosscheck import check_bonds, check_energies, check_run
 from forcefields.packs import MOLECULES_FOLDER
 from structures.molecules import Molecule, molecule, rdkit_molecule
@@ -319,6 +320,7 @@ def main(names: list[str]) -> int:
                 return 1
             continue
         found = tip3p(molecule(name)) if name == "water" else parametrize(molecule(name))
+        found = replace(found, xml=adjust(name, found.xml))
         (folder / f"{name}.xml").write_text(found.xml, encoding="utf-8")
         record_source(folder, name, found)
         sums = f"charges summed to {found.raw_charge_sum:+.6f} e, written {molecule(name).charge:+d} e"
@@ -341,7 +343,7 @@ def record_source(folder: Path, name: str, found: Parameters) -> None:
     sources = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     sources[name] = {
         "smiles": molecule(name).smiles,
-        "source": WATER_SOURCE if name == "water" else GAFF_SOURCE,
+        "source": WATER_SOURCE if name == "water" else GAFF_SOURCE + (f"; {ADJUSTED[name].source}" if name in ADJUSTED else ""),
         "geometry": geometry(name),
         "command": f"python -m forcefields.parametrize {name}",
         "programs": {package: metadata.version(package) for package in ("acpype", "parmed", "rdkit")},

@@ -16,7 +16,7 @@ from pipeline.campaign import Campaign, CampaignError, RunSpec
 from pipeline.versions import versions
 from structures.rows import ION_CHARGES, PEROVSKITES
 
-FORMAT = 2
+FORMAT = 3
 
 
 def identity(spec: RunSpec, files: dict[str, str]) -> str:

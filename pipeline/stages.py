@@ -17,6 +17,7 @@ import openmm as mm
 from forcefields.audit import audit
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
+from forcefields.tail import tail_pressure_bar
 from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
 from pipeline.coordinate import Coordinate
 from pipeline.integrity import check_slab, image_distance
@@ -109,7 +110,8 @@ class _Equilibrate:
         if self.kind == "warm":
             leg = replace(leg, minimise=True, temperature_K=(COLD_K, warm), timestep_fs=spec.simulation.timestep_fs / 2)
         if self.kind == "npt":
-            leg = replace(leg, pressure_bar=spec.simulation.pressure_bar, settle_box_nm=_mean_height(run) if self.settle else None)
+            pressure = spec.simulation.pressure_bar - tail_pressure_bar(spec.model.recipe, spec.forcefield.cutoff_nm)
+            leg = replace(leg, pressure_bar=pressure, settle_box_nm=_mean_height(run) if self.settle else None)
         start = _built_state(run) if self.before is None else end_state(run, self.before)
         _run_and_write(shop, out, leg, start)
 
@@ -288,6 +290,7 @@ def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -
         "record_ps": leg.record_ps,
         "center_nm": leg.center_nm,
         "k_kJ_mol_nm2": leg.k,
+        "barostat_bar": leg.pressure_bar,
         "energy_kJ_mol": result.energies,
         "temperature_K": result.temperature_K,
         "box_nm": [float(x) for x in result.state.box],
