@@ -7,6 +7,7 @@ from itertools import permutations
 from pathlib import Path
 
 import numpy as np
+from rdkit import Chem
 
 from structures.molecules import Molecule
 from structures.rows import LIGANDS, SOLVENTS
@@ -133,3 +134,35 @@ def _needed(item: Molecule, kinds: list[str]) -> object:
         return any(all(p in ("", t) for p, t in zip(way, term, strict=True)) for way in ways for term in terms[element.tag])
 
     return wanted
+
+
+def check_file(path: Path, item: Molecule) -> None:
+    """Raise ValueError naming the file and the first thing in it that is not the molecule: SMILES, atom names, bonds, types, charge.
+
+    What is right: a residue of the molecule's name, its atoms by name, their types NAME-gafftype, charges that sum to its formal charge.
+    """
+    try:
+        root = ET.parse(path).getroot()
+        residue = root.find(f"./Residues/Residue[@name='{item.name}']")
+        atoms = (
+            {} if residue is None else {atom.get("name"): (atom.get("type"), float(atom.get("charge"))) for atom in residue.findall("Atom")}
+        )
+        elements = {kind.get("name"): kind.get("element") for kind in root.findall("./AtomTypes/Type")}
+    except (ET.ParseError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as a ForceField file: {error}") from None
+    if residue is None:
+        raise ValueError(f"{path} has no residue {item.name!r}")
+    smiles = root.findtext("./Info/SMILES")
+    if smiles is not None and Chem.CanonSmiles(smiles) != Chem.CanonSmiles(item.smiles):
+        raise ValueError(f"{path} is of {smiles}, not of {item.smiles}")
+    bonds = {frozenset((bond.get("atomName1"), bond.get("atomName2"))) for bond in residue.findall("Bond")}
+    wanted = {frozenset((item.names[i], item.names[j])) for i, j in item.bonds.tolist()}
+    if set(atoms) != set(item.names) or bonds != wanted:
+        raise ValueError(f"{path} has other atom names or bonds than {item.name}")
+    for name, element in zip(item.names, item.elements, strict=True):
+        kind = atoms[name][0]
+        if elements.get(kind) != element or not str(kind).startswith(f"{item.name}-"):
+            raise ValueError(f"{path}: atom {name} has type {kind!r}: it must be a type of {element}, named {item.name}-gafftype")
+    total = sum(charge for _, charge in atoms.values())
+    if not abs(total - item.charge) < 1e-6:
+        raise ValueError(f"{path}: the charges sum to {total:+.6f} e, not {item.charge:+d}")

@@ -10,6 +10,8 @@ the frcmod into XML. Needs `pip install "halobind[params]"` and Debian's liblapa
 import hashlib
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,7 @@ GAFF_SOURCE = "GAFF 1.8 (J. Comput. Chem. 2004, 25, 1157), AM1-BCC charges (J. C
 SOURCES = "SOURCES.json"
 FIXED_GEOMETRY = "qm_theory='AM1', grms_tol=0.0005, scfconv=1.d-10, ndiis_attempts=700, maxcyc=0"  # sqm's usual line, without steps
 ACID_PROTON = "ho 0.6000 0.0157 as HX of parm@Frosst (Bayly, McKay and Truchon 2010): without a radius it falls onto the P-O oxygens"
+HIGH_PENALTY = 10.0  # no scale is published for parmchk2; in CGenFF (J. Chem. Inf. Model. 2012, 52, 3144) 10 ends "the analogy is fair"
 SYSTEM_LIBRARIES = "apt-get install liblapack3 libblas3 libarpack2 libgfortran5"
 WITHOUT_GAFF = {"APTES-ammonium": "GAFF has no atom type for Si"}  # rows that can be built but not sampled
 
@@ -106,6 +109,12 @@ def is_zwitterion(item: Molecule) -> bool:
     return signs == {-1, 1}
 
 
+def high_penalties(remarks: tuple[str, ...]) -> list[str]:
+    """Those of parmchk2's remarks whose penalty is above HIGH_PENALTY."""
+    found = ((re.search(r"penalty score=\s*([\d.]+)", remark), remark) for remark in remarks)
+    return [remark for match, remark in found if match and float(match[1]) > HIGH_PENALTY]
+
+
 def check_elements(item: Molecule) -> None:
     """Raise ValueError naming the elements of the molecule that GAFF has no atom type for."""
     unknown = sorted(set(item.elements) - set(GAFF_ELEMENTS))
@@ -116,16 +125,21 @@ def check_elements(item: Molecule) -> None:
 def _program(home: Path, folder: Path, command: list[str], product: str) -> None:
     """Run one bundled program in `folder`. Raises RuntimeError with its last lines when it makes no `product`."""
     environment = os.environ | {"AMBERHOME": str(home), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode == 0 and (folder / product).is_file():
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, cwd=folder, env=environment, text=True, errors="replace", start_new_session=True, **pipes) as process:
+        try:
+            output = process.communicate()[0].strip()
+        except BaseException:  # interrupted: antechamber's own children, sqm above all, must not go on
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode == 0 and (folder / product).is_file():
         return
-    output = (done.stdout + done.stderr).strip()
     log = folder / "sqm.out"
     output += log.read_text(encoding="utf-8", errors="replace")[-500:] if log.is_file() else ""
     missing = [line for line in output.splitlines() if "shared libraries" in line]
     if missing:
         raise RuntimeError(f"{command[0]} lacks a system library ({missing[0].split(': ', 1)[-1]}): {SYSTEM_LIBRARIES}")
-    raise RuntimeError(f"{command[0]} failed (exit {done.returncode}):\n" + "\n".join(output.splitlines()[-12:]))
+    raise RuntimeError(f"{command[0]} failed (exit {process.returncode}):\n" + "\n".join(output.splitlines()[-12:]))
 
 
 def checked_guesses(frcmod: str, known: list[tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
