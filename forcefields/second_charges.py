@@ -73,16 +73,19 @@ def head_groups(item: Molecule) -> dict[int, list[int]]:
 
 
 def compare(item: Molecule, kinds: tuple[str, ...], ours: Opinion, other: Opinion | None) -> tuple[list[str], list[str]]:
-    """The table to print (a row for each heavy atom: its own charge, how many atoms it is with its hydrogens, their charge; e and D) and
+    """The table to print (a row for each heavy atom: its type, its own charge, that with its hydrogens; e and D) and
     the warnings about it. `kinds` are GAFF types."""
     columns = {"AM1-BCC": ours} | ({"GFN2": other} if other else {})
     width = max(4, *(len(name) for name in item.names))
     names = "".join(f"{name:>9}" for name in columns)
-    lines = [f"  {'atom':<{width}}  type{names}    atoms{names}"]
+    lines = [
+        f"  {'':{width + 8}}{'charge (e)':>{len(names) + 3}}     {'with its hydrogens':>{len(names)}}",
+        f"  {'atom':{width}}  type     {names}     {names}",
+    ]
     for heavy, atoms in united(item).items():
         alone = "".join(f"{one.charges[heavy]:>+9.3f}" for one in columns.values())
         whole = "".join(f"{one.charges[atoms].sum():>+9.3f}" for one in columns.values())
-        lines.append(f"  {item.names[heavy]:<{width}}  {kinds[heavy]:<4}{alone}{len(atoms):>9}{whole}")
+        lines.append(f"  {item.names[heavy]:<{width}}  {kinds[heavy]:<9}{alone}     {whole}")
     warnings = []
     for head, atoms in head_groups(item).items():
         sums = {name: float(one.charges[atoms].sum()) for name, one in columns.items()}

@@ -87,7 +87,7 @@ def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
     if what.endswith(os.sep) or (Path(what).parent != Path() and Path(what).parent.is_dir() and Path(what).suffix.lower() not in READERS):
         raise CampaignError(f"there is no directory {what}")
     if name is None:
-        raise CampaignError(f"give the ligand a name: halobind parametrize {shlex.quote(what)} --name NAME (or name a campaign directory)")
+        raise CampaignError(f"give the ligand a name: halobind parametrize {shlex.quote(what)} --name NAME (there is no directory {what})")
     folder = Path() if campaign is None else campaign
     file = campaign_file(folder)
     written = load_ligands(file) if campaign is not None or file.exists() else {}

@@ -116,7 +116,11 @@ def guessed_ligand(name: str, text: str) -> Ligand:
     both = all(mol.HasSubstructMatch(pattern) for pattern in patterns)
     mode = "cation" if charge > 0 else "anion" if charge < 0 else "zwitterion" if both else "donor"
     row = replace(row, charge=charge, mode=mode)
-    check_ligand(name, row)
+    try:
+        check_ligand(name, row)
+    except ValueError as error:
+        where = f", in a section [ligands.{name}] of a campaign" if str(error).endswith("in heads") else ""
+        raise ValueError(f"{error}{where}") from None
     return row
 
 
