@@ -136,6 +136,11 @@ def _needed(item: Molecule, kinds: list[str]) -> object:
     return wanted
 
 
+def source_of(path: Path) -> str:
+    """What a molecule file says of where its numbers come from."""
+    return ET.parse(path).getroot().findtext("./Info/Source") or f"{path} (it does not say from where)"
+
+
 def check_file(path: Path, item: Molecule) -> None:
     """Raise ValueError naming the file and the first thing in it that is not the molecule: SMILES, atom names, bonds, types, charge.
 
