@@ -22,7 +22,7 @@ from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
 from pipeline.coordinate import Coordinate
 from pipeline.integrity import check_slab, image_distance
 from pipeline.platforms import Choice
-from pipeline.run import Run, derived_seed, reading
+from pipeline.run import Run, derived_seed, own_molecules_folder, reading
 from pipeline.samples import Window
 from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.versions import versions
@@ -68,9 +68,9 @@ def make_build(shop: Workshop, out: Path) -> None:
 
 def make_parametrize(shop: Workshop, out: Path) -> None:
     spec, model = shop.run.spec, built_model(shop.run.path("build"))
-    pack = load_pack(spec.forcefield.pack)
-    system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2))
-    found = audit(system, model, pack)
+    pack, own = load_pack(spec.forcefield.pack), own_molecules_folder(shop.run.campaign)
+    system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2), own)
+    found = audit(system, model, pack, own)
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
