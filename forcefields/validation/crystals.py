@@ -65,7 +65,7 @@ def lattice_check(perovskite: str, how: tuple[Sampling, Sampling], cells: int, p
     density = mass / (a * 1e-9) ** 3
     rows.append(judged(("lattice", perovskite, quantity), (density, 3 * density * error / a), target_of(quantity, perovskite), note))
     step = how[1].temperature_K - how[0].temperature_K
-    expansion = ((b - a) / a / step, float(np.hypot(error, other)) / a / step)
+    expansion = (1e6 * (b - a) / a / step, 1e6 * float(np.hypot(error, other)) / a / step)
     rows.append(judged(("lattice", perovskite, "expansion"), expansion, target_of("expansion", perovskite), note))
     return Result(tuple(rows))
 
@@ -136,7 +136,8 @@ def elastic_check(perovskite: str, cells: int, pack: Pack, engine: Engine) -> Re
     table = np.array(found)
     middle, spread = table[CUTOFFS_NM.index(CUTOFF_NM)], np.ptp(table, axis=0) / 2
     lattice = pack.lattice_nm[perovskite] * middle[2]
-    note = f"static cubic crystal, a = {lattice:.4f} nm at its minimum; error: half the spread over cutoffs {CUTOFFS_NM[0]} to {CUTOFFS_NM[-1]} nm"
+    span = f"{CUTOFFS_NM[0]} to {CUTOFFS_NM[-1]} nm"
+    note = f"static cubic crystal, a = {lattice:.4f} nm at its minimum; error: half the spread over cutoffs of {span}"
     rows = [
         judged(("elastic", perovskite, quantity), (middle[k], spread[k]), target_of(quantity, perovskite), note, sampled=False)
         for k, quantity in enumerate(("bulk modulus", "Young <100>"))

@@ -17,6 +17,7 @@ from structures.periodic import nearest
 CUTOFF_NM = 1.0
 RESTRAINT_K = 1000.0  # kJ/mol/nm2 on each ion of the middle layer (of the central octahedron of a cluster)
 BOND_NM = 0.28  # H to Br: a hydrogen bond
+WIDER_NM = 0.30  # told beside it
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def integrity_check(setup: Setup, how: Sampling, pack: Pack, engine: Engine) -> 
     built = coordination(model, model.positions, model.box, pack.metals, pack.halides)
     far, where = worst(shifts), ("integrity", setup.label)
     lost = block_mean((built - counts)[:, int((built - counts.mean(axis=0)).argmax())])
-    note = f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K; a metal has {counts.mean():.2f} halides, built {built.mean():.2f}"
+    halides = f"a metal has {counts.mean():.2f} halides, built {built.mean():.2f}"
+    note = f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K; {halides}"
     quantities = ("largest mean displacement", "halides lost by one metal")
     rows = [judged((*where, q), v, target_of(q, setup.label), note) for q, v in zip(quantities, (far, lost), strict=True)]
     return Result(tuple(rows))
@@ -82,21 +84,23 @@ def heads_check(setup: Setup, ligands: tuple[str, str], how: Sampling, pack: Pac
         heights.append(height)
         where, note = ("heads", f"{ligand} on {setup.label}"), f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K"
         if kind == "primary":
-            rows.append(judged((*where, "N-H...Br bonds"), bonds, target_of("N-H...Br bonds", kind), note))
+            wider = np.mean([hydrogen_bonds(model, frame, pack, WIDER_NM) for frame in frames])
+            about = f"{note}; H to Br below {BOND_NM:g} nm (below {WIDER_NM:g} nm: {wider:.2f})"
+            rows.append(judged((*where, "N-H...Br bonds"), bonds, target_of("N-H...Br bonds", kind), about))
         rows.append(judged((*where, "N height"), height, target_of("N height", kind), note))
     gap = (heights[1][0] - heights[0][0], float(np.hypot(heights[0][1], heights[1][1])))
     where = ("heads", f"{ligands[1]} and {ligands[0]} on {setup.label}", "N height over primary")
     return Result((*rows, judged(where, gap, target_of("N height over primary", "quaternary"))))
 
 
-def hydrogen_bonds(model: Model, frame: Frame, pack: Pack) -> int:
-    """How many hydrogens on the anchor have a halide of the crystal within 0.28 nm."""
+def hydrogen_bonds(model: Model, frame: Frame, pack: Pack, reach_nm: float = BOND_NM) -> int:
+    """How many hydrogens on the anchor have a halide of the crystal within `reach_nm`."""
     anchor = int(model.groups["anchor"][0])
     bonded = [int(j if i == anchor else i) for i, j in model.bonds if anchor in (i, j)]
     hydrogens = [i for i in bonded if model.elements[i] == "H"]
     halides = [int(i) for i in model.groups["core"] if model.elements[i] in pack.halides]
     delta = nearest(frame.positions[hydrogens][:, None] - frame.positions[halides][None], frame.box)
-    return int((np.linalg.norm(delta, axis=-1) < BOND_NM).any(axis=1).sum())
+    return int((np.linalg.norm(delta, axis=-1) < reach_nm).any(axis=1).sum())
 
 
 def anchor_height(model: Model, frame: Frame, pack: Pack) -> float:
