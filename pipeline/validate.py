@@ -14,7 +14,7 @@ from jobs.claims import claim
 from jobs.publish import write_atomic
 from jobs.stop import StopSignal
 from pipeline.campaign import CampaignError
-from pipeline.platforms import choose, cores
+from pipeline.platforms import Choice, choose, cores
 from pipeline.progress import duration
 from pipeline.structure import check_writable
 from pipeline.validation_table import csv_text, draw, json_text, markdown_text
@@ -79,7 +79,7 @@ def product(out: Path, pack: Pack, check: Check) -> Path:
     return out / "checks" / f"{check.name}-{key(pack, check)}.json"
 
 
-def _result(out: Path, pack: Pack, check: Check, choice) -> tuple[Result, bool]:
+def _result(out: Path, pack: Pack, check: Check, choice: Choice) -> tuple[Result, bool]:
     """The published result, or a new one; an error becomes a row and is tried again next time. The flag: was anything computed?"""
     where = (check.name, check.system, "all")
     path = None

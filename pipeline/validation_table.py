@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -50,9 +51,8 @@ def markdown_text(rows: Sequence[Row], about: str) -> str:
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1)), ""]
     counts = Counter(row.verdict.split(":")[0] for row in rows)
     lines.append(", ".join(f"{count} {word}" for word, count in counts.items()) + ". ± is the standard error; a verdict is given when the")
-    lines.append(
-        "95 % bar (Student's t over 5 time blocks) lies on one side of the tolerance, else the row is not converged. Errors of static numbers are bounds."
-    )
+    lines.append("95 % bar (Student's t over 5 time blocks) lies on one side of the tolerance, else the row is not converged;")
+    lines.append("the errors of static numbers are bounds and taken as they are.")
     return "\n".join(lines) + "\n"
 
 
@@ -88,4 +88,9 @@ def draw(curves: dict[str, tuple[list[float], list[float]]], path: Path, pack: s
         panel.set_ylabel("energy against 8 Å (kJ/mol)")
         panel.legend(fontsize=7)
     figure.suptitle("Rigid heads over the A vacancy of Pb4Br20Cs11", fontsize=11)
-    FigureCanvasAgg(figure).print_png(str(path))
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        FigureCanvasAgg(figure).print_png(str(scratch))
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -66,9 +66,9 @@ def test_commands_of_the_readme_exist(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1::2]
     lines = re.findall(r"^halobind (.+?)(?:  +#.*)?$", "\n".join(blocks), re.MULTILINE)
-    assert {line.split()[0] for line in lines} == {"new", "plan", "run", "status", "table", "build", "doctor"}
+    assert {line.split()[0] for line in lines} == {"new", "plan", "run", "status", "table", "build", "validate", "doctor"}
     for line in lines:
-        if not line.startswith(("run", "build")):
+        if not line.startswith(("run", "build", "validate")):
             assert main(line.split()) == 0, line
     (model,) = [block.removeprefix("toml\n") for block in blocks if block.startswith("toml\n")]
     (tmp_path / "cube.toml").write_text(model.replace("5x5x5", "3x3x3").replace("mine = 12", "mine = 6"), encoding="utf-8")
