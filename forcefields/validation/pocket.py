@@ -117,7 +117,7 @@ def pocket_check(pack: Pack, _engine: Engine) -> Result:
 
 
 def _rows(pack: Pack, head: str, mine: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, str]) -> list[Row]:
-    """Depth and height of the minimum on the grid of the reference. The error of a height is half a step of that grid."""
+    """Depth and height of the minimum on the grid of the reference. Both are exact: there is nothing to sample."""
     (grid, values), (wanted, source) = mine, reference
     scale = pack.charges.charge_scale
     best, true = int(values.argmin()), int(wanted.argmin())
@@ -130,4 +130,6 @@ def _rows(pack: Pack, head: str, mine: tuple[np.ndarray, np.ndarray], reference:
     else:
         why = f"{note}: scaled charges stand for a polarisable surrounding, a gas-phase depth is not what they claim"
         first = told(("pocket", system, "depth"), UNCLAIMED, why, (float(values[best]), 0.0, depth))
+    if true in (0, len(grid) - 1):
+        note += "; the reference is lowest at the end of its range"
     return [first, judged(("pocket", system, "minimum at"), (float(grid[best]), 0.0), place, note, sampled=False)]
