@@ -1,6 +1,8 @@
 """Checks of a pack: verdicts, moduli of crystals with known moduli, pocket energies against another sum, heats, what is claimed."""
 
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import openmm as mm
@@ -9,6 +11,7 @@ from openmm import app, unit
 
 from forcefields.charges import ion_charges
 from forcefields.packs import load_pack, molecule_file
+from forcefields.validation import suite
 from forcefields.validation.crystals import bulk_model, moduli, static_crystal, unit_mass_kg
 from forcefields.validation.dynamics import Frame, Sampling, UnstableError, sample
 from forcefields.validation.pocket import HEADS, cluster, cluster_charges, curve, energy, head_geometry, pocket_check, references
@@ -260,3 +263,13 @@ def test_a_pack_gets_checks_for_what_it_claims() -> None:
 def test_every_check_has_its_own_key_and_quick_is_not_full() -> None:
     keys = [key(PACK, check) for quick in (True, False) for check in checks(PACK, quick) if check.name not in ("pocket", "elastic")]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_new_pocket_curve_makes_only_the_pocket_check_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {(check.name, check.system): key(PACK, check) for check in checks(PACK, True)}
+    shutil.copytree(str(suite.REFERENCE), tmp_path / "reference")
+    with (tmp_path / "reference" / "pocket_curves.csv").open("a", encoding="utf-8") as file:
+        file.write("explicit,acetone,MA,0.1,-30,somebody\n")
+    monkeypatch.setattr(suite, "REFERENCE", tmp_path / "reference")
+    changed = {check.name for check in checks(PACK, True) if key(PACK, check) != before[check.name, check.system]}
+    assert changed == {"pocket"}
