@@ -8,37 +8,19 @@ from ase.eos import EquationOfState
 from openmm import unit
 from scipy.optimize import minimize_scalar
 
+from forcefields.bulk import CUTOFF_NM, bulk_model
 from forcefields.packs import Pack
 from forcefields.system import SystemSettings, make_system
 from forcefields.validation.dynamics import Sampling, sample
 from forcefields.validation.rows import Engine, Result, block_mean, judged, target_of
-from structures.assemble import Parts, assemble
-from structures.crystal import Crystal
-from structures.ions import crystal_pieces
-from structures.model import Model
 from structures.molecules import molecule
 from structures.rows import ION_CHARGES, PEROVSKITES
 
-CUTOFF_NM = 1.0
 CUTOFFS_NM = (0.95, 1.0, 1.1, 1.15)  # over which the static numbers are repeated: their spread is the error
 GPA = 1.66053907e-3  # of 1 kJ/mol/nm3
 DALTON_KG = 1.66053907e-27
 EWALD = 1e-6
 STRAINS = np.linspace(-0.012, 0.012, 7)  # linear
-
-
-def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) -> Model:
-    """A periodic crystal of cells x cells x cells unit cells, molecules on A sites in seeded orientations."""
-    row = PEROVSKITES[perovskite]
-    grid = np.stack(np.meshgrid(*[np.arange(2 * cells)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    odd = (grid % 2).sum(axis=1)
-    grid, odd = grid[odd != 1], odd[odd != 1]
-    none = np.zeros(len(grid), dtype=bool)
-    species = tuple(np.array([row.a_site, "", row.halide, row.metal])[odd].tolist())
-    box = np.full(3, cells * lattice_nm)
-    crystal = Crystal(species, grid * lattice_nm / 2, none, none, np.full(3, np.inf), box[:2], (), {}, lattice_nm)
-    parts = Parts(crystal_pieces(crystal, set(), seed), [], [], [], [])
-    return assemble(crystal, parts, (np.zeros(3), np.array([0.0, 0.0, 1.0])), box)
 
 
 def unit_mass_kg(perovskite: str) -> float:

@@ -9,10 +9,11 @@ import openmm as mm
 import pytest
 from openmm import app, unit
 
+from forcefields.bulk import bulk_model
 from forcefields.charges import ion_charges
 from forcefields.packs import load_pack, molecule_file
 from forcefields.validation import suite
-from forcefields.validation.crystals import bulk_model, moduli, static_crystal, unit_mass_kg
+from forcefields.validation.crystals import moduli, static_crystal, unit_mass_kg
 from forcefields.validation.dynamics import Frame, Sampling, UnstableError, sample
 from forcefields.validation.pocket import HEADS, cluster, cluster_charges, curve, energy, head_geometry, pocket_check, references
 from forcefields.validation.rows import FAIL, OPEN, PASS, UNCLAIMED, UNJUDGED, bar, block_mean, judged, target_of, verdict
