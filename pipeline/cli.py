@@ -12,6 +12,7 @@ from pipeline.doctor import examine
 from pipeline.ligands import parametrize_ligands
 from pipeline.platforms import ORDER, PlatformError
 from pipeline.structure import BuildOptions, build_models, known_formats
+from pipeline.validate import ValidateOptions, validate
 from pipeline.verbs import RunOptions, make_tables, new_campaign, run_campaign, show_plan, show_status
 from pipeline.work import WorkError
 
@@ -97,6 +98,14 @@ def parser() -> argparse.ArgumentParser:
     ligands.add_argument("--campaign", type=Path, metavar="DIR", help="campaign that a SMILES or file is for (default: this directory)")
     ligands.set_defaults(verb=_parametrize)
 
+    text = "hold a force-field pack against experiment and reference calculations; interrupt it and go on with the same command"
+    check = verbs.add_parser("validate", help=text, description=text)
+    check.add_argument("pack", help="name of the force field")
+    check.add_argument("--quick", action="store_true", help="minutes instead of hours: CsPbBr3 and acetone, little sampling")
+    check.add_argument("--out", type=Path, metavar="DIR", help="where the results and the table go (default: validation-PACK)")
+    check.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these checks: lattice, elastic, ...")
+    check.set_defaults(verb=_validate)
+
     doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
     doctor.set_defaults(verb=_doctor)
     return top
@@ -148,6 +157,10 @@ def _build(options: argparse.Namespace) -> int:
 
 def _parametrize(options: argparse.Namespace) -> int:
     return parametrize_ligands(options.what, options.name, options.campaign)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    return validate(ValidateOptions(options.pack, options.quick, options.out, tuple(options.only)))
 
 
 def _table(options: argparse.Namespace) -> int:

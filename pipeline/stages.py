@@ -20,13 +20,13 @@ from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
 from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
 from pipeline.coordinate import Coordinate
-from pipeline.integrity import check_slab, image_distance
 from pipeline.platforms import Choice
 from pipeline.run import Run, derived_seed, own_molecules_folder, reading
 from pipeline.samples import Window
 from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.versions import versions
 from structures.build import ModelSpec, build
+from structures.integrity import check_slab, image_distance
 from structures.model import Model, read_model, write_model
 
 PREPARE = "prepare"
