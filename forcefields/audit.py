@@ -1,6 +1,7 @@
 """The audit of a System before anything runs: charge by group, energy by force, types, cutoff against the box."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import openmm as mm
@@ -28,8 +29,9 @@ class Audit:
     n_constraints: int
 
 
-def audit(system: mm.System, model: Model, pack: Pack) -> Audit:
-    """Check and describe `system`. Raises ValueError when it is charged, an energy is not finite or exclusions differ."""
+def audit(system: mm.System, model: Model, pack: Pack, own: Path | None = None) -> Audit:
+    """Check and describe `system`, made with the same `own`. Raises ValueError when it is charged, an energy is not finite or
+    exclusions differ."""
     nonbonded = next(force for force in system.getForces() if isinstance(force, mm.NonbondedForce))
     pairs = next(force for force in system.getForces() if isinstance(force, mm.CustomNonbondedForce))
     charges = np.array([nonbonded.getParticleParameters(i)[0].value_in_unit(unit.elementary_charge) for i in range(model.n_atoms)])
@@ -44,7 +46,7 @@ def audit(system: mm.System, model: Model, pack: Pack) -> Audit:
     for name, value in energies.items():
         if not np.isfinite(value):
             raise ValueError(f"the {name} energy of the built model is {value}: two atoms overlap")
-    _, table, kinds = pair_table(nonbonded, model, pack)
+    _, table, kinds = pair_table(nonbonded, model, pack, own)
     return Audit(
         charge_e={group: float(charges[index].sum()) for group, index in model.groups.items()},
         net_charge_e=net,

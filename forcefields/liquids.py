@@ -46,7 +46,12 @@ class Cell:
 
 def liquid_cell(item: Molecule, count: int, edge_nm: float) -> Cell:
     """A packed cubic box of `count` molecules as an openmm.System (PME, dispersion correction, H-bond constraints, 3 Da hydrogens)."""
-    positions = pack_box([(item, count)], edge_nm, seed=1)[0].reshape(-1, 3)
+    return periodic_cell(item, pack_box([(item, count)], edge_nm, seed=1)[0], edge_nm)
+
+
+def periodic_cell(item: Molecule, positions: np.ndarray, edge_nm: float) -> Cell:
+    """The Cell of molecules at `positions` (count, n_atoms, 3) in nm."""
+    count = len(positions)
     topology = app.Topology()
     chain = topology.addChain()
     residues = []
@@ -65,7 +70,7 @@ def liquid_cell(item: Molecule, count: int, edge_nm: float) -> Cell:
         hydrogenMass=HYDROGEN_MASS_DA,
     )
     make_water_rigid(system, residues, item.elements * count)
-    return Cell(system, topology, positions, edge_nm)
+    return Cell(system, topology, positions.reshape(-1, 3), edge_nm)
 
 
 def equilibrate(name: str) -> Liquid:

@@ -110,6 +110,11 @@ class Pack(_Row):
             raise ValueError("a pair is listed twice")
         return self
 
+    @property
+    def terminations(self) -> tuple[str, ...]:
+        """The faces of the slabs that the pack is for."""
+        return tuple(shape.removeprefix("slab ") for shape in self.validity.shapes if shape.startswith("slab "))
+
 
 def load_pack(name: str) -> Pack:
     """The pack of that name. Raises KeyError for an unknown name and pydantic's ValidationError for a broken file."""
@@ -118,16 +123,21 @@ def load_pack(name: str) -> Pack:
     return Pack(**tomllib.loads((PACKS_FOLDER / f"{name}.toml").read_text(encoding="utf-8")))
 
 
-def molecule_file(name: str) -> Path:
-    """The OpenMM ForceField XML of a ligand or solvent row. Raises FileNotFoundError naming it when there is none."""
+def molecule_file(name: str, own: Path | None = None) -> Path:
+    """The OpenMM ForceField XML of a molecule: the shipped one of a row, otherwise that in `own`, the folder of a campaign's own ligands.
+
+    Raises FileNotFoundError naming it when there is none.
+    """
     path = Path(str(MOLECULES_FOLDER / f"{name}.xml"))
-    if not path.is_file():
-        raise FileNotFoundError(f"no force-field file for {name!r} ({path.name}); make it with: python -m forcefields.parametrize {name}")
-    return path
+    if path.is_file():
+        return path
+    if own is not None and (own / f"{name}.xml").is_file():
+        return own / f"{name}.xml"
+    raise FileNotFoundError(f"no force-field file for {name!r} ({path.name}); make it with: python -m forcefields.parametrize {name}")
 
 
-def checksums(pack: str, molecules: tuple[str, ...]) -> dict[str, str]:
-    """sha256 of the pack file and of each molecule file: they are part of the identity of a run."""
+def checksums(pack: str, molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
+    """sha256 of the pack file and of each molecule file (see molecule_file): they are part of the identity of a run."""
     files = {f"packs/{pack}.toml": Path(str(PACKS_FOLDER / f"{pack}.toml"))}
-    files |= {f"molecules/{name}.xml": molecule_file(name) for name in molecules}
+    files |= {f"molecules/{name}.xml": molecule_file(name, own) for name in molecules}
     return {label: hashlib.sha256(path.read_bytes()).hexdigest() for label, path in files.items()}

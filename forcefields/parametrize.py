@@ -10,40 +10,47 @@ the frcmod into XML. Needs `pip install "halobind[params]"` and Debian's liblapa
 import hashlib
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
-import xml.etree.ElementTree as ET
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import metadata, util
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
 
+from forcefields.adjusted import ADJUSTED, adjust
 from forcefields.crosscheck import check_bonds, check_energies, check_run
+from forcefields.molecule_xml import CHARGE_DIGITS, WATER_SOURCE, command_for, tip3p, write_xml
 from forcefields.packs import MOLECULES_FOLDER
 from structures.molecules import Molecule, molecule, rdkit_molecule
 from structures.rows import LIGANDS, SOLVENTS
 
-CHARGE_DIGITS = 8
+GAFF_ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
 GAFF_SOURCE = "GAFF 1.8 (J. Comput. Chem. 2004, 25, 1157), AM1-BCC charges (J. Comput. Chem. 2002, 23, 1623)"
-WATER_SOURCE = "TIP3P (Jorgensen et al., J. Chem. Phys. 1983, 79, 926); springs of Amber's flexible form, rigid in a System of halobind"
 SOURCES = "SOURCES.json"
 FIXED_GEOMETRY = "qm_theory='AM1', grms_tol=0.0005, scfconv=1.d-10, ndiis_attempts=700, maxcyc=0"  # sqm's usual line, without steps
 ACID_PROTON = "ho 0.6000 0.0157 as HX of parm@Frosst (Bayly, McKay and Truchon 2010): without a radius it falls onto the P-O oxygens"
+HIGH_PENALTY = 10.0  # no scale is published for parmchk2; in CGenFF (J. Chem. Inf. Model. 2012, 52, 3144) 10 ends "the analogy is fair"
+SYSTEM_LIBRARIES = "apt-get install liblapack3 libblas3 libarpack2 libgfortran5"
 WITHOUT_GAFF = {"APTES-ammonium": "GAFF has no atom type for Si"}  # rows that can be built but not sampled
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What the programs found: the XML text, the sum of the raw AM1-BCC charges (e), and parmchk2's remarks on guesses."""
+    """What the programs found: the XML text, the sum of the raw AM1-BCC charges (e), parmchk2's remarks on guesses; GAFF types, final
+    charges (n_atoms,) in e, and the geometry (n_atoms, 3) in nm that sqm charged. The last three are empty for TIP3P."""
 
     xml: str
     raw_charge_sum: float
     remarks: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    charges: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    positions: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
 
 def amber_home() -> Path:
@@ -71,7 +78,8 @@ def parametrize(item: Molecule) -> Parameters:
         if is_zwitterion(item):
             bcc += ["-ek", FIXED_GEOMETRY]
         _program(home, folder, ["antechamber", "-i", "in.mol", "-fi", "mdl", "-o", "out.mol2", "-fo", "mol2", *bcc], "out.mol2")
-        check_bonds(item, _sqm_positions(folder / "sqm.pdb"), "sqm")
+        positions = _sqm_positions(folder / "sqm.pdb")
+        check_bonds(item, positions, "sqm")
         gaff = str(home / "dat" / "leap" / "parm" / "gaff.dat")
         _program(home, folder, ["parmchk2", "-i", "out.mol2", "-f", "mol2", "-o", "out.frcmod", "-p", gaff], "out.frcmod")
         kept, remarks = checked_guesses(
@@ -83,30 +91,56 @@ def parametrize(item: Molecule) -> Parameters:
         (folder / "out.frcmod").write_text(kept, encoding="utf-8")
         charges = balanced_charges(item, raw)
         files = (gaff, str(folder / "out.frcmod"))
-        text = _write_xml(item, (kinds, charges), files, remarks)
+        text = write_xml(item, (kinds, charges), files, remarks)
         check_energies(item, text, (kinds, charges), files)
     check_run(item, text)
-    return Parameters(text, float(raw.sum()), remarks)
+    return Parameters(text, float(raw.sum()), remarks, tuple(kinds), charges, positions)
 
 
 def is_zwitterion(item: Molecule) -> bool:
-    """Whether the molecule has both positive and negative atoms, between which a proton would jump in a gas-phase optimisation."""
-    charges = {np.sign(atom.GetFormalCharge()) for atom in rdkit_molecule(item).GetAtoms()}
-    return {-1, 1} <= charges
+    """Whether the molecule has positive and negative atoms apart, between which a proton would jump in a gas-phase optimisation.
+
+    Neighbours of opposite charge are a way to draw a bond (nitro groups, N-oxides) and do not count.
+    """
+    signs = set()
+    for atom in rdkit_molecule(item).GetAtoms():
+        sign = np.sign(atom.GetFormalCharge())
+        if sign and all(np.sign(other.GetFormalCharge()) != -sign for other in atom.GetNeighbors()):
+            signs.add(int(sign))
+    return signs == {-1, 1}
+
+
+def high_penalties(remarks: tuple[str, ...]) -> list[str]:
+    """Those of parmchk2's remarks whose penalty is above HIGH_PENALTY."""
+    found = ((re.search(r"penalty score=\s*([\d.]+)", remark), remark) for remark in remarks)
+    return [remark for match, remark in found if match and float(match[1]) > HIGH_PENALTY]
+
+
+def check_elements(item: Molecule) -> None:
+    """Raise ValueError naming the elements of the molecule that GAFF has no atom type for."""
+    unknown = sorted(set(item.elements) - set(GAFF_ELEMENTS))
+    if unknown:
+        raise ValueError(f"{item.name}: GAFF has no atom type for {', '.join(unknown)}: it can be built, not sampled")
 
 
 def _program(home: Path, folder: Path, command: list[str], product: str) -> None:
     """Run one bundled program in `folder`. Raises RuntimeError with its last lines when it makes no `product`."""
     environment = os.environ | {"AMBERHOME": str(home), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode == 0 and (folder / product).is_file():
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, cwd=folder, env=environment, text=True, errors="replace", start_new_session=True, **pipes) as process:
+        try:
+            output = process.communicate()[0].strip()
+        except BaseException:  # interrupted: antechamber's own children, sqm above all, must not go on
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode == 0 and (folder / product).is_file():
         return
-    output = (done.stdout + done.stderr).strip()
     log = folder / "sqm.out"
     output += log.read_text(encoding="utf-8", errors="replace")[-500:] if log.is_file() else ""
-    if "shared libraries" in output:
-        output += "\ninstall the system libraries: apt-get install liblapack3 libblas3 libarpack2 libgfortran5"
-    raise RuntimeError(f"{command[0]} failed (exit {done.returncode}):\n" + "\n".join(output.splitlines()[-12:]))
+    missing = [line for line in output.splitlines() if "shared libraries" in line]
+    if missing:
+        raise RuntimeError(f"{command[0]} lacks a system library ({missing[0].split(': ', 1)[-1]}): {SYSTEM_LIBRARIES}")
+    raise RuntimeError(f"{command[0]} failed (exit {process.returncode}):\n" + "\n".join(output.splitlines()[-12:]))
 
 
 def checked_guesses(frcmod: str, known: list[tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
@@ -188,123 +222,6 @@ def symmetry_classes(item: Molecule) -> list[np.ndarray]:
     return [np.array(sorted(atoms)) for atoms in classes.values()]
 
 
-def _write_xml(item: Molecule, assigned: tuple[list[str], np.ndarray], files: tuple[str, str], remarks: tuple[str, ...]) -> str:
-    """The ForceField XML with types and classes named NAME-gafftype, so that files never match each other's atoms."""
-    from parmed.amber import AmberParameterSet  # noqa: PLC0415 (an optional extra)
-    from parmed.openmm import OpenMMParameterSet  # noqa: PLC0415
-
-    kinds, charges = assigned
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "gaff.xml"
-        OpenMMParameterSet.from_parameterset(AmberParameterSet(*files)).write(str(path), write_unused=True)
-        source = ET.parse(path).getroot()
-    root = ET.Element("ForceField")
-    about = ET.SubElement(root, "Info")
-    ET.SubElement(
-        about, "Source"
-    ).text = f"GAFF 1.8 (gaff.dat) with AM1-BCC charges; acpype {metadata.version('acpype')} programs, ParmEd {metadata.version('parmed')}"
-    ET.SubElement(about, "SMILES").text = item.smiles
-    ET.SubElement(about, "Command").text = f"python -m forcefields.parametrize {item.name}"
-    ET.SubElement(about, "Guessed").text = "; ".join(remarks) or "none"
-    used = sorted(set(kinds))
-    _copy(source.find("AtomTypes"), ET.SubElement(root, "AtomTypes"), lambda e: e.get("name") in used)
-    residue = ET.SubElement(ET.SubElement(root, "Residues"), "Residue", name=item.name)
-    for atom, kind, charge in zip(item.names, kinds, charges, strict=True):
-        ET.SubElement(residue, "Atom", name=atom, type=kind, charge=f"{charge:.{CHARGE_DIGITS}f}")
-    for i, j in item.bonds:
-        ET.SubElement(residue, "Bond", atomName1=item.names[i], atomName2=item.names[j])
-    for tag in ("HarmonicBondForce", "HarmonicAngleForce", "PeriodicTorsionForce"):
-        section = ET.SubElement(root, tag, **({"ordering": "amber"} if tag == "PeriodicTorsionForce" else {}))
-        _copy(source.find(tag), section, _needed(item, kinds))
-    nonbonded = ET.SubElement(root, "NonbondedForce", coulomb14scale="0.8333333333333334", lj14scale="0.5")
-    ET.SubElement(nonbonded, "UseAttributeFromResidue", name="charge")
-    _copy(source.find("NonbondedForce"), nonbonded, lambda e: e.get("class") in used or e.get("type") in used)
-    for element in root.iter():
-        for key, value in element.attrib.items():
-            if value and (key.startswith(("type", "class")) or (element.tag == "Type" and key == "name")):
-                element.set(key, f"{item.name}-{value}")
-    ET.indent(root, " ")
-    return ET.tostring(root, encoding="unicode") + "\n"
-
-
-def tip3p(item: Molecule) -> Parameters:
-    """TIP3P water in the form of the other files: 0.9572 A, 104.52 degrees, q(O) -0.834 e, 3.15061 A, 0.1521 kcal/mol."""
-    oxygen, *hydrogens = item.names
-    text = f"""<ForceField>
- <Info>
-  <Source>{WATER_SOURCE}</Source>
-  <SMILES>{item.smiles}</SMILES>
-  <Command>python -m forcefields.parametrize {item.name}</Command>
-  <Guessed>none</Guessed>
- </Info>
- <AtomTypes>
-  <Type name="water-ow" class="water-ow" element="O" mass="15.999"/>
-  <Type name="water-hw" class="water-hw" element="H" mass="1.008"/>
- </AtomTypes>
- <Residues>
-  <Residue name="{item.name}">
-   <Atom name="{oxygen}" type="water-ow" charge="-0.83400000"/>
-   <Atom name="{hydrogens[0]}" type="water-hw" charge="0.41700000"/>
-   <Atom name="{hydrogens[1]}" type="water-hw" charge="0.41700000"/>
-   <Bond atomName1="{oxygen}" atomName2="{hydrogens[0]}"/>
-   <Bond atomName1="{oxygen}" atomName2="{hydrogens[1]}"/>
-  </Residue>
- </Residues>
- <HarmonicBondForce>
-  <Bond type1="water-ow" type2="water-hw" length="0.09572" k="462750.4"/>
- </HarmonicBondForce>
- <HarmonicAngleForce>
-  <Angle type1="water-hw" type2="water-ow" type3="water-hw" angle="1.82421813418" k="836.8"/>
- </HarmonicAngleForce>
- <NonbondedForce coulomb14scale="0.8333333333333334" lj14scale="0.5">
-  <UseAttributeFromResidue name="charge"/>
-  <Atom type="water-ow" sigma="0.315061" epsilon="0.6363864"/>
-  <Atom type="water-hw" sigma="1.0" epsilon="0.0"/>
- </NonbondedForce>
-</ForceField>
-"""
-    check_run(item, text)
-    return Parameters(text, 0.0, ())
-
-
-def _copy(source: ET.Element, target: ET.Element, wanted: object) -> None:
-    for element in source:
-        if wanted(element):
-            target.append(element)
-
-
-def graph_terms(item: Molecule, kinds: list[str]) -> dict[str, set[tuple[str, ...]]]:
-    """The type tuples of every bond, angle, proper and improper (centre first) that the bonds of the molecule make."""
-    near: dict[int, list[int]] = {i: [] for i in range(item.n_atoms)}
-    for i, j in item.bonds:
-        near[int(i)].append(int(j))
-        near[int(j)].append(int(i))
-    found: dict[str, set[tuple[str, ...]]] = {"Bond": set(), "Angle": set(), "Proper": set(), "Improper": set()}
-    for j, neighbours in near.items():
-        found["Bond"] |= {(kinds[i], kinds[j]) for i in neighbours}
-        found["Angle"] |= {(kinds[i], kinds[j], kinds[k]) for i in neighbours for k in neighbours if i != k}
-        for k in neighbours:
-            ends = [(i, m) for i in neighbours if i != k for m in near[k] if m not in (i, j)]
-            found["Proper"] |= {(kinds[i], kinds[j], kinds[k], kinds[m]) for i, m in ends}
-        if len(neighbours) == 3:
-            found["Improper"] |= {(kinds[j], *(kinds[n] for n in order)) for order in permutations(neighbours)}
-    return found
-
-
-def _needed(item: Molecule, kinds: list[str]) -> object:
-    """Whether a bonded term of GAFF (wildcards are empty) can match anything in the molecule."""
-    terms = graph_terms(item, kinds)
-
-    def wanted(element: ET.Element) -> bool:
-        pattern = [
-            element.get(f"{prefix}{n}") for n in range(1, 5) for prefix in ("type", "class") if element.get(f"{prefix}{n}") is not None
-        ]
-        ways = [pattern] if element.tag == "Improper" else [pattern, pattern[::-1]]
-        return any(all(p in ("", t) for p, t in zip(way, term, strict=True)) for way in ways for term in terms[element.tag])
-
-    return wanted
-
-
 def main(names: list[str]) -> int:
     """Regenerate the named rows (all that can be when empty), each file and its record in SOURCES.json; 1 when a named one cannot."""
     folder = Path(str(MOLECULES_FOLDER))
@@ -318,7 +235,8 @@ def main(names: list[str]) -> int:
             if names:
                 return 1
             continue
-        found = tip3p(molecule(name)) if name == "water" else parametrize(molecule(name))
+        found = _water() if name == "water" else parametrize(molecule(name))
+        found = replace(found, xml=adjust(name, found.xml))
         (folder / f"{name}.xml").write_text(found.xml, encoding="utf-8")
         record_source(folder, name, found)
         sums = f"charges summed to {found.raw_charge_sum:+.6f} e, written {molecule(name).charge:+d} e"
@@ -328,28 +246,40 @@ def main(names: list[str]) -> int:
     return 0
 
 
-def geometry(name: str) -> str:
-    """Which geometry of a row the charges are those of."""
-    if name == "water":
-        return "TIP3P"
-    return "as built: sqm took no steps" if is_zwitterion(molecule(name)) else "AM1 optimised"
+def _water() -> Parameters:
+    item = molecule("water")
+    text = tip3p(item)
+    check_run(item, text)
+    return Parameters(text, 0.0, ())
+
+
+def programs() -> dict[str, str]:
+    """Versions of what parameters come from. Raises RuntimeError with the install line when one is missing."""
+    amber_home()
+    return {package: metadata.version(package) for package in ("acpype", "parmed", "rdkit")}
+
+
+def source_record(item: Molecule, found: Parameters) -> dict:
+    """What a file came from, and its checksum."""
+    water = item.name == "water"
+    return {
+        "smiles": item.smiles,
+        "source": WATER_SOURCE if water else GAFF_SOURCE + (f"; {ADJUSTED[item.name].source}" if item.name in ADJUSTED else ""),
+        "geometry": "TIP3P" if water else "as built: sqm took no steps" if is_zwitterion(item) else "AM1 optimised",
+        "command": command_for(item.name),
+        "programs": programs(),
+        "charge_e": item.charge,
+        "raw_charge_sum_e": round(found.raw_charge_sum, 6),
+        "guessed_terms": list(found.remarks),
+        "sha256": hashlib.sha256(found.xml.encode()).hexdigest(),
+    }
 
 
 def record_source(folder: Path, name: str, found: Parameters) -> None:
     """Write what a file came from, and its checksum, into SOURCES.json."""
     path = folder / SOURCES
     sources = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    sources[name] = {
-        "smiles": molecule(name).smiles,
-        "source": WATER_SOURCE if name == "water" else GAFF_SOURCE,
-        "geometry": geometry(name),
-        "command": f"python -m forcefields.parametrize {name}",
-        "programs": {package: metadata.version(package) for package in ("acpype", "parmed", "rdkit")},
-        "charge_e": molecule(name).charge,
-        "raw_charge_sum_e": round(found.raw_charge_sum, 6),
-        "guessed_terms": list(found.remarks),
-        "sha256": hashlib.sha256(found.xml.encode()).hexdigest(),
-    }
+    sources[name] = source_record(molecule(name), found)
     path.write_text(json.dumps(dict(sorted(sources.items())), indent=1) + "\n", encoding="utf-8")
 
 

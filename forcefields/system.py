@@ -9,6 +9,7 @@ import io
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import openmm as mm
@@ -40,17 +41,19 @@ def molecule_names(model: Model) -> tuple[str, ...]:
     return tuple(dict.fromkeys(residue.name for residue in model.residues if residue.stop - residue.start > 1))
 
 
-def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System:
+def make_system(model: Model, pack: Pack, settings: SystemSettings, own: Path | None = None) -> mm.System:
     """The System of `model` under `pack`, 4 fs ready (H-bond constraints, hydrogens of 3 Da), without barostat or bias.
 
-    Force groups are FORCE_GROUPS. Raises ValueError when the cutoff does not fit the box or an atom has no parameters, and
-    FileNotFoundError for a molecule without a force-field file.
+    Force groups are FORCE_GROUPS; `own` is the folder of the files of ligands that are not rows. Raises ValueError when the cutoff does
+    not fit the box or an atom has no parameters, and FileNotFoundError for a molecule without a force-field file.
     """
     check_cutoff(model.box, settings.cutoff_nm)
     names = molecule_names(model)
-    field = app.ForceField(io.StringIO(_ion_templates(model, pack)), *(str(molecule_file(name)) for name in names))
+    field = app.ForceField(io.StringIO(_ion_templates(model, pack)), *(str(molecule_file(name, own)) for name in names))
+    made = topology(model)
     system = field.createSystem(
-        topology(model),
+        made,
+        residueTemplates={residue: residue.name for residue in made.residues() if residue.name in names},  # stereoisomers look alike
         nonbondedMethod=app.PME,
         nonbondedCutoff=settings.cutoff_nm,
         switchDistance=settings.cutoff_nm - SWITCH_NM,
@@ -64,7 +67,7 @@ def make_system(model: Model, pack: Pack, settings: SystemSettings) -> mm.System
     for force in system.getForces():
         force.setForceGroup(FORCE_GROUPS["nonbonded" if isinstance(force, mm.NonbondedForce) else "bonded"])
     _set_charges(nonbonded, model, pack)
-    pairs = _pair_force(nonbonded, model, pack, settings.cutoff_nm)
+    pairs = _pair_force(nonbonded, model, pack, settings.cutoff_nm, own)
     pairs.setForceGroup(FORCE_GROUPS["ion pairs"])
     system.addForce(pairs)
     if len(model.groups["frozen"]):
@@ -135,7 +138,7 @@ def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None
             nonbonded.setExceptionParameters(k, i, j, ratio * product, sigma, epsilon)
 
 
-def organic_types(model: Model) -> dict[int, str]:
+def organic_types(model: Model, own: Path | None = None) -> dict[int, str]:
     """GAFF type of every atom of a molecule, by atom index, read from the residue templates of the molecule files.
 
     A c3 bonded to an n4 (the first carbons of an ammonium head) is "c3:n4".
@@ -144,9 +147,9 @@ def organic_types(model: Model) -> dict[int, str]:
     """
     templates = {}
     for name in molecule_names(model):
-        residue = ET.parse(molecule_file(name)).getroot().find(f"./Residues/Residue[@name='{name}']")
+        residue = ET.parse(molecule_file(name, own)).getroot().find(f"./Residues/Residue[@name='{name}']")
         if residue is None:
-            raise ValueError(f"{molecule_file(name).name} has no residue {name!r}")
+            raise ValueError(f"{name}.xml has no residue {name!r}")
         templates[name] = {atom.get("name"): atom.get("type").rsplit("-", 1)[1] for atom in residue.findall("Atom")}
     types = {}
     for residue in model.residues:
@@ -165,9 +168,11 @@ def organic_types(model: Model) -> dict[int, str]:
     return types
 
 
-def pair_table(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> tuple[list[int], dict[tuple[str, str], Pair], list[str]]:
+def pair_table(
+    nonbonded: mm.NonbondedForce, model: Model, pack: Pack, own: Path | None = None
+) -> tuple[list[int], dict[tuple[str, str], Pair], list[str]]:
     """The type number of each atom, the Pair of each (ion, other) and the list of types, ions first."""
-    organic = organic_types(model)
+    organic = organic_types(model, own)
     ions = list(dict.fromkeys(model.elements[i] for i in ions_of(model)))
     kinds = list(dict.fromkeys([*ions, *organic.values()]))
     number = {kind: k for k, kind in enumerate(kinds)}
@@ -176,9 +181,9 @@ def pair_table(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> tuple[
     return numbers, {(ion, other): pair_for(pack, ion, other, lj[other]) for ion in ions for other in kinds}, kinds
 
 
-def _pair_force(nonbonded: mm.NonbondedForce, model: Model, pack: Pack, cutoff_nm: float) -> mm.CustomNonbondedForce:
+def _pair_force(nonbonded: mm.NonbondedForce, model: Model, pack: Pack, cutoff_nm: float, own: Path | None) -> mm.CustomNonbondedForce:
     """Listed energy less the mixed one that the NonbondedForce has already, for every ion pair and listed ion-organic pair."""
-    numbers, pairs, kinds = pair_table(nonbonded, model, pack)
+    numbers, pairs, kinds = pair_table(nonbonded, model, pack, own)
     index = {kind: k for k, kind in enumerate(kinds)}
     listed = {key: pair for key, pair in pairs.items() if is_listed(pack, *key)}
     force = mm.CustomNonbondedForce(PAIR_ENERGY)

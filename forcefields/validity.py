@@ -72,7 +72,7 @@ def problem(pack: Pack, wanted: Wanted) -> str | None:
     if wanted.shape not in valid.shapes:
         return f"is not made for the shape {wanted.shape}; it is for {', '.join(valid.shapes)}"
     for name, row in wanted.ligands.items():
-        reason = _ligand_problem(pack, name, row)
+        reason = ligand_problem(pack, name, row)
         if reason:
             return reason
     return None
@@ -90,7 +90,8 @@ def _charge(pack: Pack, wanted: Wanted) -> tuple[float, str]:
     return sum(each[name] * count for name, count in wanted.composition.items()), ", ".join(terms)
 
 
-def _ligand_problem(pack: Pack, name: str, row: Ligand) -> str | None:
+def ligand_problem(pack: Pack, name: str, row: Ligand) -> str | None:
+    """Why the pack does not take the ligand, as the rest of a sentence; None when it does."""
     valid = pack.validity
     if row.mode not in valid.modes:
         return f"is not made for {name}, a ligand bound as {row.mode}; it is for {', '.join(valid.modes) or 'no ligands'}"

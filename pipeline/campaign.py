@@ -131,8 +131,21 @@ IDENTITY = tuple(name for name in RunSpec.model_fields if name not in ("replica"
 
 def load_campaign(path: Path) -> Campaign:
     """Read and check a campaign file. Raises CampaignError with the key, the value and what to do; computes nothing."""
+    return parse_campaign(_raw(path), str(path), path.parent)
+
+
+def load_ligands(path: Path) -> dict[str, Ligand]:
+    """The checked rows of every [ligands.NAME] of a campaign file, used or not; nothing else in it is looked at. Raises CampaignError."""
+    sections = _raw(path).get("ligands", {})
+    if not isinstance(sections, dict):
+        raise CampaignError(f"{path}: ligands = {sections!r} must be a section, written [ligands.NAME]")
+    return _own_ligands(sections, str(path), path.parent)
+
+
+def _raw(path: Path) -> dict:
+    """The content of a TOML file, or a CampaignError that says what is wrong with it."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CampaignError(f"there is no {path}; write one with: halobind new {shlex.quote(str(path.parent))}") from None
     except NotADirectoryError:
@@ -143,7 +156,6 @@ def load_campaign(path: Path) -> Campaign:
         raise CampaignError(f"{path} is not TOML: {error}") from None
     except OSError as error:
         raise CampaignError(f"cannot read {path}: {error.strerror}") from None
-    return parse_campaign(raw, str(path), path.parent)
 
 
 def parse_campaign(raw: dict, where: str, folder: Path = Path()) -> Campaign:

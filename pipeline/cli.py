@@ -9,8 +9,10 @@ from pathlib import Path
 from jobs.stop import Stopped
 from pipeline.campaign import CampaignError
 from pipeline.doctor import examine
+from pipeline.ligands import parametrize_ligands
 from pipeline.platforms import ORDER, PlatformError
 from pipeline.structure import BuildOptions, build_models, known_formats
+from pipeline.validate import ValidateOptions, validate
 from pipeline.verbs import RunOptions, make_tables, new_campaign, run_campaign, show_plan, show_status
 from pipeline.work import WorkError
 
@@ -87,6 +89,23 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--seed", type=positive, default=1, metavar="N", help="another seed gives other orientations and another packing")
     build.set_defaults(verb=_build)
 
+    text = "make the force-field files of a campaign's own ligands, or of one ligand given as a SMILES or a file"
+    ligands = verbs.add_parser("parametrize", help=text, description=text)
+    ligands.add_argument(
+        "what", help="campaign directory (each [ligands.NAME] without a file yet), SMILES in quotes, or mol2, sdf or mol file"
+    )
+    ligands.add_argument("--name", help="what the ligand is called; with a campaign directory: only this one of its ligands")
+    ligands.add_argument("--campaign", type=Path, metavar="DIR", help="campaign that a SMILES or file is for (default: this directory)")
+    ligands.set_defaults(verb=_parametrize)
+
+    text = "hold a force-field pack against experiment and reference calculations; interrupt it and go on with the same command"
+    check = verbs.add_parser("validate", help=text, description=text)
+    check.add_argument("pack", help="name of the force field")
+    check.add_argument("--quick", action="store_true", help="minutes instead of hours: CsPbBr3 and acetone, little sampling")
+    check.add_argument("--out", type=Path, metavar="DIR", help="where the results and the table go (default: validation-PACK)")
+    check.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these checks: lattice, elastic, ...")
+    check.set_defaults(verb=_validate)
+
     doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
     doctor.set_defaults(verb=_doctor)
     return top
@@ -134,6 +153,14 @@ def _status(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     return build_models(options.campaign, BuildOptions(options.out, tuple(options.format), options.picture, options.seed))
+
+
+def _parametrize(options: argparse.Namespace) -> int:
+    return parametrize_ligands(options.what, options.name, options.campaign)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    return validate(ValidateOptions(options.pack, options.quick, options.out, tuple(options.only)))
 
 
 def _table(options: argparse.Namespace) -> int:

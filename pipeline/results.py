@@ -14,7 +14,6 @@ import numpy as np
 from jobs.publish import publishing, write_atomic
 from pipeline.binding import Binding, binding
 from pipeline.campaign import Campaign, RunSpec
-from pipeline.integrity import DISPLACED_NM
 from pipeline.pmf import Pmf, estimate_pmf
 from pipeline.run import DamagedError, Run, derived_seed, reading, tables_folder
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window, inefficiency
@@ -22,6 +21,7 @@ from pipeline.stages import all_products
 from pipeline.status import open_failures
 from pipeline.tables import Row, csv_text, json_text, markdown_text
 from pipeline.versions import versions
+from structures.integrity import DISPLACED_NM
 
 GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from forcefields.molecule_xml import check_file
 from forcefields.packs import checksums
 from jobs.publish import write_atomic
 from pipeline.campaign import Campaign, CampaignError, RunSpec
 from pipeline.versions import versions
+from structures.molecules import make_molecule
 from structures.rows import ION_CHARGES, PEROVSKITES
 
-FORMAT = 2
+FORMAT = 3
 
 
 def identity(spec: RunSpec, files: dict[str, str]) -> str:
@@ -57,6 +60,10 @@ class Run:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    @property
+    def campaign(self) -> Path:
+        return self.folder.parent.parent
 
     def path(self, product: str) -> Path:
         """Where a product (for example "windows/z+0.350-k2000/seg-000") is or will be published."""
@@ -115,11 +122,16 @@ def models_folder(campaign: Path) -> Path:
     return campaign / "models"
 
 
+def own_molecules_folder(campaign: Path) -> Path:
+    """Where `halobind parametrize` puts the force-field files of the campaign's own ligands."""
+    return campaign / "molecules"
+
+
 def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
     """The runs of a campaign, whether or not they exist on disk yet. Raises CampaignError when one on disk was edited."""
     runs = []
     for spec in campaign.specs:
-        files = forcefield_files(spec)
+        files = forcefield_files(spec, campaign_folder)
         run = Run(campaign_folder / "runs" / identity(spec, files), spec)
         if (run.folder / "run.json").exists():
             check_record(run, files)
@@ -129,18 +141,30 @@ def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
     return runs
 
 
-def forcefield_files(spec: RunSpec) -> dict[str, str]:
-    """Checksums of every force-field file of a run. Raises CampaignError for a molecule without parameters."""
+def forcefield_files(spec: RunSpec, campaign: Path) -> dict[str, str]:
+    """Checksums of every force-field file of a run of the campaign in that directory.
+
+    Raises CampaignError for a molecule without parameters, and for a file of an own ligand that is of another molecule.
+    """
     a_site = PEROVSKITES[spec.model.perovskite].a_site
     names = [*spec.model.ligand_names, a_site, *sorted(spec.model.recipe)]
     molecules = tuple(dict.fromkeys(name for name in names if name not in ION_CHARGES))
-    missing = [name for name in molecules if name in spec.ligands]
+    own = own_molecules_folder(campaign)
+    command = f"halobind parametrize {shlex.quote(str(campaign))}"
     try:
-        if missing:
-            raise FileNotFoundError(f"ligand {missing[0]!r} has no force-field parameters: it can be built (halobind build), not sampled")
-        return checksums(spec.forcefield.pack, molecules)
+        for name in molecules:
+            if name in spec.ligands:
+                path = own / f"{name}.xml"
+                if not path.is_file():
+                    raise CampaignError(f"ligand {name!r} has no force-field parameters yet ({path}); make them with: {command}")
+                check_file(path, make_molecule(name, spec.ligands[name].row))
+        return checksums(spec.forcefield.pack, molecules, own)
     except FileNotFoundError as error:
         raise CampaignError(str(error)) from None
+    except ValueError as error:
+        if isinstance(error, CampaignError):
+            raise
+        raise CampaignError(f"{error}: put it right, or remove the file and make it anew with: {command}") from None
 
 
 def write_record(run: Run) -> None:
@@ -148,7 +172,7 @@ def write_record(run: Run) -> None:
     path = run.folder / "run.json"
     if path.exists():
         return
-    files = forcefield_files(run.spec)
+    files = forcefield_files(run.spec, run.campaign)
     record = {"id": run.id, "format": FORMAT, "spec": run.spec.model_dump(), "forcefield_files": files, "versions": versions()}
     write_atomic(path, json.dumps(record, indent=1) + "\n")
 

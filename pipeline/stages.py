@@ -17,16 +17,17 @@ import openmm as mm
 from forcefields.audit import audit
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
+from forcefields.tail import tail_pressure_bar
 from forcefields.validity import planning_lattice
 from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
 from pipeline.coordinate import Coordinate
-from pipeline.integrity import check_slab, image_distance
 from pipeline.platforms import Choice
-from pipeline.run import Run, derived_seed, reading
+from pipeline.run import Run, derived_seed, own_molecules_folder, reading
 from pipeline.samples import Window
 from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.versions import versions
 from structures.build import ModelSpec, build
+from structures.integrity import check_slab, image_distance
 from structures.model import Model, read_model, write_model
 
 PREPARE = "prepare"
@@ -68,9 +69,9 @@ def make_build(shop: Workshop, out: Path) -> None:
 
 def make_parametrize(shop: Workshop, out: Path) -> None:
     spec, model = shop.run.spec, built_model(shop.run.path("build"))
-    pack = load_pack(spec.forcefield.pack)
-    system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2))
-    found = audit(system, model, pack)
+    pack, own = load_pack(spec.forcefield.pack), own_molecules_folder(shop.run.campaign)
+    system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2), own)
+    found = audit(system, model, pack, own)
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
@@ -110,7 +111,8 @@ class _Equilibrate:
         if self.kind == "warm":
             leg = replace(leg, minimise=True, temperature_K=(COLD_K, warm), timestep_fs=spec.simulation.timestep_fs / 2)
         if self.kind == "npt":
-            leg = replace(leg, pressure_bar=spec.simulation.pressure_bar, settle_box_nm=_mean_height(run) if self.settle else None)
+            pressure = spec.simulation.pressure_bar - tail_pressure_bar(spec.model.recipe, spec.forcefield.cutoff_nm)
+            leg = replace(leg, pressure_bar=pressure, settle_box_nm=_mean_height(run) if self.settle else None)
         start = _built_state(run) if self.before is None else end_state(run, self.before)
         _run_and_write(shop, out, leg, start)
 
@@ -289,6 +291,7 @@ def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -
         "record_ps": leg.record_ps,
         "center_nm": leg.center_nm,
         "k_kJ_mol_nm2": leg.k,
+        "barostat_bar": leg.pressure_bar,
         "energy_kJ_mol": result.energies,
         "temperature_K": result.temperature_K,
         "box_nm": [float(x) for x in result.state.box],

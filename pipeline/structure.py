@@ -49,7 +49,7 @@ def build_models(path: Path, options: BuildOptions) -> int:
     """
     file = campaign_file(path) if path.is_dir() else path
     orders = _orders(file, options)
-    _check_writable(options.out or models_folder(file.parent))
+    check_writable(options.out or models_folder(file.parent))
     for order in orders:
         try:
             check_model(order.spec)
@@ -67,7 +67,7 @@ def build_models(path: Path, options: BuildOptions) -> int:
     return 0
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Raise CampaignError when nothing can be created where the models go."""
     there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from forcefields.molecule_xml import source_of
 from forcefields.packs import load_pack
 from forcefields.validity import provenance
 from jobs.local import run_side_by_side
@@ -20,7 +21,7 @@ from pipeline.plan import check_disk, check_runs, check_writable, gigabytes, pla
 from pipeline.platforms import Choice, choose, cores
 from pipeline.progress import Chart, Display, chart_of, duration, measure
 from pipeline.results import publish_tables
-from pipeline.run import Run, campaign_file, logs_folder, runs_of, write_record
+from pipeline.run import Run, campaign_file, logs_folder, own_molecules_folder, runs_of, write_record
 from pipeline.status import open_failures, status_rows
 from pipeline.work import Part, Worker, WorkError
 
@@ -71,6 +72,8 @@ def show_plan(folder: Path) -> int:
     _console().print(table)
     for name in dict.fromkeys(run.spec.forcefield.pack for run in runs):
         print("\n".join(provenance(load_pack(name))))
+    for name in dict.fromkeys(name for run in runs for name in run.spec.ligands):
+        print(f"ligand {name}: {source_of(own_molecules_folder(folder) / f'{name}.xml')}")
     nanoseconds, count = sum(plan.left_ps for plan in plans) / 1000, sum(plan.left_bytes for plan in plans)
     seconds = sum(plan.left_ps / 1000 / plan.speed_ns_day * 86400 for plan in plans)
     print(f"left: {nanoseconds:.3g} ns, {duration(seconds)} of one process, {gigabytes(count)}")

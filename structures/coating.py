@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from structures.crystal import KINDS, Crystal, charge_of, describe_sites, spread
-from structures.rows import LIGANDS, MODES, Ligand
+from structures.rows import LIGANDS, MODES, SOLVENTS, Ligand
 
 PATTERNS = {
     "uniform": "as far from each other as the sites allow (farthest-point sampling)",
@@ -164,7 +164,8 @@ class _Picker:
 
 def registered(own: Mapping[str, Ligand]) -> dict[str, Ligand]:
     """Every ligand a campaign can name: the rows, and its own. Raises ValueError when a name is taken."""
-    taken = sorted(set(own) & set(LIGANDS))
+    taken = sorted(set(own) & {*LIGANDS, *SOLVENTS})
     if taken:
-        raise ValueError(f"[ligands.{taken[0]}]: {taken[0]} is a ligand of halobind; choose another name")
+        what = "ligand" if taken[0] in LIGANDS else "solvent"
+        raise ValueError(f"[ligands.{taken[0]}]: {taken[0]} is a {what} of halobind; choose another name")
     return {**LIGANDS, **own}

@@ -1,6 +1,7 @@
 """Ligands that are not rows: read from a file with atom order and names kept, and checked before anything is built."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from rdkit import Chem, RDLogger
@@ -99,6 +100,28 @@ def check_ligand(name: str, row: Ligand) -> None:
     if not {"cation": charge > 0, "anion": charge < 0}.get(row.mode, charge == 0):
         raise ValueError(f'{name}: mode = "{row.mode}" needs a charge {SIGNS[row.mode]}, but {row.smiles!r} carries {charge:+d}')
     head_atoms(name, row, mol)
+
+
+def guessed_ligand(name: str, text: str) -> Ligand:
+    """The Ligand of a SMILES or of a file (mol2, sdf, mol), its charge and binding mode read off its structure, and checked.
+
+    Raises ValueError naming what is wrong, as `check_ligand` and `ligand_from_file` do, and FileNotFoundError.
+    """
+    row = Ligand(text, "donor", 0, name)
+    if Path(text).suffix.lower() in READERS:
+        row = ligand_from_file(Path(text), "donor", 0)
+    mol = _parsed(name, row)
+    charge = Chem.GetFormalCharge(mol)
+    patterns = [Chem.MolFromSmarts(pattern) for pattern in MODES["zwitterion"].heads]
+    both = all(mol.HasSubstructMatch(pattern) for pattern in patterns)
+    mode = "cation" if charge > 0 else "anion" if charge < 0 else "zwitterion" if both else "donor"
+    row = replace(row, charge=charge, mode=mode)
+    try:
+        check_ligand(name, row)
+    except ValueError as error:
+        where = f", in a section [ligands.{name}] of a campaign" if str(error).endswith("in heads") else ""
+        raise ValueError(f"{error}{where}") from None
+    return row
 
 
 def _parsed(name: str, row: Ligand) -> Chem.Mol:

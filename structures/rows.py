@@ -83,6 +83,8 @@ LIGANDS = {
     "DDA": Ligand("CCCCCCCCCCCC[NH2+]CCCCCCCCCCCC", "cation", 1, "didodecylammonium"),
     "DMDDA": Ligand("CCCCCCCCCCCC[N+](C)(C)CCCCCCCCCCCC", "cation", 1, "dimethyldidodecylammonium"),
     "MA": Ligand("C[NH3+]", "cation", 1, "methylammonium"),
+    "dimethylammonium": Ligand("C[NH2+]C", "cation", 1, "dimethylammonium"),
+    "tetramethylammonium": Ligand("C[N+](C)(C)C", "cation", 1, "tetramethylammonium"),
     "FA": Ligand("NC=[NH2+]", "cation", 1, "formamidinium"),
     "butylammonium": Ligand("CCCC[NH3+]", "cation", 1, "butylammonium"),
     "octylammonium": Ligand("CCCCCCCC[NH3+]", "cation", 1, "octylammonium"),

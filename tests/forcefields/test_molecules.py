@@ -14,8 +14,9 @@ from openmm import app, unit
 from rdkit import Chem
 
 from forcefields.crosscheck import check_bonds, check_run, stereo
+from forcefields.molecule_xml import graph_terms
 from forcefields.packs import MOLECULES_FOLDER, molecule_file
-from forcefields.parametrize import SOURCES, WITHOUT_GAFF, balanced_charges, checked_guesses, graph_terms, main, symmetry_classes
+from forcefields.parametrize import SOURCES, WITHOUT_GAFF, balanced_charges, checked_guesses, main, symmetry_classes
 from structures.molecules import molecule, rdkit_molecule
 from structures.rows import LIGANDS, SOLVENTS
 

@@ -147,7 +147,7 @@ def test_what_can_be_built_but_not_sampled_is_told(tmp_path: Path, capsys: pytes
         (slab.format(solvent="toluene", more='ligand = "APTES-ammonium"'), "APTES-ammonium"),
         (
             slab.format(solvent="toluene", more='ligand = "x"\n[ligands.x]\nsmiles = "CC[NH3+]"\nmode = "cation"\ncharge = 1'),
-            "has no force-field",
+            "ligand 'x' has no force-field parameters yet",
         ),
     ):
         (tmp_path / "campaign.toml").write_text(text)

@@ -18,6 +18,8 @@ FORMULAS = {
     "DDA": "C24H52N",
     "DMDDA": "C26H56N",
     "MA": "CH6N",
+    "dimethylammonium": "C2H8N",
+    "tetramethylammonium": "C4H12N",
     "FA": "CH5N2",
     "butylammonium": "C4H12N",
     "octylammonium": "C8H20N",

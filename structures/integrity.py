@@ -30,17 +30,22 @@ class Integrity:
 
 def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> Integrity:
     """Compare positions (n_atoms, 3) nm in `box` (3,) nm with the built model."""
-    core = model.groups["core"]
-    delta = positions[core] - model.positions[core]
-    delta = nearest(delta, box)
-    starts = np.array([residue.start for residue in model.residues if residue.start < len(core)])  # the crystal comes first
-    size = np.diff([*starts, len(core)])
-    moved = np.linalg.norm(np.add.reduceat(delta, starts) / size[:, None], axis=1)  # a molecule on an A site by its centre
-    now = _coordination(model, positions, box, metals, halides)
-    built = _coordination(model, model.positions, model.box, metals, halides)
+    starts, shift = displacements(model, positions, box)
+    moved = np.linalg.norm(shift, axis=1)
+    now = coordination(model, positions, box, metals, halides)
+    built = coordination(model, model.positions, model.box, metals, halides)
     far = starts[moved > DISPLACED_NM]
     near_site = int(np.isin(far, model.groups["site"]).sum())
     return Integrity(len(far), near_site, round(float(moved.max()), 4), int(np.sum(now < built)))
+
+
+def displacements(model: Model, positions: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First atom and displacement (n, 3) in nm from where it was built, for each ion of the crystal; a molecule by its centre."""
+    core = model.groups["core"]
+    delta = nearest(positions[core] - model.positions[core], box)
+    starts = np.array([residue.start for residue in model.residues if residue.start < len(core)])  # the crystal comes first
+    size = np.diff([*starts, len(core)])
+    return starts, np.add.reduceat(delta, starts) / size[:, None]
 
 
 def image_distance(ligand: np.ndarray, box: np.ndarray) -> float:
@@ -50,7 +55,8 @@ def image_distance(ligand: np.ndarray, box: np.ndarray) -> float:
     return float(min(np.linalg.norm(delta + shift, axis=-1).min() for shift in shifts))
 
 
-def _coordination(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> np.ndarray:
+def coordination(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> np.ndarray:
+    """How many halides are within 0.40 nm of each metal of the crystal, in the order of the metals."""
     core = [i for i in model.groups["core"] if model.elements[i] in (*metals, *halides)]
     centres = [i for i in core if model.elements[i] in metals]
     ligands = [i for i in core if model.elements[i] in halides]

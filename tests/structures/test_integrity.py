@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.integrity import check_slab, image_distance
 from structures.build import ModelSpec, build
 from structures.crystal import CrystalSpec
+from structures.integrity import check_slab, image_distance
 from structures.model import Model
 
 
