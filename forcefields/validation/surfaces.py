@@ -76,7 +76,7 @@ def worst(shifts: np.ndarray) -> tuple[float, float]:
 
 
 def heads_check(setup: Setup, ligands: tuple[str, ...], how: Sampling, pack: Pack, engine: Engine) -> Result:
-    """A primary and, where the pack takes one, a quaternary ammonium, each alone in its A site: hydrogen bonds and heights of N over the outer Br plane."""
+    """A primary and, where the pack takes one, a quaternary ammonium, each alone in its A site: hydrogen bonds, heights of N over Br."""
     rows: list[Row] = []
     heights = []
     for kind, ligand in zip(("primary", "quaternary"), ligands, strict=False):
