@@ -14,8 +14,8 @@ import openmm as mm
 from mdtraj.formats import DCDTrajectoryFile
 from openmm import unit
 
+from forcefields.coordinate import BIAS_GROUP, Coordinate, set_bias
 from forcefields.system import FORCE_GROUPS
-from pipeline.coordinate import BIAS_GROUP, Coordinate, set_bias
 from pipeline.platforms import Choice
 
 BAROSTAT_EVERY = 25

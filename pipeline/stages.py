@@ -15,12 +15,12 @@ import numpy as np
 import openmm as mm
 
 from forcefields.audit import audit
+from forcefields.coordinate import Coordinate
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
 from forcefields.validity import planning_lattice
 from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
-from pipeline.coordinate import Coordinate
 from pipeline.platforms import Choice
 from pipeline.run import Run, derived_seed, own_molecules_folder, reading
 from pipeline.samples import Window

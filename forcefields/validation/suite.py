@@ -9,6 +9,7 @@ from forcefields.packs import Pack, checksums
 from forcefields.validation.crystals import elastic_check, lattice_check
 from forcefields.validation.dynamics import Sampling
 from forcefields.validation.pocket import heads_of, pocket_check
+from forcefields.validation.pocket_pmf import pocket_pmf_check, standard
 from forcefields.validation.rows import REFERENCE, UNCLAIMED, Check, Row, told
 from forcefields.validation.solvents import solvent_check
 from forcefields.validation.surfaces import Setup, heads_check, integrity_check
@@ -16,7 +17,7 @@ from forcefields.validity import ligand_problem
 from structures.rows import ION_CHARGES, LIGANDS, PEROVSKITES, SOLVENTS
 
 PAIRS = (("MA", "tetramethylammonium"), ("DA", "DMDDA"))  # primary and quaternary heads that are held against each other; quick: the first
-NAMES = ("lattice", "elastic", "integrity", "heads", "pocket", "solvent")
+NAMES = ("lattice", "elastic", "integrity", "heads", "pocket", "pocket-pmf", "solvent")
 REVISION = 1  # raise it when a check measures something else under the same settings
 LIQUID_K = 298.15
 
@@ -31,6 +32,7 @@ def checks(pack: Pack, quick: bool) -> list[Check]:
         found += _surfaces(perovskite, pack, quick)
     if "AX" in pack.terminations and {"Cs", "Pb", "Br"} <= set(pack.formal):
         found.append(Check("pocket", "Pb4Br20Cs11", {"heads": list(heads_of(pack))}, heads_of(pack), pocket_check))
+        found += [] if quick else [pocket_pmf(head, solvent) for head in heads_of(pack) for solvent in ("acetone", "toluene")]
     if pack.terminations:
         for name in ("acetone",) if quick else SOLVENTS:
             found.append(_solvent(name, quick))
@@ -99,6 +101,13 @@ def _surfaces(perovskite: str, pack: Pack, quick: bool) -> list[Check]:
         label = f"{' and '.join(pair)} on {setup.label}"
         found.append(Check("heads", label, settings, (*molecules, *pair, setup.solvent), partial(heads_check, setup, pair, how)))
     return found
+
+
+def pocket_pmf(head: str, solvent: str) -> Check:
+    """The check of one head in one solvent."""
+    setup, how = standard(head, solvent)
+    settings = {"setup": asdict(setup), "head": head, "sampling": asdict(how)}
+    return Check("pocket-pmf", f"{head} in {solvent}", settings, (head, solvent), partial(pocket_pmf_check, setup, head, how))
 
 
 def _solvent(name: str, quick: bool) -> Check:

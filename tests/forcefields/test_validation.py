@@ -202,7 +202,7 @@ def test_gas_phase_depths_are_claimed_by_unscaled_charges_only() -> None:
     scaled, plain = pocket_check(PACK, reference_engine), pocket_check(UNSCALED, reference_engine)
     assert {row.verdict for row in scaled.rows if row.quantity == "depth"} == {UNCLAIMED}
     assert [row.verdict for row in plain.rows if row.quantity == "depth"] == [FAIL, FAIL, PASS]  # -501 (-378), -387 (-302), -268 (-252)
-    assert len(references()) == 9 and set(scaled.curves) >= {f"GFN2-xTB + ALPB|acetone|{head}" for head in HEADS}
+    assert len(references()) == 18 and set(scaled.curves) >= {f"GFN2-xTB + ALPB|acetone|{head}" for head in HEADS}
 
 
 def test_bonds_and_height_of_a_placed_head() -> None:
@@ -250,7 +250,7 @@ def test_a_run_that_blows_up_is_an_error() -> None:
 
 def test_a_pack_gets_checks_for_what_it_claims() -> None:
     full, quick = checks(PACK, False), checks(PACK, True)
-    assert {check.name for check in full} == set(NAMES) == {check.name for check in quick}
+    assert {check.name for check in full} == set(NAMES) == {check.name for check in quick} | {"pocket-pmf"}
     assert {check.system for check in full if check.name == "lattice"} == {"CsPbBr3", "MAPbBr3"}
     assert sum(check.name == "solvent" for check in full) == 10
     assert sum("cube" in check.system for check in full) == 4

@@ -9,7 +9,7 @@ import openmm as mm
 import pytest
 from openmm import unit
 
-from pipeline.coordinate import Coordinate, set_bias
+from forcefields.coordinate import Coordinate, set_bias
 from pipeline.platforms import Choice
 from pipeline.simulate import GAS_CONSTANT, Leg, MDState, UnstableError, load_state, run_leg, save_state
 
