@@ -138,6 +138,13 @@ def molecule_file(name: str, own: Path | None = None) -> Path:
 
 def checksums(pack: str, molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
     """sha256 of the pack file and of each molecule file (see molecule_file): they are part of the identity of a run."""
-    files = {f"packs/{pack}.toml": Path(str(PACKS_FOLDER / f"{pack}.toml"))}
-    files |= {f"molecules/{name}.xml": molecule_file(name, own) for name in molecules}
-    return {label: hashlib.sha256(path.read_bytes()).hexdigest() for label, path in files.items()}
+    return {f"packs/{pack}.toml": _sha256(Path(str(PACKS_FOLDER / f"{pack}.toml")))} | molecule_checksums(molecules, own)
+
+
+def molecule_checksums(molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
+    """sha256 of each molecule file."""
+    return {f"molecules/{name}.xml": _sha256(molecule_file(name, own)) for name in molecules}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

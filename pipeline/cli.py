@@ -7,12 +7,13 @@ from importlib import metadata, resources
 from pathlib import Path
 
 from jobs.stop import Stopped
+from pipeline.calibrate import calibrate
 from pipeline.campaign import CampaignError
 from pipeline.doctor import examine
 from pipeline.ligands import parametrize_ligands
 from pipeline.platforms import ORDER, PlatformError
 from pipeline.structure import BuildOptions, build_models, known_formats
-from pipeline.validate import ValidateOptions, validate
+from pipeline.validate import ValidateOptions, known_pack, validate
 from pipeline.verbs import RunOptions, make_tables, new_campaign, run_campaign, show_plan, show_status
 from pipeline.work import WorkError
 
@@ -104,6 +105,9 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--quick", action="store_true", help="minutes instead of hours: CsPbBr3 and acetone, little sampling")
     check.add_argument("--out", type=Path, metavar="DIR", help="where the results and the table go (default: validation-PACK)")
     check.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these checks: lattice, elastic, ...")
+    check.add_argument(
+        "--calibrate", action="store_true", help="hold trial packs (other charge scales and repulsions) against the same targets"
+    )
     check.set_defaults(verb=_validate)
 
     doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
@@ -160,6 +164,8 @@ def _parametrize(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    if options.calibrate:
+        return calibrate(known_pack(options.pack), options.out or Path(f"calibration-{options.pack}"))
     return validate(ValidateOptions(options.pack, options.quick, options.out, tuple(options.only)))
 
 

@@ -46,7 +46,7 @@ def validate(options: ValidateOptions) -> int:
     for number, check in enumerate(todo, 1):
         print(f"{number}/{len(todo)} {check.name}: {check.system}", end="", file=sys.stderr, flush=True)
         start = time.monotonic()
-        found, fresh = _result(out, pack, check, choice)
+        found, fresh = result_of(out, pack, check, choice)
         print(f" ({duration(time.monotonic() - start) if fresh else 'done before'})", file=sys.stderr, flush=True)
         stop.check()
         results.append(found)
@@ -65,13 +65,19 @@ def validate(options: ValidateOptions) -> int:
     return 1 if any(row.verdict.startswith("error") for row in rows) else 0
 
 
+def known_pack(name: str) -> Pack:
+    """The pack of that name. Raises CampaignError naming those that there are."""
+    if name not in FORCEFIELDS:
+        raise CampaignError(f"there is no force field {name!r}; choose one of {', '.join(FORCEFIELDS)}")
+    return load_pack(name)
+
+
 def _pack(options: ValidateOptions) -> Pack:
-    if options.pack not in FORCEFIELDS:
-        raise CampaignError(f"there is no force field {options.pack!r}; choose one of {', '.join(FORCEFIELDS)}")
+    pack = known_pack(options.pack)
     for name in options.only:
         if name not in NAMES:
             raise CampaignError(f"there is no check {name!r}; choose one of {', '.join(NAMES)}")
-    return load_pack(options.pack)
+    return pack
 
 
 def product(out: Path, pack: Pack, check: Check) -> Path:
@@ -79,7 +85,7 @@ def product(out: Path, pack: Pack, check: Check) -> Path:
     return out / "checks" / f"{check.name}-{key(pack, check)}.json"
 
 
-def _result(out: Path, pack: Pack, check: Check, choice: Choice) -> tuple[Result, bool]:
+def result_of(out: Path, pack: Pack, check: Check, choice: Choice) -> tuple[Result, bool]:
     """The published result, or a new one; an error becomes a row and is tried again next time. The flag: was anything computed?"""
     where = (check.name, check.system, "all")
     path = None

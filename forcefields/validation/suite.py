@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from functools import partial
 
-from forcefields.packs import Pack, checksums
+from forcefields.packs import Pack, molecule_checksums
 from forcefields.validation.crystals import elastic_check, lattice_check
 from forcefields.validation.dynamics import Sampling
 from forcefields.validation.pocket import heads_of, pocket_check
@@ -28,7 +28,7 @@ def checks(pack: Pack, quick: bool) -> list[Check]:
     claimed = claimed[:1] if quick else claimed
     found: list[Check] = []
     for perovskite in claimed:
-        found += _bulk(perovskite, quick)
+        found += bulk_checks(perovskite, quick)
         found += _surfaces(perovskite, pack, quick)
     if "AX" in pack.terminations and {"Cs", "Pb", "Br"} <= set(pack.formal):
         found.append(Check("pocket", "Pb4Br20Cs11", {"heads": list(heads_of(pack))}, heads_of(pack), pocket_check))
@@ -68,7 +68,8 @@ def _of_a_site(perovskite: str) -> tuple[str, ...]:
     return () if a_site in ION_CHARGES else (a_site,)
 
 
-def _bulk(perovskite: str, quick: bool) -> list[Check]:
+def bulk_checks(perovskite: str, quick: bool) -> list[Check]:
+    """Lattice constants and, for crystals without molecules, elastic constants."""
     settle, measure, count = (4.0, 24.0, 120) if quick else (50.0, 500.0, 1000)
     cells = 4 if quick else 5
     molecules = _of_a_site(perovskite)
@@ -118,9 +119,17 @@ def _solvent(name: str, quick: bool) -> Check:
 
 
 def key(pack: Pack, check: Check) -> str:
-    """16 hex digits over the check, its settings, the pack and molecule files and its reference tables: what its outcome depends on."""
+    """16 hex digits over all that the outcome depends on: check, settings, the pack's numbers, molecule files, reference tables."""
     mine = "pocket" if check.name == "pocket" else "targets"  # a new pocket curve costs nobody else a new run
     files = sorted((path for path in REFERENCE.iterdir() if path.name.startswith(mine)), key=lambda path: path.name)
     tables = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    content = [REVISION, check.name, check.system, check.settings, checksums(pack.name, tuple(sorted(set(check.molecules)))), tables]
+    content = [
+        REVISION,
+        check.name,
+        check.system,
+        check.settings,
+        pack.model_dump(mode="json"),
+        molecule_checksums(tuple(sorted(set(check.molecules)))),
+        tables,
+    ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
