@@ -10,6 +10,7 @@ from jobs.stop import Stopped
 from pipeline.calibrate import calibrate
 from pipeline.campaign import CampaignError
 from pipeline.doctor import examine
+from pipeline.extend import ExtendOptions, extend
 from pipeline.ligands import parametrize_ligands
 from pipeline.platforms import ORDER, PlatformError
 from pipeline.structure import BuildOptions, build_models, known_formats
@@ -110,6 +111,15 @@ def parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(verb=_validate)
 
+    text = "sample more: so many segments for every window, or until the error of each dG0 is at a target; shows the plan, then runs it"
+    more = verbs.add_parser("extend", help=text, description=text)
+    more.add_argument("campaign", type=Path, help="campaign directory (the one with campaign.toml)")
+    more.add_argument("--segments", type=positive, metavar="N", help="N more segments for every window")
+    more.add_argument("--target-kJ-mol", type=float, metavar="X", help="until the error of dG0 of each ligand is at most X kJ/mol")
+    more.add_argument("--budget-ns", type=float, metavar="X", help="add at most X ns for each ligand (default: as much again)")
+    more.add_argument("--dry-run", action="store_true", help="only show the plan")
+    more.set_defaults(verb=_extend)
+
     doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
     doctor.set_defaults(verb=_doctor)
     return top
@@ -171,6 +181,10 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _table(options: argparse.Namespace) -> int:
     return make_tables(options.campaign)
+
+
+def _extend(options: argparse.Namespace) -> int:
+    return extend(options.campaign, ExtendOptions(options.segments, options.target_kJ_mol, options.budget_ns, options.dry_run))
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ def run_exchange(
             for window, recorder in enumerate(recorders):
                 recorder.take(made[holder[window]][0])
             walkers[:, k] = holder
-            if (k + 1) % swaps.every == 0:
+            if (k + 1) % swaps.every == 0 and k + 1 < records:  # a state is where its last record was
                 for i in range(((k + 1) // swaps.every + 1) % 2, n - 1, 2):
                     (a, b), (x, y) = legs[i : i + 2], (recorders[i].cv[-1], recorders[i + 1].cv[-1])
                     D = (umbrella(a, y) + umbrella(b, x) - umbrella(a, x) - umbrella(b, y)) / kT
@@ -102,15 +102,12 @@ def run_exchange(
 
 def round_trips(walkers: np.ndarray) -> int:
     """How often a walker went from the first window to the last and back, or from the last to the first and back; (windows, records)."""
-    trips, visited = 0, {}
-    for first, last in zip(walkers[0], walkers[-1], strict=True):
-        for end, walker in ((0, int(first)), (1, int(last))):
-            seen = visited.setdefault(walker, [])
-            if not seen or seen[-1] != end:
-                seen.append(end)
-    for seen in visited.values():
-        trips += max(0, len(seen) - 1) // 2
-    return trips
+    seen: dict[object, tuple[int, int]] = {}  # by walker: the end it visited last, and how often it has changed ends
+    for ends in zip(walkers[0].tolist(), walkers[-1].tolist(), strict=True):
+        for end, walker in enumerate(ends):
+            last, changes = seen.get(walker, (end, 0))
+            seen[walker] = (end, changes + (end != last))
+    return sum(changes // 2 for _, changes in seen.values())
 
 
 def acceptance(attempts: np.ndarray, accepted: np.ndarray) -> np.ndarray:
