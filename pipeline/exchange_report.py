@@ -39,6 +39,7 @@ def _line(run: Run, steps: list[tuple[str, ...]], paths: dict[str, Path]) -> str
     first, last = (steps[0][k].split("/")[1] for k in (0, -1))
     worst = int(np.argmin(np.nan_to_num(rates, nan=2.0)))
     pair = " and ".join(name.split("/")[1] for name in steps[0][worst : worst + 2])
-    lowest = f"{np.nanmin(rates):.2f} between {pair}" if np.isfinite(rates).any() else "none tried"
-    mean = f"{np.nanmean(rates):.2f}" if np.isfinite(rates).any() else "-"
-    return f"exchange {first} to {last}: {mean} of the swaps accepted (lowest {lowest}), {trips} round trips of {len(steps[0])} walkers"
+    if not np.isfinite(rates).any():
+        return f"exchange {first} to {last}: no swap was tried, the segments are too short"
+    swaps = f"{np.nanmean(rates):.2f} of the swaps accepted (lowest {np.nanmin(rates):.2f} between {pair})"
+    return f"exchange {first} to {last}: {swaps}, {trips} round trips of {len(steps[0])} walkers"

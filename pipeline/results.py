@@ -17,7 +17,7 @@ from pipeline.campaign import Campaign, RunSpec
 from pipeline.pmf import Pmf, estimate_pmf
 from pipeline.run import DamagedError, Run, derived_seed, reading, tables_folder
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window, inefficiency
-from pipeline.stages import all_products
+from pipeline.stages import all_products, rounds_of
 from pipeline.status import open_failures
 from pipeline.tables import Row, csv_text, json_text, markdown_text
 from pipeline.versions import versions
@@ -163,7 +163,9 @@ def run_row(run: Run, campaign: Campaign) -> Row:
     except (EstimateError, DamagedError) as error:
         return Row(**row, error=str(error), pending=pending, versions=versions())
     used = versions() | {"openmm": ", ".join(sampled.openmm_versions)}
-    return Row(**row, binding=found, pending=pending, versions=used, notes=physics_notes(sampled, campaign))
+    rounds = rounds_of(run)
+    notes = physics_notes(sampled, campaign) + (rounds[-1].problems if rounds else ())
+    return Row(**row, binding=found, pending=pending, versions=used, notes=notes)
 
 
 def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def test_a_window_is_added_where_two_do_not_overlap_and_nowhere_else():
 
 
 def test_a_stiffer_window_is_added_where_one_slips_over_a_barrier_until_all_overlap():
-    """The barrier is steeper than the umbrellas (W'' = -24,000 kJ/mol/nm2 at its top): nothing rests on it until a window is stiff enough."""
+    """W'' = -24,000 kJ/mol/nm2 at the top of the barrier: nothing rests there until a window is stiff enough."""
     windows = row(0.05, 0.9)
     first = None
     for number in range(12):

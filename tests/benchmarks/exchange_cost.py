@@ -1,0 +1,82 @@
+"""What exchange costs: the same windows in one process with swaps and without, and by OpenMM's own sampler, in turn.
+
+    python tests/benchmarks/exchange_cost.py CAMPAIGN [windows] [ps] [rounds]
+
+CAMPAIGN is a campaign whose first run is prepared (for example the demo). Every way samples `windows` neighbouring windows for `ps`
+each from the same states, recording every 0.1 ps. Plain: one leg after the other, as without exchange. Exchange: all side by side, a
+swap tried every ps. Native: openmm.app.ReplicaExchangeSampler with an iteration a ps, where this OpenMM has it; it records nothing
+here. Only stepping and what goes with it are timed, not the making of contexts.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import openmm as mm
+from openmm import app, unit
+
+from pipeline.campaign import load_campaign
+from pipeline.exchange import Member, Swaps, run_exchange
+from pipeline.legs import base_leg, built_model, coordinate_of, load_system
+from pipeline.platforms import choose
+from pipeline.run import campaign_file, runs_of
+from pipeline.simulate import Leg, MDState, load_state, run_leg
+from pipeline.stages import prepare_products
+
+
+def native(system: mm.System, members: list[tuple[MDState, Leg]], choice, every_ps: float) -> float:
+    """Wall time of OpenMM's sampler over the same states and time."""
+    start, leg = members[0]
+    topology = app.Topology()
+    residue = topology.addResidue("X", topology.addChain())
+    for _ in range(system.getNumParticles()):
+        topology.addAtom("X", None, residue)
+    integrator = mm.LangevinMiddleIntegrator(leg.temperature_K[0], leg.friction_per_ps, leg.timestep_fs / 1000)
+    platform = mm.Platform.getPlatformByName(choice.name)
+    simulation = app.Simulation(topology, system, integrator, platform, dict(choice.properties))
+    simulation.context.setPositions(start.positions)
+    simulation.context.setPeriodicBoxVectors(*(mm.Vec3(*[start.box[i] * (i == j) for j in range(3)]) for i in range(3)))
+    simulation.context.setVelocitiesToTemperature(leg.temperature_K[0] * unit.kelvin, 1)
+    states = [{"bias_center": one.center_nm[0], "bias_k": one.k} for _, one in members]
+    sampler = app.ReplicaExchangeSampler(states, simulation, round(every_ps * 1000 / leg.timestep_fs))
+    began = time.perf_counter()
+    sampler.simulate(round(leg.duration_ps / every_ps))
+    return time.perf_counter() - began
+
+
+def main(folder: Path, windows: int, ps: float, rounds: int) -> None:
+    campaign = load_campaign(campaign_file(folder))
+    run = runs_of(folder, campaign)[0]
+    model, system, choice = built_model(run.path("build")), load_system(run.path("system")), choose(campaign.resources.platform)
+    engine = (coordinate_of(run.spec, model), choice)
+    pulled = [product for product in prepare_products(run) if product.name.startswith("pull/")][-windows:]
+    leg = replace(base_leg(run.spec, run, "benchmark"), duration_ps=ps, k=run.spec.pull.k_kJ_mol_nm2)
+    members = []
+    for number, product in enumerate(pulled):
+        height = float(product.name.rpartition("z")[2])
+        one = replace(leg, seed=number + 1, center_nm=(height, height))
+        members.append((load_state(run.path(product.name) / "state.xml"), one))
+    found: dict[str, list[float]] = {"plain": [], "exchange": [], "native": []}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as out:
+            plain = [run_leg(system, start, one, engine, Path(out), lambda fraction: None).wall_s for start, one in members]
+            group = [Member(start, one, Path(out)) for start, one in members]
+            made = run_exchange(system, group, Swaps(round(1.0 / leg.record_ps), 1), engine, lambda fraction: None)
+        found["plain"].append(sum(plain))
+        found["exchange"].append(sum(result.wall_s for result in made.results))
+        if hasattr(app, "ReplicaExchangeSampler"):
+            found["native"].append(native(system, members, choice, 1.0))
+        print("  ".join(f"{name} {times[-1]:.2f} s" for name, times in found.items() if times), flush=True)
+    print(f"{model.n_atoms} atoms on {choice.name}, {windows} windows of {ps:g} ps; median ratios to plain: ", end="")
+    ratios = {
+        name: [a / b for a, b in zip(times, found["plain"], strict=True)] for name, times in found.items() if times and name != "plain"
+    }
+    print(", ".join(f"{name} {statistics.median(values):.3f}" for name, values in ratios.items()))
+
+
+if __name__ == "__main__":
+    numbers = [float(text) for text in sys.argv[2:]] + [4, 4.0, 5][len(sys.argv[2:]) :]
+    main(Path(sys.argv[1]), int(numbers[0]), numbers[1], int(numbers[2]))
