@@ -92,11 +92,10 @@ def main(seeds: int) -> None:
         )
     totals = {way: np.array([n for n, _ in rows]) for way, rows in table.items()}
     errors = {way: math.sqrt(np.mean([(value - exact) ** 2 for _, value in rows])) for way, rows in table.items()}
-    print(
-        f"to {TARGET_KJ_MOL:g} kJ/mol over {seeds} seeds: adaptive {totals[True].mean():.0f} segments, uniform {totals[False].mean():.0f}, ",
-        end="",
-    )
-    print(f"ratio {totals[False].sum() / totals[True].sum():.2f}; true errors {errors[True]:.2f} and {errors[False]:.2f} kJ/mol")
+    sizes = f"adaptive {totals[True].mean():.0f} segments, uniform {totals[False].mean():.0f}"
+    ratio = f"ratio {totals[False].sum() / totals[True].sum():.2f}"
+    true = f"true errors {errors[True]:.2f} and {errors[False]:.2f} kJ/mol"
+    print(f"to {TARGET_KJ_MOL:g} kJ/mol over {seeds} seeds: {sizes}, {ratio}; {true}")
 
 
 def _exact() -> float:

@@ -69,7 +69,7 @@ def test_commands_of_the_readme_exist(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1::2]
     lines = re.findall(r"^halobind (.+?)(?:  +#.*)?$", "\n".join(blocks), re.MULTILINE)
-    verbs = {"new", "plan", "run", "status", "table", "build", "parametrize", "validate", "doctor"}
+    verbs = {"new", "plan", "run", "status", "table", "build", "parametrize", "validate", "doctor", "extend"}
     assert {line.split()[0] for line in lines} == verbs
     programs = util.find_spec("acpype") and util.find_spec("parmed")
     for line in lines:

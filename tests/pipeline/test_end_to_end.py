@@ -255,6 +255,37 @@ def test_a_failure_is_a_row_and_can_be_retried(reference: Path, tmp_path: Path) 
     assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
 
 
+def test_exchanging_windows_and_rounds_survive_what_can_happen(reference: Path, tmp_path: Path) -> None:
+    """Two windows a process that swap, and one round; lost segments come back bit for bit, made together with their neighbour."""
+    campaign = new(tmp_path / "c", CAMPAIGN.replace("max_rounds = 0", "max_rounds = 1\nexchange_group = 2").replace("50000.0", "5000.0"))
+    text = (
+        (campaign / "campaign.toml").read_text().replace("segment_ps = 0.4", "segment_ps = 1.2").replace("frame_ps = 0.2", "frame_ps = 0.4")
+    )
+    (campaign / "campaign.toml").write_text(text)
+    done = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
+    assert done.returncode == 0, done.stderr
+    windows = next(campaign.glob("runs/*/windows"))
+    record = json.loads((windows / "z+0.000-k5000" / "seg-001" / "segment.json").read_text())
+    assert record["exchange"]["members"] == [f"windows/z+0.{k}00-k5000/seg-001" for k in (0, 1)] and record["exchange"]["attempts"] == 1
+    first = json.loads((windows / "z+0.100-k5000" / "seg-000" / "segment.json").read_text())
+    assert first["start"]["from"] == "pull/001-z+0.100" and first["exchange"]["walkers"] == [
+        "windows/z+0.000-k5000",
+        "windows/z+0.100-k5000",
+    ]
+    assert (
+        len(np.load(windows / "z+0.000-k5000" / "seg-001" / "walkers.npy")) == len(np.load(windows / "z+0.000-k5000/seg-001/cv.npy")) == 30
+    )
+    kinds = [json.loads(path.read_text())["kind"] for path in sorted(windows.parent.glob("rounds/*/round.json"))]
+    assert kinds in (["end"], ["windows", "end"])
+    status = halobind("status", str(campaign)).stdout
+    assert "exchange z+0.000-k5000 to z+0.100-k5000: " in status and "of the swaps accepted" in status
+    before = series(campaign)
+    shutil.rmtree(windows / "z+0.100-k5000" / "seg-001")
+    again = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
+    assert again.returncode == 0, again.stderr
+    assert series(campaign) == before
+
+
 def test_an_edited_system_is_refused(reference: Path, tmp_path: Path) -> None:
     campaign = copy(reference, tmp_path / "c")
     system = next(campaign.glob("runs/*/system/system.xml"))
