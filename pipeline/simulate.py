@@ -67,7 +67,7 @@ class Leg:
 
 @dataclass(frozen=True, eq=False)
 class LegResult:
-    """Where a leg ended and what it recorded: `cv` (n, 2) heights and lateral distances in nm, `box_z` (n,) in nm.
+    """Where a leg ended and what it recorded: `cv` (n, 2 * heads) heights and lateral distances in nm, `box_z` (n,) in nm.
 
     `energies` in kJ/mol by force group at the end, `temperature_K` of the last frame, `wall_s` seconds of stepping.
     `duration_ps` is what was simulated: whole steps in whole records, at least one.
