@@ -11,6 +11,7 @@ is sorted by window, so a window's series is a series of its own biased ensemble
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,28 +73,28 @@ def run_exchange(
     walkers = np.zeros((n, records), dtype=np.uint16)
     attempts, accepted = np.zeros(n - 1, dtype=int), np.zeros(n - 1, dtype=int)
     began = time.perf_counter()
-    try:
-        for k in range(records):
-            for _, integrator in made:
-                integrator.step(legs[0].steps)
-            for window, recorder in enumerate(recorders):
-                recorder.take(made[holder[window]][0])
-            walkers[:, k] = holder
-            if (k + 1) % swaps.every == 0 and k + 1 < records:  # a state is where its last record was
-                for i in range(((k + 1) // swaps.every + 1) % 2, n - 1, 2):
-                    (a, b), (x, y) = legs[i : i + 2], (recorders[i].cv[-1], recorders[i + 1].cv[-1])
-                    D = (umbrella(a, y) + umbrella(b, x) - umbrella(a, x) - umbrella(b, y)) / kT
-                    swap = random.random() < np.exp(min(0.0, -D))
-                    attempts[i] += 1
-                    accepted[i] += swap
-                    if swap:
-                        holder[i], holder[i + 1] = holder[i + 1], holder[i]
-                        for window in (i, i + 1):
-                            set_bias(made[holder[window]][0], legs[window].k, legs[window].center_nm[1])
-            tick((k + 1) / records)
-    finally:
+    with ExitStack() as files:
         for recorder in recorders:
-            recorder.__exit__()
+            files.enter_context(recorder)
+        for block, first in enumerate(range(0, records, swaps.every)):
+            last = min(records, first + swaps.every)
+            walkers[:, first:last] = np.array(holder)[:, None]
+            for window, recorder in enumerate(recorders):  # a walker goes on until the next swap: its memory stays in the cache
+                context, integrator = made[holder[window]]
+                for k in range(first, last):
+                    integrator.step(legs[0].steps)
+                    recorder.take(context)
+                    tick((first * n + window * (last - first) + k - first + 1) / (n * records))
+            for i in range(block % 2, n - 1, 2) if last < records else ():  # a state is where its last record was
+                (a, b), (x, y) = legs[i : i + 2], (recorders[i].cv[-1], recorders[i + 1].cv[-1])
+                D = (umbrella(a, y) + umbrella(b, x) - umbrella(a, x) - umbrella(b, y)) / kT
+                swap = random.random() < np.exp(min(0.0, -D))
+                attempts[i] += 1
+                accepted[i] += swap
+                if swap:
+                    holder[i], holder[i + 1] = holder[i + 1], holder[i]
+                    for window in (i, i + 1):
+                        set_bias(made[holder[window]][0], legs[window].k, legs[window].center_nm[1])
     share = (time.perf_counter() - began) / n
     contexts = [made[walker][0] for walker in holder]
     results = tuple(recorder.result(context, system, share) for recorder, context in zip(recorders, contexts, strict=True))

@@ -130,14 +130,15 @@ def _target_round(found: Sequence[Evidence], campaign: Campaign, given: tuple[Or
     if affordable < 1:
         return Round("end", "", notes=(f"{state}: the budget of {budget_ns:.3g} ns is spent",))
     v, goal = [place[3] / len(found) ** 2 for place in places], variance * (order.target_kJ_mol / error) ** 2
-    extra = allocate(v, [place[2] for place in places], goal, min(affordable, max(1, int(GROWTH * asked))))
+    fixed = variance - sum(v)  # of windows that are on disk but no longer asked for
+    extra = allocate(v, [place[2] for place in places], goal - fixed, min(affordable, max(1, int(GROWTH * asked))))
     wishes = [
         Wish(run.id, window, number + int(more), f"{100 * share / variance:.0f} % of the variance of dG0")
         for (run, window, number, _), more, share in zip(places, extra, v, strict=True)
         if more
     ]
     added_ps = float(extra.sum()) * sampling.segment_ps
-    left = sum(share * place[2] / (place[2] + more) for share, place, more in zip(v, places, extra, strict=True))
+    left = fixed + sum(share * place[2] / (place[2] + more) for share, place, more in zip(v, places, extra, strict=True))
     size = f"{extra.sum()} segments ({added_ps / 1000:.3g} ns) in {len(wishes)} windows"
     then = f"{size} should bring it to {error * math.sqrt(left / variance):.2f}"
     return Round("target", "", tuple(wishes), added_ps=added_ps, notes=(f"{state}: {then}",))

@@ -78,8 +78,21 @@ def show_plan(folder: Path) -> int:
     nanoseconds, count = sum(plan.left_ps for plan in plans) / 1000, sum(plan.left_bytes for plan in plans)
     seconds = sum(plan.left_ps / 1000 / plan.speed_ns_day * 86400 for plan in plans)
     print(f"left: {nanoseconds:.3g} ns, {duration(seconds)} of one process, {gigabytes(count)}")
+    if rounds_due(runs, campaign):
+        print(not_counted(campaign))
     check_disk(plans, folder)
     return 0
+
+
+def not_counted(campaign: Campaign) -> str:
+    """One sentence on what rounds may add to what is asked for now."""
+    s, parts = campaign.sampling, []
+    if s.max_rounds:
+        parts.append("windows where neighbours overlap too little and a longer path")
+    if s.target_kJ_mol is not None:
+        most = "as much again" if s.budget_ns is None else f"{s.budget_ns:g} ns"
+        parts.append(f"sampling to {s.target_kJ_mol:g} kJ/mol in dG0 (at most {most} for each ligand)")
+    return f"not counted: what rounds may add when this is sampled: {' and '.join(parts) or 'what halobind extend ordered'}"
 
 
 def run_campaign(folder: Path, options: RunOptions) -> int:

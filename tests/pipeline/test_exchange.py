@@ -15,7 +15,7 @@ from pipeline.simulate import GAS_CONSTANT, Leg, MDState, run_leg
 
 BOX = np.array([2.0, 2.5, 3.0])
 POINT = np.array([1.9, 0.1, 2.8])
-COORDINATE = Coordinate(0, POINT, 0.3, 5000.0)
+COORDINATE = Coordinate(np.array([0]), POINT[None], np.array([[0.0, 0.0, 1.0]]), 0.3, 5000.0)
 REFERENCE = Choice("Reference", ())  # where all contexts of a process draw from one random generator
 ONE_THREAD = Choice("CPU", (("Threads", "1"), ("DeterministicForces", "true")))
 KT = GAS_CONSTANT * 300

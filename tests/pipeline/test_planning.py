@@ -223,6 +223,15 @@ def test_extend_shows_the_plan_records_it_and_the_worker_follows(tmp_path, monke
     assert evidence_of(run, campaign).binding.dG0_kJ_mol.error <= 0.3
 
 
+def test_plan_says_what_it_does_not_count(tmp_path, capsys) -> None:
+    keys = TINY | {"sampling": TINY["sampling"] | {"target_kJ_mol": 2.0, "budget_ns": 5.0}}
+    toml = "".join(f"[{s}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()) for s, values in keys.items())
+    (tmp_path / "campaign.toml").write_text(toml)
+    assert main(["plan", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "not counted: what rounds may add" in out and "sampling to 2 kJ/mol in dG0 (at most 5 ns for each ligand)" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
