@@ -1,5 +1,6 @@
 """Windows that exchange sample what windows that do not sample; the swap rates are those of the Metropolis rule."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import mdtraj
 import numpy as np
 import openmm as mm
 import pytest
+from openmm import app, unit
 
 from forcefields.coordinate import Coordinate
 from pipeline.exchange import Exchanged, Member, Swaps, acceptance, round_trips, run_exchange, umbrella
@@ -123,3 +125,28 @@ def test_round_trips_count_there_and_back() -> None:
 
 def test_two_heads_swap_on_the_sum_of_their_umbrellas() -> None:
     assert umbrella(replace(LEG, center_nm=(0.3, 0.3)), np.array([0.4, 0.9, 0.1, 0.9])) == pytest.approx(600 * (0.01 + 0.04))
+
+
+@pytest.mark.skipif(not hasattr(app, "ReplicaExchangeSampler"), reason="this OpenMM has no sampler of its own")
+def test_openmm_own_sampler_gives_the_same_means(exchanged: Exchanged) -> None:
+    """openmm.app.ReplicaExchangeSampler over the same states: an engine that shares only the System with ours."""
+    topology = app.Topology()
+    topology.addAtom("X", None, topology.addResidue("X", topology.addChain()))
+    integrator = mm.LangevinMiddleIntegrator(300.0, LEG.friction_per_ps, LEG.timestep_fs / 1000)
+    integrator.setRandomNumberSeed(3)
+    simulation = app.Simulation(topology, double_well(), integrator, mm.Platform.getPlatformByName("Reference"))
+    simulation.context.setPositions([mm.Vec3(*(POINT + (0.0, 0.0, 0.5)))])
+    simulation.context.setVelocitiesToTemperature(300.0, 3)
+    sampler = app.ReplicaExchangeSampler([{"bias_center": c, "bias_k": LEG.k} for c in CENTERS], simulation, 40)
+    heights: list[list[float]] = [[] for _ in CENTERS]
+
+    def record(now: app.ReplicaExchangeSampler) -> None:
+        for state, conformation in zip(now.replicaStateIndex, now.replicaConformation, strict=True):
+            xyz = conformation.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+            heights[state].append(float(COORDINATE.measure(xyz, BOX)[0]))
+
+    sampler.reporters.append(record)
+    random.seed(3)  # the sampler draws from Python's own generator
+    sampler.simulate(800)
+    for theirs, ours in zip(heights, exchanged.results, strict=True):
+        assert np.mean(theirs[50:]) == pytest.approx(ours.cv[200:, 0].mean(), abs=0.012)
