@@ -16,6 +16,7 @@ import openmm as mm
 
 from forcefields.audit import audit
 from forcefields.coordinate import Coordinate
+from forcefields.leaving import add_pair_restraint
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
@@ -28,7 +29,7 @@ from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save
 from pipeline.versions import versions
 from structures.build import ModelSpec, build
 from structures.integrity import check_slab, image_distance
-from structures.model import Model, read_model, write_model
+from structures.model import Model, read_model, residues_with, write_model
 
 PREPARE = "prepare"
 COLD_K = 50.0
@@ -58,7 +59,8 @@ class Workshop:
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
     """The builder's settings of a run; the lattice constant comes from the force-field pack."""
     lattice = planning_lattice(load_pack(spec.forcefield.pack), spec.model.perovskite)
-    return spec.model.spec(lattice, {name: own.row for name, own in spec.ligands.items()}, derived_seed(run_id, "build"))
+    own = {name: ligand.row for name, ligand in spec.ligands.items()}
+    return spec.model.spec(lattice, own, derived_seed(run_id, "build"), spec.coordinate.leaving)
 
 
 def make_build(shop: Workshop, out: Path) -> None:
@@ -72,6 +74,7 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     pack, own = load_pack(spec.forcefield.pack), own_molecules_folder(shop.run.campaign)
     system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2), own)
     found = audit(system, model, pack, own)
+    add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
@@ -285,7 +288,7 @@ def _run_and_write(shop: Workshop, out: Path, leg: Leg, start: MDState) -> None:
 def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -> dict:
     pack = load_pack(shop.run.spec.forcefield.pack)
     slab = check_slab(model, result.state.positions, result.state.box, pack.metals, pack.halides)
-    image = image_distance(result.state.positions[model.groups["ligand"]], result.state.box)
+    image = image_distance([result.state.positions[i] for i in residues_with(model, model.groups["anchor"])], result.state.box)
     return {
         "seed": leg.seed,
         "duration_ps": result.duration_ps,
