@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from structures.build import ModelSpec, build, check_model, plan_model
+from structures.build import ModelSpec, build, check_model, plan_model, reach_limit
 from structures.coating import Coat
 from structures.crystal import CrystalSpec
 from structures.leaving import check_solvent, permittivity
@@ -67,6 +67,10 @@ def test_fractions_count_the_sites_that_both_ligands_leave() -> None:
         (replace(SLAB, leaving="ion_pair", ligand="sulfobetaine"), "neutral and leaves alone"),
         (replace(SLAB, leaving="ion_pair", ligand="methylphosphonate"), "-2 e would need more than one ion of the other sign"),
         (cut(replace(CUBE, leaving="ion_pair", site="corner"), cells=(1, 1, 1)), "no halide of the surface is next to the corner A site"),
+        (
+            replace(SLAB, leaving="ion_pair", coating=(Coat("face", "benzoate", 1.0),)),
+            "no halide of the surface is next to the face A site of the ligand",
+        ),
         (replace(CUBE, site="corner", crystal=replace(CUBE.crystal, vacancies="corner")), 'with vacancies = "edge" elsewhere'),
     ],
 )
@@ -103,6 +107,15 @@ def test_the_gap_of_a_cluster_follows_the_normal(site: str, slope: float) -> Non
     images = (planned.crystal.positions[:, None] + shifts[(shifts != 0).any(axis=1)]).reshape(-1, 3)
     away = head.point + 2.0 * head.normal
     assert np.linalg.norm(images - away, axis=1).min() > 2.0 * slope + 0.29  # farther than its own crystal is along an axis
+
+
+@pytest.mark.parametrize("spec", [SLAB, replace(SLAB, faces=2), replace(SLAB, coating=(Coat("face", "butylammonium", 4),))])
+def test_the_greatest_height_is_the_last_that_is_not_refused(spec: ModelSpec) -> None:
+    for found in (spec, replace(CUBE, site="edge"), replace(CUBE, site="corner")):
+        limit = reach_limit(found, 1.0)
+        check_model(found, limit - 1e-6, 1.0)
+        with pytest.raises(ValueError, match="gap_nm = .* is too small"):
+            check_model(found, limit + 1e-6, 1.0)
 
 
 @pytest.mark.parametrize("ligand", ["DA", "octanoate"])
