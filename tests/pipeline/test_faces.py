@@ -17,7 +17,7 @@ from pipeline.results import Sampled, collect, ensure_estimate, physics_notes
 from pipeline.run import DamagedError, Run
 from pipeline.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 from pipeline.simulate import Leg, MDState, run_leg
-from pipeline.stages import window_chain, windows_of
+from pipeline.stages import grid_windows, window_chain
 
 KT = GAS_CONSTANT * 300.0
 RADIUS, WALL = 0.55, 5000.0
@@ -46,7 +46,7 @@ def published(folder: Path, faces: int, count: int, depths: tuple[float, ...] = 
     """A run with the segments that sampling this landscape on each face would publish."""
     campaign = parse_campaign(CAMPAIGN | {"model": CAMPAIGN["model"] | {"faces": faces}}, "x")
     run, random = Run(folder / "runs" / f"run-{faces}", campaign.specs[0]), np.random.default_rng(faces)
-    for window in windows_of(run.spec, campaign.windows):
+    for window in grid_windows(run.spec, campaign.windows):
         for number in range(2):
             segment = run.path(f"{window_chain(window)}/seg-{number:03d}")
             segment.mkdir(parents=True)
