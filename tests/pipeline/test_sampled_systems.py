@@ -1,6 +1,7 @@
 """Both faces, ion pairs and clusters as campaigns: refused before any computing, and tiny ones from the file to the table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.campaign import CampaignError, load_campaign
 from pipeline.cli import main
 from pipeline.plan import check_runs
 from pipeline.run import runs_of
+from pipeline.starts import Ended, Norm, damage
 from structures.model import read_model
 
 SLAB = """
@@ -43,6 +45,7 @@ k_kJ_mol_nm2 = 50000.0
 [sampling]
 segments = 1
 segment_ps = 0.2
+max_rounds = 0
 record_ps = 0.02
 frame_ps = 0.2
 [estimate]
@@ -104,6 +107,14 @@ def test_what_cannot_be_sampled_is_refused(text: str, old: str, new: str, expect
     if "corner" in new:
         text = text.replace('["face", "edge", "corner"]', '"corner"').replace('"2x2x2"', '"3x3x3"')
     assert expected in refusal(text.replace(old, new), tmp_path)
+
+
+def test_ions_that_change_places_are_damage_to_a_slab_but_not_to_a_cluster() -> None:
+    ended = Ended("pull/000-z+0.000", 0.0, np.array([0.0]), -1000.0, 300.0, 2)
+    norm = Norm([-1000.0, -1001.0], 2000, 300.0)
+    assert damage(ended, norm) == "2 ions of its slab away from the pocket have left their places"
+    assert damage(ended, replace(norm, slab=False)) == ""
+    assert damage(replace(ended, energy_kJ_mol=1e5), replace(norm, slab=False)).startswith("its energy is +101000 kJ/mol")
 
 
 def test_a_slab_with_a_pair_on_each_face_from_file_to_table(tmp_path: Path) -> None:
