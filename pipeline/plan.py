@@ -15,13 +15,14 @@ from pipeline.campaign import Campaign, CampaignError, EquilibrateSection, RunSp
 from pipeline.modelling import ModelSection
 from pipeline.run import Run, campaign_file
 from pipeline.stages import all_products, grid_windows, run_model_spec, windows_of
-from structures.build import check_model, plan_model
+from structures.build import ModelPlan, check_model, plan_model
+from structures.leaving import check_solvent
 from structures.molecules import molecule
 
 STATE_BYTES_PER_ATOM = 170  # positions and velocities as XML text, measured on the demo
 SYSTEM_BYTES_PER_ATOM = 800
 FRAME_BYTES_PER_ATOM = 12
-RECORD_BYTES = 16
+RECORD_BYTES = 16  # of one head
 SEGMENT_BYTES = 3000
 DISK_KEPT_FREE = 0.02
 MOST_PIECES = 1000
@@ -53,15 +54,17 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
         try:
             check_sampled(spec.model)
             built = run_model_spec(spec, run.id)
-            check_model(built, spec.pull.to_nm)
+            check_model(built, spec.pull.to_nm, spec.forcefield.cutoff_nm)
+            check_solvent(spec.coordinate.leaving, built.ligand, built.ligands[built.ligand], spec.model.recipe)
             planned = plan_model(built)
             check_pack(load_pack(spec.forcefield.pack), wanted_of(built, planned))
+            check_faces(planned, spec.forcefield.cutoff_nm)
             box = planned.box
             check_cutoff(box, spec.forcefield.cutoff_nm)
             if min(planned.counts.values()) < 1:
                 raise ValueError(f"gap_nm = {spec.model.gap_nm} leaves no room for {spec.model.solvent_label}: raise it")
-            if min(box[:2]) < 2 * spec.coordinate.radius_nm + 0.4:
-                raise ValueError(f"radius_nm = {spec.coordinate.radius_nm} is too wide for a box of {min(box[:2]):.2f} nm: lower it")
+            if min(box) < 2 * spec.coordinate.radius_nm + 0.4:
+                raise ValueError(f"radius_nm = {spec.coordinate.radius_nm} is too wide for a box of {min(box):.2f} nm: lower it")
             check_path(spec, campaign.estimate.plateau_nm)
             check_group(steps.exchange_group, len(grid_windows(spec, campaign.windows)))
             check_pieces(spec.equilibrate)
@@ -74,10 +77,23 @@ def check_sampled(model: ModelSection) -> None:
     """What can be built but not sampled yet. Raises ValueError."""
     if model.ligand is None:
         raise ValueError("[model] ligand is missing: name the ligand whose binding is sampled (halobind build needs none)")
-    if model.shape != "slab":
-        raise ValueError(f"shape = {model.shape!r} can be built (halobind build) but only slabs can be sampled")
+    if model.shape == "molecular":
+        raise ValueError('shape = "molecular" can be built (halobind build) but only slabs and cuboids can be sampled')
     if not model.recipe:
-        raise ValueError('solvent = "vacuum" can be built (halobind build) but a slab beside a vacuum cannot be sampled: name a solvent')
+        raise ValueError(
+            f'solvent = "vacuum" can be built (halobind build) but a {model.shape} in vacuum cannot be sampled: name a solvent'
+        )
+
+
+def check_faces(planned: ModelPlan, cutoff_nm: float) -> None:
+    """Two bound ligands must not feel each other through the slab. Raises ValueError."""
+    points = [planned.crystal.sites[bound.sites[0]].point for bound in planned.bounds[: planned.probes]]
+    for across in (float(np.linalg.norm(other - points[0])) for other in points[1:]):
+        if across < cutoff_nm:
+            raise ValueError(
+                f"faces = 2: the sites of the two ligands are {across:.2f} nm apart across the slab, within cutoff_nm = {cutoff_nm:g}: "
+                "use more cells along z, or faces = 1"
+            )
 
 
 def check_path(spec: RunSpec, plateau_nm: float) -> None:
@@ -126,7 +142,9 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
         bytes_left += SEGMENT_BYTES + STATE_BYTES_PER_ATOM * n_atoms
         if product.chain.startswith("windows/"):
             frames = int(sampling.segment_ps / sampling.frame_ps + 1e-9)
-            bytes_left += int(sampling.segment_ps / sampling.record_ps) * RECORD_BYTES + frames * written * FRAME_BYTES_PER_ATOM
+            bytes_left += (
+                int(sampling.segment_ps / sampling.record_ps) * RECORD_BYTES * planned.probes + frames * written * FRAME_BYTES_PER_ATOM
+            )
         if product.name == "system":
             bytes_left += SYSTEM_BYTES_PER_ATOM * n_atoms
     speeds = segment_speeds(run)

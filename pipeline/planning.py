@@ -94,7 +94,7 @@ def _windows_round(found: Sequence[Evidence], campaign: Campaign, basis: str) ->
         notes += [f"{name}{why}: centre {window.center_nm:.3f} nm, k = {window.k:g} kJ/mol/nm2" for window, why in added]
         problems += [name + why for why in hopeless]
         heights, p = pull_heights(one.run), one.run.spec.pull
-        limit = reach_limit(run_model_spec(one.run.spec, one.run.id))
+        limit = reach_limit(run_model_spec(one.run.spec, one.run.id), one.run.spec.forcefield.cutoff_nm)
         reach = Reach(float(heights[-1]), limit, float(heights[1] - heights[0]), campaign.estimate.plateau_nm)
         end, why = longer_path(plateau_rise(one.pmf, one.samples), one.samples.kT, reach)
         ends.append(end or p.from_nm)

@@ -6,7 +6,7 @@ import io
 import json
 import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from jobs.publish import publishing, write_atomic
 from pipeline.binding import Binding, binding
 from pipeline.campaign import Campaign, RunSpec
+from pipeline.faces import COLUMNS, compare_faces, face_samples
 from pipeline.pmf import Pmf, estimate_pmf
 from pipeline.run import DamagedError, Run, derived_seed, reading, tables_folder
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window, inefficiency
@@ -30,9 +31,10 @@ GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 class Sampled:
     """What is published of a run's windows: the samples, a checksum over them, and what the segments say besides.
 
-    `lateral` holds the distances (nm) from the site axis, one array a window like `samples.z`. `at_site` and `elsewhere` count
-    windows in which ions around the pocket, or others, ended a segment displaced; `images` those in which the ligand ended one
-    within the cutoff of its own image, `closest_nm` the nearest such approach.
+    With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances (nm) from the site axis, one array a
+    window like `samples.z`. `at_site` and `elsewhere` count windows in which ions around the pocket, or others, ended a segment
+    displaced; `images` those in which the ligand ended one within the cutoff of its own image or of the other ligand, `closest_nm` the
+    nearest such approach.
     """
 
     samples: Samples
@@ -43,10 +45,11 @@ class Sampled:
     images: int
     closest_nm: float
     openmm_versions: tuple[str, ...]
+    heads: int = 1
 
 
 def collect(run: Run) -> Sampled | None:
-    """The samples of every window on disk that has a segment, by height; None when there is none.
+    """The samples of every window on disk that has a segment, by height, of each face one series; None when there is none.
 
     Segments recorded at different intervals are thinned to their least common multiple. Raises DamagedError naming a segment
     that cannot be read.
@@ -54,13 +57,13 @@ def collect(run: Run) -> Sampled | None:
     series: dict[Window, list[tuple[int, np.ndarray]]] = {}
     digest, openmm = hashlib.sha256(), set()
     seen: dict[str, set[str]] = {"at_site": set(), "elsewhere": set(), "images": set()}
-    closest = math.inf
+    closest, heads = math.inf, run.spec.model.faces
     for chain in run.window_chains():
         for segment in run.segments(chain):
             with reading(segment):
                 record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
                 content = (segment / "cv.npy").read_bytes()
-                heights = np.load(io.BytesIO(content), allow_pickle=False)[:, :2].astype(float)
+                heights = np.load(io.BytesIO(content), allow_pickle=False).astype(float).reshape(-1, heads, 2)
                 window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
                 series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), heights))
                 openmm.add(record["versions"]["openmm"])
@@ -77,13 +80,14 @@ def collect(run: Run) -> Sampled | None:
     if not series:
         return None
     interval = math.lcm(*(step for parts in series.values() for step, _ in parts))
-    windows = tuple(sorted(series, key=lambda w: (w.center_nm, w.k)))
-    series_of = {w: np.concatenate([values[interval // step - 1 :: interval // step] for step, values in series[w]]) for w in windows}
-    z, lateral = (tuple(series_of[w][:, column] for w in windows) for column in (0, 1))
+    ordered = sorted(series, key=lambda w: (w.center_nm, w.k))
+    series_of = {w: np.concatenate([values[interval // step - 1 :: interval // step] for step, values in series[w]]) for w in ordered}
+    windows = tuple(w for w in ordered for _ in range(heads))
+    z, lateral = (tuple(series_of[w][:, head, column] for w in ordered for head in range(heads)) for column in (0, 1))
     c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
     samples = Samples(windows, z, interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
     counts = {name: len(chains) for name, chains in seen.items()}
-    return Sampled(samples, lateral, digest.hexdigest(), closest_nm=closest, openmm_versions=tuple(sorted(openmm)), **counts)
+    return Sampled(samples, lateral, digest.hexdigest(), closest_nm=closest, openmm_versions=tuple(sorted(openmm)), heads=heads, **counts)
 
 
 def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> Binding:
@@ -95,9 +99,15 @@ def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> B
     if found is None:
         samples = sampled.samples.discarding(settings.discard_fraction)
         pmf = estimate_pmf(samples, settings, derived_seed(run.id, "estimate", key))
-        found = binding(pmf, samples, settings)
+        found, alone = binding(pmf, samples, settings), []
+        if sampled.heads > 1:
+            seed = derived_seed(run.id, "estimate", key, "faces")
+            alone, flags = compare_faces(face_samples(samples, sampled.heads), settings, seed)
+            found = replace(found, flags=found.flags + flags)
         with publishing(target) as out:
             write_estimate(out, samples, pmf, found)
+            if alone:
+                _write_csv(out / "faces.csv", COLUMNS, alone)
     return found
 
 
@@ -170,16 +180,17 @@ def run_row(run: Run, campaign: Campaign) -> Row:
 
 def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
     """What keeps a row from being called converged besides the estimate itself, one sentence each."""
-    total, notes = len(sampled.samples.windows), []
+    total, notes = len(sampled.samples.windows) // sampled.heads, []
     if sampled.at_site:
         where = f"in {sampled.at_site} of {total} windows"
         notes.append(f"ions around the pocket moved more than {DISPLACED_NM:.2f} nm {where}: the ligand does not leave alone")
     if sampled.elsewhere:
         where = f"in {sampled.elsewhere} of {total} windows"
-        notes.append(f"the slab did not stay a slab: ions away from the pocket moved more than {DISPLACED_NM:.2f} nm {where}")
+        notes.append(f"the crystal did not stay whole: ions away from the pocket moved more than {DISPLACED_NM:.2f} nm {where}")
     if sampled.images:
         where = f"in {sampled.images} of {total} windows (closest {sampled.closest_nm:.2f} nm)"
-        notes.append(f"the ligand came within the cutoff of its own image {where}: use more cells along x and y")
+        other = " or of the other ligand" if sampled.heads > 1 else ""
+        notes.append(f"the ligand came within the cutoff of its own image{other} {where}: use more cells, or a larger gap_nm")
     notes += cylinder_notes(sampled, campaign.estimate)
     if campaign.sampling.replicas == 1:
         notes.append("one replica from one pulled path: hysteresis is not tested, use replicas = 3")
@@ -209,9 +220,10 @@ def cylinder_notes(sampled: Sampled, settings: EstimateSettings) -> list[str]:
 
 
 def surface_label(spec: RunSpec, campaign: Campaign) -> str:
-    """Shape, termination and cells, and every setting besides that differs between the runs of the campaign."""
+    """Shape, termination, cells, of a cuboid the kind of site, and every setting besides that differs between the runs of the campaign."""
     label = f"{spec.model.shape} {spec.model.termination} {spec.model.cells}"
-    own = {"perovskite", "shape", "cells", "termination", "ligand", "solvent", "pack"}
+    label += f" {spec.model.site}" if spec.model.shape == "cuboid" else ""
+    own = {"perovskite", "shape", "cells", "termination", "ligand", "solvent", "pack", *(("site",) if spec.model.shape == "cuboid" else ())}
     for section in type(spec).model_fields:
         if section in ("replica", "ligands"):
             continue

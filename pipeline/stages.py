@@ -15,6 +15,7 @@ import numpy as np
 import openmm as mm
 
 from forcefields.audit import audit
+from forcefields.leaving import add_pair_restraint
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
@@ -61,7 +62,8 @@ class Product:
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
     """The builder's settings of a run; the lattice constant comes from the force-field pack."""
     lattice = planning_lattice(load_pack(spec.forcefield.pack), spec.model.perovskite)
-    return spec.model.spec(lattice, {name: own.row for name, own in spec.ligands.items()}, derived_seed(run_id, "build"))
+    own = {name: ligand.row for name, ligand in spec.ligands.items()}
+    return spec.model.spec(lattice, own, derived_seed(run_id, "build"), spec.coordinate.leaving)
 
 
 def make_build(shop: Workshop, out: Path) -> None:
@@ -75,6 +77,7 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     pack, own = load_pack(spec.forcefield.pack), own_molecules_folder(shop.run.campaign)
     system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2), own)
     found = audit(system, model, pack, own)
+    add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
@@ -257,7 +260,8 @@ def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
     """The nearest pulled state that is fit; where that lies outside the window it settles there first, and is looked at again."""
     run, window = shop.run, segment.window
     pulled = [ended_at(run, product.name, float(z)) for product, z in zip(pull_products(run, ""), pull_heights(run), strict=True)]
-    norm = Norm([e.energy_kJ_mol for e in pulled], built_model(run.path("build")).n_atoms, run.spec.simulation.temperature_K)
+    spec, n_atoms = run.spec, built_model(run.path("build")).n_atoms
+    norm = Norm([e.energy_kJ_mol for e in pulled], n_atoms, spec.simulation.temperature_K, spec.model.shape == "slab")
     good, why = fit_start(pulled, window, norm)
     record = {"from": good.name, "settled_ps": 0.0}
     if not why:
