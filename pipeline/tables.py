@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.stats import t as student
 
-from pipeline.binding import QUANTITIES, STANDARD_PER_NM3, Binding
+from pipeline.binding import QUANTITIES, Binding
+from pipeline.reader import STANDARD_PER_NM3
 from pipeline.samples import GAS_CONSTANT, Quantity
 
 KJ_PER_KCAL = 4.184
