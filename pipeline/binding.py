@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 
 from pipeline.flags import curve_flags, estimator_flags, time_flags, window_flags
-from pipeline.kinetics import Diffusion, diffusion, residence_log10_s
+from pipeline.kinetics import Diffusion, Residence, diffusion, residence
 from pipeline.pmf import FRACTIONS, Pmf
 from pipeline.reader import Landmarks, Reader, landmarks
 from pipeline.samples import Conditions, EstimateSettings, Quantity, Samples
@@ -33,7 +33,8 @@ class Binding:
 
     `penetration_nm` is how far below its site plane the anchor is on average, weighed by exp(-W/kT) over the bound region of K_a:
     positive inside the crystal, negative above the plane. `residence_log10_s` is log10 of the mean residence time in seconds
-    (pipeline/kinetics.py). The `difference` fields say what the estimator farthest from MBAR gives less what MBAR gives.
+    (pipeline/kinetics.py), a longest one where `residence_is_bound`. The `difference` fields say what the estimator farthest from
+    MBAR gives less what MBAR gives.
     """
 
     dG0_kJ_mol: Quantity
@@ -51,6 +52,7 @@ class Binding:
     min_overlap: float
     dG0_difference_kJ_mol: float = math.nan
     well_depth_difference_kJ_mol: float = math.nan
+    residence_is_bound: bool = False
     replicas: int = 1
     flags: tuple[str, ...] = ()
 
@@ -100,7 +102,8 @@ def curve_binding(pmf: Pmf, conditions: Conditions, mobility: Diffusion | None =
     dG0, height = reader.quantity(reader.free_energy, marks.stop), reader.quantity(reader.mean_height, marks.stop)
     others = other_estimators(reader, marks, dG0)
     where = reader.quantity(reader.position)
-    stay = Quantity(math.nan, math.nan) if mobility is None else residence_log10_s(pmf, mobility, conditions.kT, seed)
+    unknown = Residence(Quantity(math.nan, math.nan), False)
+    stay = residence(pmf, mobility, conditions.kT, seed) if mobility else unknown
     flags = curve_flags(reader, marks) + time_flags(reader, dG0, marks) + estimator_flags(others, dG0, marks.depth, conditions.kT)
     return Binding(
         dG0_kJ_mol=dG0,
@@ -110,7 +113,8 @@ def curve_binding(pmf: Pmf, conditions: Conditions, mobility: Diffusion | None =
         adsorption_barrier_kJ_mol=marks.rise if marks.has_barrier else Quantity(0.0, marks.rise.error),
         K_a_nm3=reader.quantity(reader.association, marks.stop),
         penetration_nm=Quantity(-height.value, height.error),
-        residence_log10_s=stay,
+        residence_log10_s=stay.log10_s,
+        residence_is_bound=stay.is_bound,
         has_barrier=marks.has_barrier,
         temperature_K=conditions.temperature_K,
         sampling_ns=conditions.sampling_ns,

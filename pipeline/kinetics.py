@@ -13,7 +13,7 @@ behind the barrier, no half of the crossings returns.
 | D_k | Diffusion.D_nm2_ns | diffusion coefficient of the anchor where window k is, nm2/ns |
 | W, kT | Pmf.W | curve, kJ/mol |
 | z_b | Pmf.plateau | where the plateau begins |
-| tau | residence_log10_s | mean residence time, as log10 of seconds: its error is a factor |
+| tau | Residence.log10_s | mean residence time, as log10 of seconds: its error is a factor |
 """
 
 import math
@@ -27,6 +27,7 @@ from pipeline.samples import Quantity, Samples
 
 PER_BIN = 10  # steps of the integrals in one bin
 NS_PER_S = 1e9
+UNRESOLVED = 0.1  # part of the way with unresolved D from which the time is called a bound
 RESOLVED = 1.5  # g from which on the record interval resolves the correlation time; below it D is a lower bound
 
 
@@ -42,6 +43,11 @@ class Diffusion:
     relative_error: np.ndarray
     tau_ps: np.ndarray
     resolved: np.ndarray
+
+    @property
+    def error(self) -> np.ndarray:
+        """Standard errors of D, nm2/ns."""
+        return self.D_nm2_ns * self.relative_error
 
     def log_at(self, z: np.ndarray, shift: np.ndarray | float = 0.0) -> np.ndarray:
         """ln D at heights z, linear between the windows and level beyond them, with ln D of the windows moved by `shift`."""
@@ -63,30 +69,45 @@ def diffusion(samples: Samples) -> Diffusion:
     return Diffusion(np.array([z.mean() for z in samples.z]), D, error, tau, g >= RESOLVED)
 
 
-def residence_log10_s(pmf: Pmf, found: Diffusion, kT: float, seed: int = 0) -> Quantity:
-    """log10 of the mean residence time in seconds; the error from the resamples of the curve, each with D drawn within its error."""
-    random = np.random.default_rng(seed)
-    value = _log10_time(pmf, pmf.W, found.log_at, kT)
-    values = []
+@dataclass(frozen=True)
+class Residence:
+    """log10 of the mean residence time in seconds; `is_bound` where D is not resolved over a tenth or more of the way: a longest time."""
+
+    log10_s: Quantity
+    is_bound: bool
+
+
+def residence(pmf: Pmf, found: Diffusion, kT: float, seed: int = 0) -> Residence:
+    """The mean residence time; its error from the resamples of the curve, each with D drawn within its error, as `seed` decides."""
+    random, values = np.random.default_rng(seed), []
+    value, unresolved = _log10_time(pmf, pmf.W, (found, 0.0), kT)
     for W in pmf.curves:
         shift = random.normal(0.0, 1.0, len(found.z_nm)) * found.relative_error
-        values.append(_log10_time(pmf, W, lambda z, shift=shift: found.log_at(z, shift), kT))
-    return Quantity(value, float(pmf.error(np.array(values))))
+        values.append(_log10_time(pmf, W, (found, shift), kT)[0])
+    return Residence(Quantity(value, float(pmf.error(np.array(values)))), unresolved > UNRESOLVED)
 
 
-def _log10_time(pmf: Pmf, W: np.ndarray, log_D: object, kT: float) -> float:
-    """log10 of the double integral in seconds, for D in nm2/ns; NaN where the curve is unknown. Empty bins between others are bridged."""
+def _log10_time(pmf: Pmf, W: np.ndarray, mobility: tuple[Diffusion, np.ndarray | float], kT: float) -> tuple[float, float]:
+    """log10 of the double integral in seconds, and the part of it where D is not resolved; ln D of the windows is moved by mobility[1].
+
+    NaN where the curve is unknown. Empty bins between others are bridged.
+    """
+    found, shift = mobility
     stop, known = pmf.plateau[0], np.isfinite(W)
     inside = np.flatnonzero(known[:stop])
     if len(inside) < 2 or not known[stop:].any():
-        return math.nan
+        return math.nan, 0.0
     low = int(inside[0])
-    z = np.linspace(pmf.z_nm[low], pmf.z_nm[stop], (stop - low) * PER_BIN + 1)
+    z = np.linspace(pmf.z_nm[low], pmf.z_nm[stop] - pmf.bin_nm / 2, (stop - low) * PER_BIN + 1)
     w = np.interp(z, pmf.z_nm[known], W[known]) / kT
-    start = int(np.argmin(w[z >= pmf.z_nm[pmf.core[0]]])) + int(np.sum(z < pmf.z_nm[pmf.core[0]]))
     below = cumulative_trapezoid(np.exp(w.min() - w), z, initial=0.0)
-    log_inner = np.log(np.where(below > 0, below, 1.0))
-    outer = np.where(below > 0, w - w.min() + log_inner - log_D(z), -np.inf)[start:]
-    top = outer.max()
-    total = np.trapezoid(np.exp(outer - top), z[start:])
-    return float((top + math.log(total)) / math.log(10) - math.log10(NS_PER_S)) if total > 0 else math.nan
+    core = int(np.searchsorted(z, pmf.z_nm[pmf.core[0]]))
+    part = slice(max(1, core + int(np.argmin(w[core:]))), None)
+    outer = w[part] - w.min() + np.log(below[part]) - found.log_at(z[part], shift)
+    weight = np.exp(outer - outer.max())
+    total = float(np.trapezoid(weight, z[part]))
+    if not total > 0:
+        return math.nan, 0.0
+    order = np.argsort(found.z_nm, kind="stable")
+    unresolved = np.interp(z[part], found.z_nm[order], (~found.resolved)[order].astype(float))
+    return float((outer.max() + math.log(total)) / math.log(10) - math.log10(NS_PER_S)), float(weight @ unresolved / weight.sum())
