@@ -54,7 +54,7 @@ def publish(folder: Path, settings: Campaign) -> list[Run]:
         random, kelvin = np.random.default_rng(number), spec.simulation.temperature_K
         for product in all_products(run, settings):
             run.path(product.name).mkdir(parents=True)
-        for window in windows_of(spec, settings.windows):
+        for window in windows_of(run, settings):
             energy = landscape(spec.model.ligand, kelvin) + 0.5 * window.k * (GRID - window.center_nm) ** 2
             p = np.exp(-(energy - energy.min()) / (GAS_CONSTANT * kelvin))
             for segment in run.segments(window_chain(window)):
