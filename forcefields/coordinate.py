@@ -6,6 +6,11 @@ import numpy as np
 import openmm as mm
 
 BIAS_GROUP = 4
+STEP_NM = 0.1  # any length below half the box less the height
+HEIGHT = (  # n.d of the nearest image from two distances, because a GPU wraps positions: (|d + h n|^2 - |d|^2 - h^2)/(2 h)
+    "height = (periodicdistance(x, y, z, px - step*nx, py - step*ny, pz - step*nz)^2 - periodicdistance(x, y, z, px, py, pz)^2 - step^2)"
+    f"/(2*step); step = {STEP_NM}"
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,14 @@ class Coordinate:
         force.addParticle(self.anchor, [])
         force.setForceGroup(BIAS_GROUP)
         system.addForce(force)
+
+    def height_force(self, energy: str = "height") -> mm.CustomExternalForce:
+        """A force whose energy (kJ/mol) is an expression in `height`, the z of `measure` (nm); for a bias that is not the umbrella."""
+        force = mm.CustomExternalForce(f"{energy}; {HEIGHT}")
+        for name in ("px", "py", "pz", "nx", "ny", "nz"):
+            force.addPerParticleParameter(name)
+        force.addParticle(self.anchor, [*(float(value) for value in self.point), 0.0, 0.0, 1.0])
+        return force
 
     def measure(self, positions: np.ndarray, box: np.ndarray) -> tuple[float, float]:
         """(z, r) in nm from positions (n_atoms, 3) and box lengths (3,) in nm, by the nearest image."""

@@ -15,12 +15,12 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
 from pipeline.pmf import Pmf
-from pipeline.samples import EstimateError, EstimateSettings, Quantity, Samples
+from pipeline.samples import Conditions, EstimateError, EstimateSettings, Quantity, Samples
 
 STANDARD_PER_NM3 = 0.602214076
 UNCONNECTED = 1e-3  # overlap below which the samples say next to nothing about the step between two windows
@@ -143,20 +143,31 @@ class _Reader:
 
 
 def binding(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> Binding:
-    """The binding numbers of one run. Raises EstimateError when no sample lies before the plateau."""
-    reader = _Reader(pmf, samples.kT, cylinder_area(samples.radius_nm, samples.wall_k, samples.kT))
+    """The binding numbers of one run from its umbrella windows. Raises EstimateError when no sample lies before the plateau."""
+    found, overlap = curve_binding(pmf, samples.conditions), float(pmf.neighbour_overlap.min())
+    return replace(
+        found,
+        n_windows=len(samples.windows),
+        min_overlap=overlap if math.isfinite(overlap) else math.nan,
+        flags=(*_window_flags(pmf, samples, settings), *found.flags),
+    )
+
+
+def curve_binding(pmf: Pmf, conditions: Conditions) -> Binding:
+    """The binding numbers of any curve with resamples, without windows. Raises EstimateError when no sample lies before the plateau."""
+    reader = _Reader(pmf, conditions.kT, cylinder_area(conditions.radius_nm, conditions.wall_k, conditions.kT))
     low = reader.extreme(pmf.W, pmf.core[0], 1)
     if low is None:
         raise EstimateError(f"there are no samples below {pmf.z_nm[pmf.plateau[0]]:.3f} nm, where the plateau begins: start windows deeper")
     depth, rise = reader.quantity(reader.depth), reader.quantity(reader.rise, low + 1)
-    has_barrier = rise.value > max(BARRIER_ERRORS * rise.error, samples.kT / 2)
+    has_barrier = rise.value > max(BARRIER_ERRORS * rise.error, conditions.kT / 2)
     over_well, stop = Quantity(-depth.value, depth.error), pmf.plateau[0]
     if has_barrier:
         over_well = reader.quantity(lambda W: reader.rise(W, low + 1) - reader.depth(W))
         stop = reader.extreme(pmf.W, low + 1, -1) + 1
     dG0 = reader.quantity(reader.free_energy, stop)
-    flags = _window_flags(pmf, samples, settings) + _curve_flags(reader, low, depth) + _time_flags(reader, dG0, depth, stop)
-    overlap, where = float(pmf.neighbour_overlap.min()), reader.quantity(reader.position)
+    flags = _curve_flags(reader, low, depth) + _time_flags(reader, dG0, depth, stop)
+    where = reader.quantity(reader.position)
     return Binding(
         dG0_kJ_mol=dG0,
         well_depth_kJ_mol=depth,
@@ -165,10 +176,10 @@ def binding(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> Binding:
         adsorption_barrier_kJ_mol=rise if has_barrier else Quantity(0.0, rise.error),
         K_a_nm3=reader.quantity(reader.association, stop),
         has_barrier=has_barrier,
-        temperature_K=samples.temperature_K,
-        sampling_ns=samples.sampling_ns,
-        n_windows=len(samples.windows),
-        min_overlap=overlap if math.isfinite(overlap) else math.nan,
+        temperature_K=conditions.temperature_K,
+        sampling_ns=conditions.sampling_ns,
+        n_windows=0,
+        min_overlap=math.nan,
         flags=tuple(flags),
     )
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.samples import Blocks, EstimateError, EstimateSettings, Samples, make_blocks
+from pipeline.samples import Blocks, EstimateError, EstimateSettings, Samples, make_blocks, spread_error
 
 logging.getLogger("pymbar").setLevel(logging.ERROR)  # it advertises JAX; what it says on convergence, check_weights says by raising
 from pymbar import MBAR  # noqa: E402
@@ -42,6 +42,7 @@ class Pmf:
     f_k is in kT. `overlap` is MBAR's (K, K): row i says where the samples of window i are found; `neighbour_overlap` (K,) is the
     smaller overlap of a window with those next to it, sqrt(O_ij O_ji). `plateau`, `middle` and `core` are bins [start, stop): the
     plateau, what lies between the lowest and highest median of a window, and between the lowest 2 % and highest 98 % quantile.
+    The fields from f_k on are None for a curve that is not from umbrella windows.
     """
 
     z_nm: np.ndarray
@@ -50,19 +51,58 @@ class Pmf:
     W_error: np.ndarray
     curves: np.ndarray
     halves: np.ndarray
-    f_k: np.ndarray
-    f_k_error: np.ndarray
-    f_curves: np.ndarray
-    overlap: np.ndarray
-    neighbour_overlap: np.ndarray
-    blocks: Blocks
     plateau: tuple[int, int]
     middle: tuple[int, int]
     core: tuple[int, int]
+    f_k: np.ndarray | None = None
+    f_k_error: np.ndarray | None = None
+    f_curves: np.ndarray | None = None
+    overlap: np.ndarray | None = None
+    neighbour_overlap: np.ndarray | None = None
+    blocks: Blocks | None = None
 
     def error(self, values: np.ndarray) -> np.ndarray:
         """Standard error of numbers read off each resample, values (B, ...); NaN where under half are finite."""
-        return self.blocks.error(values)
+        return spread_error(values, 1.0 if self.blocks is None else self.blocks.factor)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A free-energy curve by any method at equally spaced `z_nm` (n,), from low to high: W (n,), `resamples` (B, n), `halves` (2, n).
+
+    kJ/mol, each with any zero, NaN where nothing is known. The spread of the resamples is the standard error, `halves` come from the
+    first and the second half of the data.
+    """
+
+    z_nm: np.ndarray
+    W: np.ndarray
+    resamples: np.ndarray
+    halves: np.ndarray
+
+
+def pmf_of_curves(curves: Curves, kT: float, settings: EstimateSettings) -> Pmf:
+    """The Pmf of a curve that comes with resamples of itself and has no windows.
+
+    The plateau is the last `settings.plateau_nm` of the known part of W; all curves are set to zero on it. Raises EstimateError.
+    """
+    z, known = curves.z_nm, np.flatnonzero(np.isfinite(curves.W))
+    width = float(np.diff(z).mean()) if len(z) > 1 else settings.bin_nm
+    steps = round(settings.plateau_nm / width)
+    if not len(known) or known[-1] + 1 - steps < known[0] + 2:
+        where = f"{z[known[0]]:.3f} to {z[known[-1]]:.3f} nm" if len(known) else "nothing"
+        raise EstimateError(f"the curve covers {where}, too short for plateau_nm = {settings.plateau_nm:g}: go further out, or lower it")
+    inside = (int(known[0]), int(known[-1]) + 1)
+    plateau = (inside[1] - steps, inside[1])
+
+    def zeroed(W: np.ndarray) -> np.ndarray:
+        density = np.where(np.isfinite(W), np.exp(-(W - np.nanmin(W)) / kT), 0.0)
+        bulk = density[slice(*plateau)].mean()
+        return (
+            np.where(density > 0, -kT * np.log(np.where(density > 0, density, 1.0) / bulk), np.nan) if bulk > 0 else np.full(len(W), np.nan)
+        )
+
+    W, resamples, halves = zeroed(curves.W), np.array([zeroed(x) for x in curves.resamples]), np.array([zeroed(x) for x in curves.halves])
+    return Pmf(z, width, W, np.where(np.isnan(W), np.nan, spread_error(resamples, 1.0)), resamples, halves, plateau, inside, inside)
 
 
 def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) -> Pmf:

@@ -49,6 +49,20 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What a curve needs besides itself to become a binding constant: K, the cylinder (nm, kJ/mol/nm2), and how much was sampled (ns)."""
+
+    temperature_K: float
+    radius_nm: float
+    wall_k: float
+    sampling_ns: float
+
+    @property
+    def kT(self) -> float:
+        return GAS_CONSTANT * self.temperature_K
+
+
+@dataclass(frozen=True)
 class Window:
     """One umbrella: bias 0.5 k (z - center_nm)^2 with k in kJ/mol/nm2, on the height z of the anchor over its site plane."""
 
@@ -92,6 +106,10 @@ class Samples:
     @property
     def sampling_ns(self) -> float:
         return float(self.counts.sum() * self.interval_ps / 1000)
+
+    @property
+    def conditions(self) -> Conditions:
+        return Conditions(self.temperature_K, self.radius_nm, self.wall_k, self.sampling_ns)
 
     def bias(self, z: np.ndarray) -> np.ndarray:
         """Reduced bias energies u[k, n] (in kT) of heights z[n] in every window k."""
@@ -173,12 +191,17 @@ class Blocks:
 
     def error(self, values: np.ndarray) -> np.ndarray:
         """Standard error of numbers from each resample, (B, ...): `factor` times their spread; NaN where under half are finite."""
-        known = np.isfinite(values)
-        number = known.sum(axis=0)
-        mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
-        square = np.where(known, values - mean, 0.0) ** 2
-        spread = np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1))
-        return np.where(number >= max(2, len(values) / 2), spread * self.factor, np.nan)
+        return spread_error(values, self.factor)
+
+
+def spread_error(values: np.ndarray, factor: float) -> np.ndarray:
+    """`factor` times the standard deviation of numbers (B, ...) over their B resamples; NaN where under half are finite."""
+    known = np.isfinite(values)
+    number = known.sum(axis=0)
+    mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
+    square = np.where(known, values - mean, 0.0) ** 2
+    spread = np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1))
+    return np.where(number >= max(2, len(values) / 2), spread * factor, np.nan)
 
 
 def make_blocks(samples: Samples) -> Blocks:

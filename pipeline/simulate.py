@@ -16,6 +16,7 @@ from openmm import unit
 
 from forcefields.coordinate import BIAS_GROUP, Coordinate, set_bias
 from forcefields.system import FORCE_GROUPS
+from pipeline.metadynamics import Hills, Walker
 from pipeline.platforms import Choice
 
 BAROSTAT_EVERY = 25
@@ -38,7 +39,8 @@ class Leg:
 
     The umbrella centre and the thermostat move linearly from their first to their second value over the leg. With
     `pressure_bar` a barostat moves the box along z; `settle_box_nm` then ends the leg in the frame of its second half whose box
-    was nearest to that height. `frame_atoms` are written every `frame_ps` (none when empty).
+    was nearest to that height. With `hills` a well-tempered bias grows along the coordinate, in place of the umbrella.
+    `frame_atoms` are written every `frame_ps` (none when empty).
     """
 
     seed: int
@@ -52,6 +54,7 @@ class Leg:
     minimise: bool = False
     pressure_bar: float | None = None
     settle_box_nm: float | None = None
+    hills: Hills | None = None
     frame_ps: float = 0.0
     frame_atoms: np.ndarray | None = None
 
@@ -61,7 +64,8 @@ class LegResult:
     """Where a leg ended and what it recorded: `cv` (n, 2) heights and lateral distances in nm, `box_z` (n,) in nm.
 
     `energies` in kJ/mol by force group at the end, `temperature_K` of the last frame, `wall_s` seconds of stepping.
-    `duration_ps` is what was simulated: whole steps in whole records, at least one.
+    `duration_ps` is what was simulated: whole steps in whole records, at least one. `bias` (2, n) in kJ/mol is what the hills summed
+    to, on average and at the end, on the grid of the leg's `hills`.
     """
 
     state: MDState
@@ -71,6 +75,7 @@ class LegResult:
     temperature_K: float
     duration_ps: float
     wall_s: float
+    bias: np.ndarray | None = None
 
 
 class UnstableError(RuntimeError):
@@ -85,7 +90,12 @@ def run_leg(
     Raises UnstableError when positions or energy stop being finite.
     """
     coordinate, choice = engine
+    walker = None
+    if leg.hills is not None:
+        system = copy.deepcopy(system)
+        walker = Walker(system, coordinate, leg.hills, leg.temperature_K[1])
     context, integrator = _context(system, start, leg, choice)
+    advance = integrator.step if walker is None else walker.stepper(context, integrator)
     steps = max(1, round(leg.record_ps / (leg.timestep_fs / 1000)))
     records = max(1, round(leg.duration_ps / leg.record_ps))
     every = round(leg.frame_ps / leg.record_ps) if leg.frame_atoms is not None and len(leg.frame_atoms) else 0
@@ -96,7 +106,7 @@ def run_leg(
     try:
         for k in range(records):
             _drive(context, integrator, leg, (k + 1) / records)
-            integrator.step(steps)
+            advance(steps)
             positions, box = _snapshot(context)
             cv[k] = coordinate.measure(positions, box)
             box_z[k] = box[2]
@@ -112,7 +122,9 @@ def run_leg(
             frames.close()
     wall = time.perf_counter() - began
     energies, temperature = _energies(context, system)
-    return LegResult(chosen or _state(context), cv, box_z, energies, temperature, round(records * steps * leg.timestep_fs / 1000, 9), wall)
+    duration = round(records * steps * leg.timestep_fs / 1000, 9)
+    bias = None if walker is None else walker.summed()
+    return LegResult(chosen or _state(context), cv, box_z, energies, temperature, duration, wall, bias)
 
 
 def _context(system: mm.System, start: MDState, leg: Leg, choice: Choice) -> tuple[mm.Context, mm.LangevinMiddleIntegrator]:

@@ -20,7 +20,8 @@ from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
 from forcefields.validity import planning_lattice
-from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
+from pipeline.campaign import Campaign, MetadynamicsSection, RunSpec, SamplingSection, WindowsSection
+from pipeline.metadynamics import Hills
 from pipeline.platforms import Choice
 from pipeline.run import Run, derived_seed, own_molecules_folder, reading
 from pipeline.samples import Window
@@ -202,6 +203,63 @@ class _Segment:
         _run_and_write(shop, out, leg, end_state(run, self.before))
 
 
+def walker_chain(walker: int, settings: MetadynamicsSection) -> str:
+    """A walker is named by its number and by how its bias grows, so that other settings make other walkers."""
+    s = settings
+    parts = {"b": s.bias_factor, "h": s.height_kJ_mol, "w": s.width_nm, "d": s.deposit_ps, "k": s.wall_kJ_mol_nm2}
+    return f"metadynamics/walker-{walker}-" + "-".join(f"{key}{value:.12g}" for key, value in parts.items())
+
+
+def walker_start(walker: int) -> float:
+    """Where on the path (0 to 1) a walker starts, whatever their number: 0, 1, 1/2, 1/4, 3/4, 1/8, ... (van der Corput)."""
+    if walker < 2:
+        return float(walker)
+    bits = f"{walker - 1:b}"
+    return int(bits[::-1], 2) / 2 ** len(bits)
+
+
+def walker_products(spec: RunSpec, walker: int, campaign: Campaign) -> list[Product]:
+    """The segments of one walker: the first starts from a pulled state without bias, each other where the last one ended, with its bias."""
+    heights, chain, products = pull_heights(spec), walker_chain(walker, campaign.metadynamics), []
+    nearest = round(walker_start(walker) * (len(heights) - 1))
+    before = f"pull/{nearest:03d}-z{heights[nearest]:+.3f}"
+    for number in range(campaign.sampling.segments):
+        name = f"{chain}/seg-{number:03d}"
+        products.append(Product(name, chain, campaign.sampling.segment_ps, _WalkerSegment(name, campaign, before)))
+        before = name
+    return products
+
+
+@dataclass(frozen=True)
+class _WalkerSegment:
+    name: str
+    campaign: Campaign
+    before: str
+
+    def __call__(self, shop: Workshop, out: Path) -> None:
+        run, s = shop.run, self.campaign.sampling
+        start = read_bias(run.path(self.before))[1] if self.before.startswith("metadynamics/") else None
+        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, frame_ps=s.frame_ps)
+        leg = replace(leg, frame_atoms=frame_atoms(built_model(run.path("build")), s))
+        _run_and_write(shop, out, replace(leg, hills=hills_of(run.spec, self.campaign.metadynamics, start)), end_state(run, self.before))
+
+
+def hills_of(spec: RunSpec, settings: MetadynamicsSection, start: np.ndarray | None = None) -> Hills:
+    """How the bias of a run grows, from `start` on."""
+    s, path = settings, (spec.pull.from_nm, spec.pull.to_nm)
+    every = round(s.deposit_ps / (spec.simulation.timestep_fs / 1000))
+    return Hills(s.bias_factor, s.height_kJ_mol, s.width_nm, every, path, s.wall_kJ_mol_nm2, start)
+
+
+def read_bias(segment: Path) -> np.ndarray:
+    """The mean and the last bias (2, n) in kJ/mol of a published segment of a walker. Raises DamagedError."""
+    with reading(segment):
+        bias = np.load(segment / "bias.npy", allow_pickle=False)
+        if bias.ndim != 2 or len(bias) != 2 or not np.all(np.isfinite(bias)):
+            raise ValueError(f"bias.npy of shape {bias.shape} is not two rows of finite numbers")
+        return bias
+
+
 def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
     """Indices of the atoms whose frames are written."""
     if sampling.frames == "none":
@@ -218,9 +276,16 @@ def prepare_products(spec: RunSpec) -> list[Product]:
     return products + pull_products(spec, products[-1].name)
 
 
+def sampling_chains(spec: RunSpec, campaign: Campaign) -> list[list[Product]]:
+    """The segments of every window, or of every walker, of a run."""
+    if campaign.sampling.method == "metadynamics":
+        return [walker_products(spec, walker, campaign) for walker in range(campaign.metadynamics.walkers)]
+    return [window_products(spec, window, campaign.sampling) for window in windows_of(spec, campaign.windows)]
+
+
 def all_products(run: Run, campaign: Campaign) -> list[Product]:
     """Every product of a run for the amount of sampling the campaign asks for, in the order they are best made."""
-    chains = [window_products(run.spec, window, campaign.sampling) for window in windows_of(run.spec, campaign.windows)]
+    chains = sampling_chains(run.spec, campaign)
     return prepare_products(run.spec) + [segment for level in zip(*chains, strict=True) for segment in level]
 
 
@@ -278,6 +343,8 @@ def _run_and_write(shop: Workshop, out: Path, leg: Leg, start: MDState) -> None:
     np.save(out / "cv.npy", result.cv)
     if leg.pressure_bar is not None:
         np.save(out / "box_z.npy", result.box_z)
+    if result.bias is not None:
+        np.save(out / "bias.npy", result.bias)
     _write_json(out / "segment.json", _segment_record(shop, leg, result, model))
 
 

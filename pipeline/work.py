@@ -15,7 +15,7 @@ from jobs.stop import StopSignal
 from pipeline.campaign import Campaign, CampaignError
 from pipeline.platforms import Choice, PlatformError
 from pipeline.run import Run
-from pipeline.stages import Product, Workshop, prepare_products, window_products, windows_of
+from pipeline.stages import Product, Workshop, prepare_products, sampling_chains
 from pipeline.versions import versions
 
 
@@ -32,7 +32,7 @@ WAIT_S = 0.5
 
 @dataclass(frozen=True)
 class Part:
-    """Part `index` of `count` (from 0): the windows of all runs are dealt out in turn, one part each."""
+    """Part `index` of `count` (from 0): the windows (or walkers) of all runs are dealt out in turn, one part each."""
 
     index: int
     count: int
@@ -75,15 +75,14 @@ class Worker:
                 time.sleep(WAIT_S)
 
     def _chains(self) -> list[tuple[Run, list[Product], list[list[Product]]]]:
-        """For every run with windows in this part: its preparation, and the segments of each of these windows."""
+        """For every run with windows (or walkers) in this part: its preparation, and the segments of each of these."""
         found, number = [], 0
         for run in self.runs:
-            windows = windows_of(run.spec, self.campaign.windows)
-            mine = [w for k, w in enumerate(windows, start=number) if k % self.part.count == self.part.index]
-            number += len(windows)
+            chains = sampling_chains(run.spec, self.campaign)
+            mine = [chain for k, chain in enumerate(chains, start=number) if k % self.part.count == self.part.index]
+            number += len(chains)
             if mine:
-                segments = [window_products(run.spec, window, self.campaign.sampling) for window in mine]
-                found.append((run, prepare_products(run.spec), segments))
+                found.append((run, prepare_products(run.spec), mine))
         return found[self.part.index % len(found) :] + found[: self.part.index % len(found)] if found else []
 
     def _next(self, chains: list[tuple[Run, list[Product], list[list[Product]]]]) -> list[tuple[Run, Product]]:
