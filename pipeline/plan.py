@@ -31,7 +31,7 @@ GUESS_ATOM_NS_PER_DAY = 70_000.0  # atoms x ns/day on one CPU core, measured on 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run: its size, its sampling and what is left to do. `speed_ns_day` is measured where there are segments."""
+    """One run: its size, its sampling (windows or walkers) and what is left to do. `speed_ns_day` is measured where there are segments."""
 
     run: Run
     n_atoms: int

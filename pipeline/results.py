@@ -92,7 +92,8 @@ def collect_walks(run: Run, campaign: Campaign) -> Sampled | None:
     z, lateral = (tuple(values[:, column] for values in whole) for column in (0, 1))
     c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
     hills = hills_of(run.spec, campaign.metadynamics)
-    walks = Walks(hills, z, tuple(biases), interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
+    counts = tuple(np.array([len(piece) for piece in pieces]) for pieces in series.values())
+    walks = Walks(hills, z, counts, tuple(biases), interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
     return seen.sampled(walks, lateral)
 
 

@@ -254,8 +254,8 @@ def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
         "off (kJ/mol)": _shown(row, off),
         "on (kJ/mol)": _shown(row, on),
         "ns": f"{b.sampling_ns:.3g}" if b else EMPTY,
-        "windows": str(b.n_windows) if b else EMPTY,
-        "overlap": f"{b.min_overlap:.3f}" if b else EMPTY,
+        "windows": str(b.n_windows) if b and b.n_windows else EMPTY,
+        "overlap": f"{b.min_overlap:.3f}" if b and math.isfinite(b.min_overlap) else EMPTY,
         "run": row.run_id,
         "/".join(PACKAGES): "/".join(row.versions.get(name, EMPTY) for name in PACKAGES),
     }

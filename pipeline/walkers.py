@@ -36,12 +36,15 @@ ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standa
 
 @dataclass(frozen=True, eq=False)
 class Walks:
-    """What the walkers of one run did: heights z (nm, one array a walker, `interval_ps` apart) and `bias`, one (segments, n) a walker
-    with the mean bias (kJ/mol) of each segment on hills.grid. The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2.
+    """What the walkers of one run did: heights z (nm, one array a walker, `interval_ps` apart), `counts` of them in each segment,
+    (segments,) a walker, and the mean bias (kJ/mol) over each on hills.grid, (segments, n) a walker.
+
+    The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2.
     """
 
     hills: Hills
     z: tuple[np.ndarray, ...]
+    counts: tuple[np.ndarray, ...]
     bias: tuple[np.ndarray, ...]
     interval_ps: float
     temperature_K: float
@@ -65,7 +68,7 @@ class Walks:
 
 @dataclass(frozen=True, eq=False)
 class Filled:
-    """What a walker did after it first crossed the path: mean bias (blocks, n) of each time block, segments in each, crossings."""
+    """What a walker did after it first crossed the path: mean bias (blocks, n) of each time block, samples in each, crossings."""
 
     bias: np.ndarray
     sizes: np.ndarray
@@ -98,15 +101,17 @@ def filled_walkers(walks: Walks, settings: EstimateSettings) -> list[Filled]:
     bottom, top = walks.hills.path_nm
     near, far = bottom + NEAR * (top - bottom), top - settings.plateau_nm
     found = []
-    for z, bias in zip(walks.z, walks.bias, strict=True):
-        arrivals, each = _arrivals(z, near, far), len(z) / len(bias)
-        first = max(int(settings.discard_fraction * len(bias)), math.ceil((arrivals[0] + 1) / each)) if len(arrivals) else len(bias)
-        if first == len(bias):
+    for z, counts, bias in zip(walks.z, walks.counts, walks.bias, strict=True):
+        arrivals, begins = _arrivals(z, near, far), np.cumsum(counts) - counts
+        if not len(arrivals) or begins[-1] <= arrivals[0]:
             continue
-        begin, kept = round(first * each), bias[first:]
+        first = int(np.searchsorted(begins, max(settings.discard_fraction * len(z), arrivals[0] + 1)))
+        first = min(first, len(begins) - 1)
+        begin, kept = begins[first], np.arange(first, len(begins))
         number = int((len(z) - begin) / (2 * inefficiency(z[begin:])))
-        groups = np.array_split(np.arange(len(kept)), np.clip(number, min(MIN_BLOCKS, len(kept)), min(MAX_BLOCKS, len(kept))))
-        means, sizes = np.array([kept[group].mean(axis=0) for group in groups]), np.array([float(len(group)) for group in groups])
+        groups = np.array_split(kept, np.clip(number, min(MIN_BLOCKS, len(kept)), min(MAX_BLOCKS, len(kept))))
+        means = np.array([np.average(bias[group], axis=0, weights=counts[group]) for group in groups])
+        sizes = np.array([float(counts[group].sum()) for group in groups])
         found.append(Filled(means, sizes, int(np.sum(arrivals >= begin))))
     if not found:
         raise EstimateError(
