@@ -63,6 +63,8 @@ class Walker:
     def __init__(self, system: mm.System, coordinate: Coordinate, hills: Hills, temperature_K: float) -> None:
         """Add walls and bias to `system`."""
         grid = hills.grid
+        if coordinate.heads != 1:
+            raise ValueError(f"metadynamics biases one head and the coordinate has {coordinate.heads}: use faces = 1, or umbrella sampling")
         start = np.zeros(len(grid)) if hills.start is None else hills.start
         if start.shape != grid.shape or not np.all(np.isfinite(start)):
             raise ValueError(f"the bias to go on from has shape {start.shape}, not {grid.shape}, or is not finite: remove its segment")

@@ -61,7 +61,7 @@ class Leg:
 
 @dataclass(frozen=True, eq=False)
 class LegResult:
-    """Where a leg ended and what it recorded: `cv` (n, 2) heights and lateral distances in nm, `box_z` (n,) in nm.
+    """Where a leg ended and what it recorded: `cv` (n, 2 * heads) heights and lateral distances in nm, `box_z` (n,) in nm.
 
     `energies` in kJ/mol by force group at the end, `temperature_K` of the last frame, `wall_s` seconds of stepping.
     `duration_ps` is what was simulated: whole steps in whole records, at least one. `bias` (2, n) in kJ/mol is what the hills summed
@@ -99,7 +99,7 @@ def run_leg(
     steps = max(1, round(leg.record_ps / (leg.timestep_fs / 1000)))
     records = max(1, round(leg.duration_ps / leg.record_ps))
     every = round(leg.frame_ps / leg.record_ps) if leg.frame_atoms is not None and len(leg.frame_atoms) else 0
-    cv, box_z = np.zeros((records, 2)), np.zeros(records)
+    cv, box_z = np.zeros((records, 2 * coordinate.heads)), np.zeros(records)
     chosen, chosen_gap = None, np.inf
     frames = DCDTrajectoryFile(str(folder / "frames.dcd"), "w") if every else None
     began = time.perf_counter()

@@ -305,8 +305,9 @@ def base_leg(spec: RunSpec, run: Run, name: str) -> Leg:
 
 
 def coordinate_of(spec: RunSpec, model: Model) -> Coordinate:
-    """The binding coordinate of a run."""
-    return Coordinate(int(model.groups["anchor"][0]), model.site_point, spec.coordinate.radius_nm, spec.coordinate.wall_kJ_mol_nm2)
+    """The binding coordinate of a run: a head for each face that carries a ligand."""
+    c = spec.coordinate
+    return Coordinate(model.groups["anchor"], model.site_points, model.site_normals, c.radius_nm, c.wall_kJ_mol_nm2)
 
 
 def _built_state(run: Run) -> MDState:

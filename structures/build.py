@@ -158,11 +158,8 @@ def build(spec: ModelSpec) -> tuple[Model, BuildCheck]:
     if spec.solvent:
         found = fill(atoms, box, plan.block, plan.counts, spec.seed)
         parts = replace(parts, solvent=[Piece(item.name, item, xyz) for item, copies in found for xyz in copies])
-    site = (np.zeros(3), np.array([0.0, 0.0, 1.0]))
-    if probe:
-        first = crystal.sites[bounds[0].sites[0]]
-        site = (first.point, first.normal)
-    model = assemble(crystal, parts, site, box)
+    sites = tuple(crystal.sites[bound.sites[0]] for bound in bounds[:probe])
+    model = assemble(crystal, parts, sites, box)
     return model, _check(model, spec, (plan, parts), placed[0].height_nm if probe else None)
 
 

@@ -65,7 +65,7 @@ def sample_heights(setup: Setup, head: str, how: PocketSampling, pack: Pack, eng
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
     for i in ions_of(model):
         system.setParticleMass(int(i), 0.0)
-    coordinate = Coordinate(int(model.groups["anchor"][0]), model.site_point, RADIUS_NM, WALL_K)
+    coordinate = Coordinate(model.groups["anchor"], model.site_points, model.site_normals, RADIUS_NM, WALL_K)
     coordinate.add_to(system)
     motion = mm.LangevinMiddleIntegrator(how.temperature_K, FRICTION, TIMESTEP_PS / 4)
     motion.setRandomNumberSeed(how.seed)

@@ -21,7 +21,7 @@ from pipeline.walkers import Walks, filled_walkers, walk_binding, walk_curves, w
 REFERENCE = Choice("Reference", ())
 BOX = np.array([2.0, 2.5, 3.0])
 POINT = np.array([1.9, 0.1, 2.8])  # near the faces of the box, so that the nearest image matters
-COORDINATE = Coordinate(0, POINT, 0.3, 5000.0)
+COORDINATE = Coordinate(np.array([0]), POINT[None], np.array([[0.0, 0.0, 1.0]]), 0.3, 5000.0)
 DEPTH, STEEP, BOTTOM = 25.0, 10.0, 0.1  # kJ/mol, 1/nm, nm
 KT = GAS_CONSTANT * 300
 HILLS = Hills(10.0, 1.0, 0.03, 20, (0.0, 0.75), 5000.0)
@@ -158,6 +158,12 @@ def test_a_bias_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     for start in (np.zeros(7), np.full(len(HILLS.grid), np.nan)):
         with pytest.raises(ValueError, match="the bias to go on from"):
             run(replace(LEG, hills=replace(HILLS, start=start)), at(0.1), tmp_path)
+
+
+def test_two_heads_are_refused() -> None:
+    two = Coordinate(np.array([0, 1]), np.stack([POINT, POINT]), np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]), 0.3, 5000.0)
+    with pytest.raises(ValueError, match="metadynamics biases one head and the coordinate has 2: use faces = 1, or umbrella sampling"):
+        Walker(mm.System(), two, HILLS, 300.0)
 
 
 def test_walkers_start_where_their_number_says() -> None:
