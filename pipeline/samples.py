@@ -49,6 +49,14 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class Window:
+    """One umbrella: bias 0.5 k (z - center_nm)^2 with k in kJ/mol/nm2, on the height z of the anchor over its site plane."""
+
+    center_nm: float
+    k: float
+
+
+@dataclass(frozen=True)
 class Conditions:
     """What a curve needs besides itself to become a binding constant: K, the cylinder (nm, kJ/mol/nm2), and how much was sampled (ns)."""
 
@@ -63,16 +71,10 @@ class Conditions:
 
 
 @dataclass(frozen=True)
-class Window:
-    """One umbrella: bias 0.5 k (z - center_nm)^2 with k in kJ/mol/nm2, on the height z of the anchor over its site plane."""
-
-    center_nm: float
-    k: float
-
-
-@dataclass(frozen=True)
 class Samples:
     """Heights `z` (nm, one 1-D array a window, in time order, `interval_ps` apart) of one run inside its lateral cylinder.
+
+    A window may stand there more than once, with a series each time (one a face of the slab).
 
     The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2. Raises EstimateError when an array is empty, not 1-D or not finite.
     """
@@ -99,17 +101,22 @@ class Samples:
         return GAS_CONSTANT * self.temperature_K
 
     @property
+    def conditions(self) -> Conditions:
+        return Conditions(self.temperature_K, self.radius_nm, self.wall_k, self.sampling_ns)
+
+    @property
     def counts(self) -> np.ndarray:
         """Samples in each window, (K,)."""
         return np.array([len(z) for z in self.z])
 
     @property
-    def sampling_ns(self) -> float:
-        return float(self.counts.sum() * self.interval_ps / 1000)
+    def distinct(self) -> tuple[Window, ...]:
+        """The windows, each once and by height: two faces of a slab give two series of one window."""
+        return tuple(sorted(set(self.windows), key=lambda w: (w.center_nm, w.k)))
 
     @property
-    def conditions(self) -> Conditions:
-        return Conditions(self.temperature_K, self.radius_nm, self.wall_k, self.sampling_ns)
+    def sampling_ns(self) -> float:
+        return float(self.counts.sum() * self.interval_ps / 1000)
 
     def bias(self, z: np.ndarray) -> np.ndarray:
         """Reduced bias energies u[k, n] (in kT) of heights z[n] in every window k."""
@@ -135,12 +142,23 @@ class Samples:
 
     def halves(self) -> tuple["Samples", "Samples"]:
         """The first and the second half in time of every window."""
-        first = replace(self, z=tuple(z[: len(z) // 2] for z in self.z))
-        return first, replace(self, z=tuple(z[len(z) // 2 :] for z in self.z))
+        return self.first(0.5), self.last(0.5)
+
+    def first(self, fraction: float) -> "Samples":
+        """The first `fraction` of every window in time, at least one sample of each."""
+        return replace(self, z=tuple(z[: max(1, int(fraction * len(z) + 1e-9))] for z in self.z))
+
+    def last(self, fraction: float) -> "Samples":
+        """The last `fraction` of every window in time; first(f) and last(1 - f) share no sample."""
+        return replace(self, z=tuple(z[min(int((1 - fraction) * len(z) + 1e-9), len(z) - 1) :] for z in self.z))
 
     def discarding(self, fraction: float) -> "Samples":
         """Without the first `fraction` of every window."""
-        return replace(self, z=tuple(z[int(fraction * len(z)) :] for z in self.z))
+        return self.from_start((fraction * self.counts).astype(int))
+
+    def from_start(self, start: np.ndarray) -> "Samples":
+        """Without the first start[k] samples of series k."""
+        return replace(self, z=tuple(z[first:] for z, first in zip(self.z, start, strict=True)))
 
     def thinned(self, most: int) -> "Samples":
         """Every s-th sample of every window, with the smallest s that leaves at most about `most` samples in all."""
@@ -194,7 +212,7 @@ class Blocks:
         return spread_error(values, self.factor)
 
 
-def spread_error(values: np.ndarray, factor: float) -> np.ndarray:
+def spread_error(values: np.ndarray, factor: float = 1.0) -> np.ndarray:
     """`factor` times the standard deviation of numbers (B, ...) over their B resamples; NaN where under half are finite."""
     known = np.isfinite(values)
     number = known.sum(axis=0)

@@ -12,7 +12,7 @@ by 5 kJ/mol where the mean bias missed it by 0.4 (both from the last 70 %).
 |---|---|---|
 | V, gamma | Walks.bias, bias_factor | mean bias of each segment, kJ/mol; bias factor |
 | U_wall | Walks.wall | harmonic walls beyond the ends of the path |
-| W_bulk | (zero of W) | set on the plateau, in pmf.py |
+| W_bulk | (zero of W) | -kT ln of the mean of exp(-W/kT) over the plateau bins, as in pmf.py |
 """
 
 import math
@@ -23,9 +23,10 @@ from scipy.interpolate import CubicSpline
 from scipy.stats import t as student
 
 from pipeline.binding import Binding, curve_binding
+from pipeline.grid import over_plateau
 from pipeline.metadynamics import Hills
-from pipeline.pmf import Curves, Pmf, pmf_of_curves
-from pipeline.samples import GAS_CONSTANT, MAX_BLOCKS, MIN_BLOCKS, Conditions, EstimateError, EstimateSettings, inefficiency
+from pipeline.pmf import Pmf
+from pipeline.samples import GAS_CONSTANT, MAX_BLOCKS, MIN_BLOCKS, Conditions, EstimateError, EstimateSettings, inefficiency, spread_error
 
 FINE = 20  # points of the spline through the bias in one bin of the curve
 EDGE_KT = 1.0  # bins below the path are kept up to where the wall costs so many kT
@@ -88,7 +89,7 @@ class Filled:
 def walk_binding(walks: Walks, settings: EstimateSettings, seed: int = 0) -> tuple[Pmf, Binding]:
     """The curve and the binding numbers of one run from its walkers; `seed` decides the resamples. Raises EstimateError."""
     filled = filled_walkers(walks, settings)
-    pmf = pmf_of_curves(walk_curves(walks, filled, settings, seed), walks.kT, settings)
+    pmf = walk_pmf(walks, filled, settings, seed)
     found = curve_binding(pmf, walks.conditions)
     return pmf, replace(found, flags=(*walk_flags(filled, len(walks.z)), *found.flags))
 
@@ -128,14 +129,14 @@ def _arrivals(z: np.ndarray, near: float, far: float) -> np.ndarray:
     return there[1:][np.diff(side[there]) != 0]
 
 
-def walk_curves(walks: Walks, filled: list[Filled], settings: EstimateSettings, seed: int = 0) -> Curves:
-    """The curve on bins as in pmf.py (NaN where no walker has been), with resamples whose spread is its standard error.
+def walk_pmf(walks: Walks, filled: list[Filled], settings: EstimateSettings, seed: int = 0) -> Pmf:
+    """The curve, with resamples whose spread is its standard error.
 
     They are of time blocks within each walker, and where there are several of whole walkers, whichever spread more. Drawing n of n
     loses 1/n of the variance, and the scatter of few walkers is uncertain (Student's t for 68 %): the resamples make up for both.
-    Raises EstimateError when no bin holds a sample.
+    Raises EstimateError when the sampled part of the path is too short for a plateau.
     """
-    bins = _Bins(walks, settings.bin_nm)
+    bins = _Bins(walks, settings)
     means, random = np.array([walker.mean() for walker in filled]), np.random.default_rng(seed)
     mean, n = means.mean(axis=0), len(filled)
     draws = np.array(
@@ -151,32 +152,44 @@ def walk_curves(walks: Walks, filled: list[Filled], settings: EstimateSettings, 
         sets.append(mean + math.sqrt(n / (n - 1)) * student.ppf(ONE_SIGMA, n - 1) * (draws - mean))
     resamples = max((np.array([bins.curve(bias) for bias in biases]) for biases in sets), key=bins.spread)
     halves = np.array([bins.curve(np.mean([w.half(last) for w in filled], axis=0)) for last in (False, True)])
-    return Curves(bins.z_nm, bins.curve(mean), resamples, halves)
+    W, inside = bins.curve(mean), (0, len(bins.z_nm))
+    error = np.where(np.isnan(W), np.nan, spread_error(resamples))
+    return Pmf(bins.z_nm, settings.bin_nm, W, error, resamples, halves, AsDrawn(), bins.plateau, inside, inside)
+
+
+class AsDrawn:
+    """Resamples whose spread is the standard error as it stands."""
+
+    def error(self, values: np.ndarray) -> np.ndarray:
+        return spread_error(values)
 
 
 class _Bins:
     """Bins [k * width, (k + 1) * width), as in pmf.py, between the lowest and the highest sample on the path."""
 
-    def __init__(self, walks: Walks, width: float) -> None:
-        z, (bottom, top) = np.concatenate(walks.z), walks.hills.path_nm
+    def __init__(self, walks: Walks, settings: EstimateSettings) -> None:
+        z, width, (bottom, top) = np.concatenate(walks.z), settings.bin_nm, walks.hills.path_nm
         bottom -= math.sqrt(2 * EDGE_KT * walks.kT / walks.hills.wall_k)
         number = np.floor(z / width).astype(int)
         inside = number[(number * width > bottom - 1e-6) & ((number + 1) * width < top + 1e-6)]
-        if not len(inside):
-            raise EstimateError(f"no sample lies between {bottom:.3f} and {top:.3f} nm: sample longer")
-        first, count = inside.min(), np.ptp(inside) + 1
+        first, count = (inside.min(), np.ptp(inside) + 1) if len(inside) else (0, 0)
+        self.plateau = (count - round(settings.plateau_nm / width), count)
+        if self.plateau[0] < 2:
+            raise EstimateError(
+                f"the walkers, {z.min():.3f} to {z.max():.3f} nm, cover too little of the path for plateau_nm = {settings.plateau_nm:g}: "
+                f"sample longer, or lower it"
+            )
         self._known = np.bincount(inside - first, minlength=count) > 0
         self._fine = (first + (np.arange(count * FINE) + 0.5) / FINE).reshape(count, FINE) * width
         self._wall, self._hills, self._kT = walks.wall(self._fine), walks.hills, walks.kT
         self.z_nm = (first + np.arange(count) + 0.5) * width
 
     def curve(self, bias: np.ndarray) -> np.ndarray:
-        """Free energy (kJ/mol, any zero) of each bin from a mean bias on the grid of the hills; NaN where no sample is."""
+        """W (n,) over the plateau from a mean bias on the grid of the hills; NaN where no sample is."""
         gamma = self._hills.bias_factor
         F = -gamma / (gamma - 1) * CubicSpline(self._hills.grid, bias, bc_type="natural")(self._fine) - self._wall
-        low = F.min(axis=1)
-        W = low - self._kT * np.log(np.exp(-(F - low[:, None]) / self._kT).mean(axis=1))
-        return np.where(self._known, W, np.nan)
+        density = np.where(self._known, np.exp(-(F - F.min()) / self._kT).mean(axis=1), 0.0)
+        return over_plateau(density, self.plateau, self._kT)
 
     def spread(self, curves: np.ndarray) -> float:
         """Root mean square over the bins of the spread of curves, each about its own mean."""

@@ -12,9 +12,11 @@ from pymbar import MBAR
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from pipeline import pmf as pmf_module
-from pipeline.binding import QUANTITIES, STANDARD_PER_NM3, binding, cylinder_area
-from pipeline.pmf import check_weights, estimate_pmf, solve_binned
+from pipeline import mbar as mbar_module
+from pipeline.binding import QUANTITIES, binding
+from pipeline.mbar import check_weights, solve_binned
+from pipeline.pmf import estimate_pmf
+from pipeline.reader import STANDARD_PER_NM3, cylinder_area
 from pipeline.samples import GAS_CONSTANT, EstimateError, EstimateSettings, Samples, Window, inefficiency, make_blocks
 
 KT = GAS_CONSTANT * 300.0
@@ -89,7 +91,9 @@ def test_halves_thinning_and_discarding_keep_the_order_of_time():
     assert [list(h.z[0]) for h in s.halves()] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9, 10]]
     assert list(s.thinned(4).z[0]) == [0, 3, 6, 9] and s.thinned(4).interval_ps == 1.5
     assert s.thinned(11) is s
-    assert list(s.discarding(0.5).z[0]) == [5, 6, 7, 8, 9, 10]
+    assert list(s.first(0.3).z[0]) == [0, 1, 2] and list(s.last(0.7).z[0]) == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert list(s.first(0.01).z[0]) == [0] and list(s.last(0.01).z[0]) == [10] and list(s.last(1.0).z[0]) == list(s.z[0])
+    assert list(s.from_start(np.array([9])).z[0]) == [9, 10]
 
 
 def test_bad_series_are_refused_by_name():
@@ -173,7 +177,7 @@ def test_weights_that_do_not_sum_to_one_are_an_error(monkeypatch):
             super().__init__(*arguments, **options)
             self.Log_W_nk = self.Log_W_nk + 0.01
 
-    monkeypatch.setattr(pmf_module, "MBAR", Unsolved)
+    monkeypatch.setattr(mbar_module, "MBAR", Unsolved)
     with pytest.raises(EstimateError, match=r"MBAR did not converge: weights sum to 1 within 0.01 only"):
         estimate_pmf(s, SETTINGS)
 
@@ -183,7 +187,7 @@ def test_same_seed_same_numbers_wherever_pymbar_stops_and_no_global_state(monkey
     s = draw(well, windows(0.9, 0.1, 1000.0), 60, 0)
     before = np.random.get_state()[1].copy()
     first, other = (binding(estimate_pmf(s, SETTINGS, seed), s, SETTINGS) for seed in (3, 4))
-    monkeypatch.setattr(pmf_module, "ITERATIONS", 1)
+    monkeypatch.setattr(mbar_module, "ITERATIONS", 1)
     again = binding(estimate_pmf(s, SETTINGS, 3), s, SETTINGS)
     assert np.array_equal(np.random.get_state()[1], before)
     for a, b, c in ([getattr(x, name) for x in (first, again, other)] for name in QUANTITIES):
@@ -195,7 +199,7 @@ def test_thinning_bounds_the_work_and_keeps_the_answer():
     s, thin = draw(shallow, windows(0.9, 0.1, 1000.0), 2000, 1, 0.9), EstimateSettings(max_samples=4000)
     p, full = estimate_pmf(s, thin), binding(estimate_pmf(s, SETTINGS), s, SETTINGS).dG0_kJ_mol
     few = binding(p, s, thin).dG0_kJ_mol
-    assert p.blocks.length.max() * p.blocks.number.max() == 400
+    assert len(p.others) == 2 and s.thinned(4000).counts.max() == 400
     assert abs(few.value - full.value) < full.error and 0.6 < few.error / full.error < 1.7
 
 

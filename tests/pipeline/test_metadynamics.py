@@ -9,14 +9,15 @@ import pytest
 from openmm import unit
 
 from forcefields.coordinate import Coordinate
-from pipeline.binding import binding, cylinder_area
+from pipeline.binding import binding
 from pipeline.metadynamics import Hills, Walker
 from pipeline.platforms import Choice
 from pipeline.pmf import estimate_pmf
+from pipeline.reader import cylinder_area
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
 from pipeline.simulate import GAS_CONSTANT, Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.stages import walker_start
-from pipeline.walkers import Walks, filled_walkers, walk_binding, walk_curves, walk_flags
+from pipeline.walkers import Walks, filled_walkers, walk_binding, walk_flags, walk_pmf
 
 REFERENCE = Choice("Reference", ())
 BOX = np.array([2.0, 2.5, 3.0])
@@ -205,7 +206,7 @@ def test_a_walker_that_never_crossed_is_left_out_and_said() -> None:
     assert len(filled) == 1 and filled[0].crossings > 4
     flags = walk_flags(filled, 2)
     assert flags[0] == "1 of 2 walkers have not crossed the path and are left out" and "lower bound" in flags[1]
-    curve = walk_curves(mixed, filled, SETTINGS)
+    curve = walk_pmf(mixed, filled, SETTINGS)
     assert curve.W[5] - curve.W[-1] == pytest.approx(morse(curve.z_nm[5]) - morse(curve.z_nm[-1]), abs=0.3)
     with pytest.raises(EstimateError, match="none of 2 walkers has gone on after crossing the path, between below 0.19 nm and above 0.59"):
         walk_binding(made_up((0.0, 0.0), (False, False)), SETTINGS)

@@ -13,7 +13,8 @@ import pytest
 from pipeline.binding import QUANTITIES, Binding, binding
 from pipeline.pmf import estimate_pmf
 from pipeline.samples import GAS_CONSTANT, EstimateSettings, Quantity, Samples, Window
-from pipeline.tables import LABELS, Row, combine, csv_text, json_text, ligand_rows, markdown_text, rounded
+from pipeline.table_files import csv_text, json_text, markdown_text
+from pipeline.tables import LABELS, Row, combine, ligand_rows, rounded
 
 SETTINGS = EstimateSettings()
 GRID = np.linspace(-0.5, 2.0, 12501)
@@ -91,9 +92,9 @@ def test_a_well_at_the_edge_is_flagged():
 
 def test_two_by_ten_samples_are_estimated_in_well_under_two_seconds_and_not_called_converged():
     s = draw(well, windows(1.3, 0.1, 1000.0), 20)
-    began = time.perf_counter()
+    began = time.process_time()
     b = flagged(s)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert b.dG0_kJ_mol.error > 1 and abs(b.well_depth_kJ_mol.value + 40.0) < 3.5 * b.well_depth_kJ_mol.error
     assert any(flag.startswith("sampled range has gaps: 6 of 62 bins are empty") for flag in b.flags)
 
@@ -115,7 +116,15 @@ def test_binding_survives_json():
 
 def simple(value=-34.24, error=1.26, flags=(), **changes):
     numbers = {name: Quantity(value + i, error) for i, name in enumerate(QUANTITIES)}
-    rest = {"has_barrier": False, "temperature_K": 300.0, "sampling_ns": 2.8, "n_windows": 14, "min_overlap": 0.12}
+    rest = {
+        "dG0_difference_kJ_mol": 0.3,
+        "well_depth_difference_kJ_mol": -0.6,
+        "has_barrier": False,
+        "temperature_K": 300.0,
+        "sampling_ns": 2.8,
+        "n_windows": 14,
+        "min_overlap": 0.12,
+    }
     return Binding(**{**numbers, **rest, "flags": tuple(flags), **changes})
 
 
@@ -240,8 +249,8 @@ def test_a_ligand_whose_replicas_all_failed_is_an_error_row():
 def test_markdown_lines_up_and_notes_every_row_that_is_not_converged():
     text = markdown_text(mixed())
     tables = [block.split("\n") for block in text.split("\n\n") if block.startswith("|")]
-    assert [len(table) for table in tables] == [4 + 2, 6 + 2, 6 + 2]
-    assert all(len({len(line) for line in table}) == 1 and len(table[0]) < 160 for table in tables)
+    assert [len(table) for table in tables] == [4 + 2, 6 + 2, 4 + 2, 6 + 2, 2 + 2, 1 + 2]  # DA and DMDDA have numbers: coverage, exchange
+    assert all(len({len(line) for line in table}) == 1 and len(table[0]) < 170 for table in tables)
     assert "CsPbBr3, AX 4x4x2, acetone, bond-increment" in text and "4-CF₃-cinnamate\\|β" in text
     line = next(line for line in tables[1] if line.startswith("| DA ") and "| 0 " in line)
     assert "| -34.2 ± 1.3 " in line and "| -8.2 ± 0.3 " in line and line.rstrip("| ").endswith("| converged")
