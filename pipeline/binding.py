@@ -126,6 +126,12 @@ def curve_binding(pmf: Pmf, conditions: Conditions, mobility: Diffusion | None =
     )
 
 
+def plateau_rise(pmf: Pmf, samples: Samples) -> Quantity:
+    """Rise (kJ/mol) of the curve over its plateau: zero within its error where there is one."""
+    reader = Reader.of(pmf, samples.conditions)
+    return reader.quantity(reader.plateau_change)
+
+
 def other_estimators(reader: Reader, marks: Landmarks, dG0: Quantity) -> dict[str, tuple[float, float]]:
     """What each other estimator gives for dG0 and well depth less what MBAR does (kJ/mol), by name."""
     return {

@@ -50,11 +50,11 @@ class Equilibrated:
     def flags(self) -> list[str]:
         """A sentence where windows equilibrate in their second half only."""
         part = self.detected / self.counts
-        late, worst = int(np.sum(part > LATE)), int(np.argmax(part))
+        late, worst = self.samples.windows_where(part > LATE), int(np.argmax(part))
         if not late:
             return []
         where = f"window {self.samples.windows[worst].center_nm:.3f}, after {100 * part[worst]:.0f} %"
-        return [f"{late} of {len(part)} windows equilibrate in their second half only (worst: {where}): sample longer"]
+        return [f"{late} of {len(self.samples.distinct)} windows equilibrate in their second half only (worst: {where}): sample longer"]
 
 
 def equilibrated(samples: Samples, settings: EstimateSettings) -> Equilibrated:

@@ -79,7 +79,7 @@ def wham(samples: Samples, grid: Grid) -> np.ndarray:
 def umbrella_integration(samples: Samples, grid: Grid) -> np.ndarray:
     """W (n,) in kJ/mol by umbrella integration. Raises EstimateError for a window whose heights do not vary."""
     mean, deviation = (np.array([getattr(z, name)() for z in samples.z]) for name in ("mean", "std"))
-    still = np.flatnonzero(~(deviation > 0))
+    still = np.flatnonzero([np.ptp(z) == 0 for z in samples.z])
     if len(still):
         where = f"window {samples.windows[still[0]].center_nm:.3f}"
         raise EstimateError(f"umbrella integration: all heights of {where} are equal: sample it again")

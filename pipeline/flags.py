@@ -13,21 +13,21 @@ UNCONNECTED = 1e-3  # overlap below which the samples say next to nothing about 
 
 def window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list[str]:
     """What is wrong with the windows: overlap, independent samples, block length."""
-    total, flags = len(samples.windows), []
-    poor = int(np.sum(pmf.neighbour_overlap < settings.min_overlap))
+    total, flags = len(samples.distinct), []
+    poor = samples.windows_where(pmf.neighbour_overlap < settings.min_overlap)
     if poor:
         flags.append(f"{poor} of {total} windows overlap below {settings.min_overlap:g} with a neighbour")
     lowest = float(pmf.neighbour_overlap.min())
     if lowest < UNCONNECTED:
         flags.append(f"error is a lower bound: neighbour windows overlap by no more than {lowest:.0e}")
     effective = samples.effective_counts()
-    few, worst = int(np.sum(effective < settings.min_effective_samples)), int(np.argmin(effective))
+    few, worst = samples.windows_where(effective < settings.min_effective_samples), int(np.argmin(effective))
     text = f"{int(effective[worst])} independent samples in window {samples.windows[worst].center_nm:.3f}"
     if few == 1:
         flags.append(f"only {text}")
     elif few:
         flags.append(f"fewer than {settings.min_effective_samples:g} independent samples in {few} of {total} windows (worst: {text})")
-    short = int(np.sum(pmf.blocks.short))
+    short = samples.windows_where(pmf.blocks.short)
     if short:
         flags.append(f"error is a lower bound: time blocks are shorter than 2 correlation times in {short} of {total} windows")
     return flags

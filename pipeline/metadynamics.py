@@ -13,7 +13,9 @@ The bias is a sum of Gaussian hills, each lower where the bias is already high (
 | V | bias, on grid | kJ/mol |
 """
 
+import copy
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,8 @@ from openmm import unit
 from openmm.app.metadynamics import BiasVariable, Metadynamics
 
 from forcefields.coordinate import BIAS_GROUP, Coordinate
+from pipeline.platforms import Choice
+from pipeline.simulate import Leg, LegResult, MDState, Recorder, make_context
 
 WALL_TOP_KJ_MOL = 200.0  # where the grid ends: the tabulated bias is 0 beyond it
 NODES_PER_WIDTH = 5
@@ -54,6 +58,30 @@ class Hills:
         margin = np.sqrt(2 * WALL_TOP_KJ_MOL / self.wall_k)
         count = int(np.ceil(NODES_PER_WIDTH * (top - bottom + 2 * margin) / self.width_nm)) + 1
         return np.linspace(bottom - margin, top + margin, count)
+
+
+def run_walk(
+    system: mm.System,
+    start: MDState,
+    walk: tuple[Leg, Hills],
+    engine: tuple[Coordinate, Choice],
+    folder: Path,
+    tick: Callable[[float], None],
+) -> tuple[LegResult, np.ndarray]:
+    """Run one leg while a bias grows; frames and `tick` as in run_leg. Gives also the bias (2, n) kJ/mol: its mean, and the last.
+
+    Raises UnstableError, and ValueError as Walker does.
+    """
+    (leg, hills), (coordinate, choice), system = walk, engine, copy.deepcopy(system)
+    walker = Walker(system, coordinate, hills, leg.temperature_K[1])
+    context, integrator = make_context(system, start, leg, choice)
+    advance, began = walker.stepper(context, integrator), time.perf_counter()
+    with Recorder(leg, coordinate, folder) as recorder:
+        for k in range(leg.records):
+            advance(leg.steps)
+            recorder.take(context)
+            tick((k + 1) / leg.records)
+    return recorder.result(context, system, time.perf_counter() - began), walker.summed()
 
 
 class Walker:

@@ -114,6 +114,10 @@ class Samples:
         """The windows, each once and by height: two faces of a slab give two series of one window."""
         return tuple(sorted(set(self.windows), key=lambda w: (w.center_nm, w.k)))
 
+    def windows_where(self, wrong: np.ndarray) -> int:
+        """In how many distinct windows a series is `wrong`, (K,)."""
+        return len({window for window, true in zip(self.windows, wrong, strict=True) if true})
+
     @property
     def sampling_ns(self) -> float:
         return float(self.counts.sum() * self.interval_ps / 1000)

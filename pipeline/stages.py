@@ -5,35 +5,48 @@ A product is a directory published by rename. Products of one chain follow each 
 
 import hashlib
 import json
-import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import openmm as mm
 
 from forcefields.audit import audit
-from forcefields.coordinate import Coordinate
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
 from forcefields.validity import planning_lattice
-from pipeline.campaign import Campaign, MetadynamicsSection, RunSpec, SamplingSection, WindowsSection
-from pipeline.metadynamics import Hills
-from pipeline.platforms import Choice
-from pipeline.run import Run, derived_seed, own_molecules_folder, reading
+from pipeline.campaign import Campaign, CampaignError, MetadynamicsSection, RunSpec, SamplingSection, WindowsSection
+from pipeline.legs import (
+    Workshop,
+    base_leg,
+    built_model,
+    coordinate_of,
+    end_state,
+    ended_at,
+    frame_atoms,
+    judged,
+    load_system,
+    read_record,
+    run_here,
+    slab_of,
+    write_json,
+    write_leg,
+)
+from pipeline.metadynamics import Hills, run_walk
+from pipeline.rounds import Round, centers_between
+from pipeline.run import DamagedError, Run, derived_seed, own_molecules_folder, reading
 from pipeline.samples import Window
-from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
-from pipeline.versions import versions
+from pipeline.simulate import Leg, MDState
+from pipeline.starts import Norm, StartError, damage, fit_start, outside
 from structures.build import ModelSpec, build
-from structures.integrity import check_slab, image_distance
-from structures.model import Model, read_model, write_model
+from structures.model import write_model
 
 PREPARE = "prepare"
 COLD_K = 50.0
-PULL_RECORD_PS = 0.1
 SETUP_PS = 1.0  # what building or parametrising counts for in progress and cost
 
 
@@ -44,16 +57,7 @@ class Product:
     name: str
     chain: str
     cost_ps: float
-    make: Callable[["Workshop", Path], None]
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What making a product needs: the run, the platform, and what to call after every record (it may raise to stop)."""
-
-    run: Run
-    choice: Choice
-    tick: Callable[[float], None]
+    make: Callable[[Workshop, Path], None]
 
 
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
@@ -65,7 +69,7 @@ def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
 def make_build(shop: Workshop, out: Path) -> None:
     model, check = build(run_model_spec(shop.run.spec, shop.run.id))
     write_model(model, out)
-    _write_json(out / "check.json", asdict(check))
+    write_json(out / "check.json", asdict(check))
 
 
 def make_parametrize(shop: Workshop, out: Path) -> None:
@@ -76,7 +80,7 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
-    _write_json(out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)})
+    write_json(out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)})
 
 
 def equilibrate_products(spec: RunSpec) -> list[Product]:
@@ -115,7 +119,7 @@ class _Equilibrate:
             pressure = spec.simulation.pressure_bar - tail_pressure_bar(spec.model.recipe, spec.forcefield.cutoff_nm)
             leg = replace(leg, pressure_bar=pressure, settle_box_nm=_mean_height(run) if self.settle else None)
         start = _built_state(run) if self.before is None else end_state(run, self.before)
-        _run_and_write(shop, out, leg, start)
+        write_leg(shop, out, leg, run_here(shop, start, leg, out), {})
 
 
 def _mean_height(run: Run) -> float | None:
@@ -130,15 +134,20 @@ def _mean_height(run: Run) -> float | None:
     return float(heights[len(heights) // 3 :].mean())
 
 
-def pull_heights(spec: RunSpec) -> np.ndarray:
-    """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`."""
-    p = spec.pull
-    return np.round(np.linspace(p.from_nm, p.to_nm, round((p.to_nm - p.from_nm) / p.step_nm) + 1), 3)
+def pull_heights(run: Run) -> np.ndarray:
+    """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`, and on to where rounds lengthen it."""
+    p = run.spec.pull
+    count = round((p.to_nm - p.from_nm) / p.step_nm)
+    heights = np.round(np.linspace(p.from_nm, p.to_nm, count + 1), 3).tolist()
+    for one in rounds_of(run):
+        if one.to_nm is not None and one.to_nm > heights[-1]:
+            heights += centers_between(heights[-1], one.to_nm, (p.to_nm - p.from_nm) / count)
+    return np.array(heights)
 
 
-def pull_products(spec: RunSpec, before: str) -> list[Product]:
+def pull_products(run: Run, before: str) -> list[Product]:
     """One step a height: the umbrella centre moves there from the last height and a start state is published."""
-    heights = [float(h) for h in pull_heights(spec)]
+    spec, heights = run.spec, [float(h) for h in pull_heights(run)]
     products = []
     for number, height in enumerate(heights):
         name = f"pull/{number:03d}-z{height:+.3f}"
@@ -159,14 +168,43 @@ class _Pull:
         spec, run = shop.run.spec, shop.run
         leg = replace(base_leg(spec, run, self.name), duration_ps=spec.pull.step_ps, k=spec.pull.k_kJ_mol_nm2)
         leg = replace(leg, center_nm=(self.origin_nm, self.height_nm))
-        _run_and_write(shop, out, leg, end_state(run, self.before))
+        write_leg(shop, out, leg, run_here(shop, end_state(run, self.before), leg, out), {})
 
 
-def windows_of(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
+def grid_windows(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
     """Umbrella windows from the first to the last pulled height, in equal steps of about `spacing_nm`."""
     p = spec.pull
     count = round((p.to_nm - p.from_nm) / settings.spacing_nm) + 1
     return tuple(Window(float(c), settings.k_kJ_mol_nm2) for c in np.round(np.linspace(p.from_nm, p.to_nm, max(2, count)), 3))
+
+
+def rounds_of(run: Run) -> tuple[Round, ...]:
+    """What was decided so far for the run and its replicas. Raises CampaignError for one that cannot be read."""
+    return tuple(_read_round(folder) for folder in run.rounds())
+
+
+@lru_cache(maxsize=10_000)
+def _read_round(folder: Path) -> Round:
+    try:
+        with reading(folder):
+            return Round.from_dict(json.loads((folder / "round.json").read_text(encoding="utf-8")))
+    except DamagedError as error:
+        raise CampaignError(f"{error}, with every round after it") from error
+
+
+def write_round(out: Path, decided: Round) -> None:
+    """Write a round into the directory that is to be published."""
+    write_json(out / "round.json", decided.as_dict())
+
+
+def windows_of(run: Run, campaign: Campaign) -> dict[Window, int]:
+    """The windows of a run by height, each with the number of segments asked for: by the campaign file and by every round."""
+    asked = dict.fromkeys(grid_windows(run.spec, campaign.windows), campaign.sampling.segments)
+    for one in rounds_of(run):
+        for wish in one.wishes:
+            if wish.run_id == run.id:
+                asked[wish.window] = max(asked.get(wish.window, 0), wish.segments)
+    return dict(sorted(asked.items(), key=lambda item: (item[0].center_nm, item[0].k)))
 
 
 def window_chain(window: Window) -> str:
@@ -174,13 +212,10 @@ def window_chain(window: Window) -> str:
     return f"windows/z{window.center_nm:+.3f}-k{window.k:.12g}"
 
 
-def window_products(spec: RunSpec, window: Window, sampling: SamplingSection) -> list[Product]:
-    """The segments of one window: the first starts from the nearest pulled state, each other where the last one ended."""
-    heights = pull_heights(spec)
-    nearest = int(np.argmin(np.abs(heights - window.center_nm)))
-    before = f"pull/{nearest:03d}-z{heights[nearest]:+.3f}"
-    chain, products = window_chain(window), []
-    for number in range(sampling.segments):
+def window_products(run: Run, window: Window, segments: int, sampling: SamplingSection) -> list[Product]:
+    """The first `segments` segments of one window: the first starts from a pulled state, each other where the last one ended."""
+    chain, before, products = window_chain(window), None, []
+    for number in range(segments):
         name = f"{chain}/seg-{number:03d}"
         products.append(Product(name, chain, sampling.segment_ps, _Segment(name, window, sampling, before)))
         before = name
@@ -192,15 +227,52 @@ class _Segment:
     name: str
     window: Window
     sampling: SamplingSection
-    before: str
+    before: str | None
+
+    def leg(self, run: Run) -> Leg:
+        s = self.sampling
+        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, k=self.window.k)
+        atoms = frame_atoms(built_model(run.path("build")), s)
+        return replace(leg, center_nm=(self.window.center_nm,) * 2, frame_ps=s.frame_ps, frame_atoms=atoms)
+
+    def start(self, shop: Workshop, out: Path) -> "Start":
+        """Where the segment starts; `out` is for what settling writes. Raises StartError, DamagedError."""
+        if self.before is None:
+            return _pulled_start(shop, self, out)
+        return Start(end_state(shop.run, self.before), {}, read_record(shop.run, self.before).get("exchange", {}).get("walker"))
 
     def __call__(self, shop: Workshop, out: Path) -> None:
-        run, s = shop.run, self.sampling
-        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, k=self.window.k)
-        leg = replace(
-            leg, center_nm=(self.window.center_nm,) * 2, frame_ps=s.frame_ps, frame_atoms=frame_atoms(built_model(run.path("build")), s)
-        )
-        _run_and_write(shop, out, leg, end_state(run, self.before))
+        start, leg = self.start(shop, out), self.leg(shop.run)
+        write_leg(shop, out, leg, run_here(shop, start.state, leg, out), start.record)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A state to start a segment from, what its record says of it, and the exchanging walker that it belongs to, if any."""
+
+    state: MDState
+    record: dict
+    walker: str | None = None
+
+
+def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
+    """The nearest pulled state that is fit; where that lies outside the window it settles there first, and is looked at again."""
+    run, window = shop.run, segment.window
+    pulled = [ended_at(run, product.name, float(z)) for product, z in zip(pull_products(run, ""), pull_heights(run), strict=True)]
+    norm = Norm([e.energy_kJ_mol for e in pulled], built_model(run.path("build")).n_atoms, run.spec.simulation.temperature_K)
+    good, why = fit_start(pulled, window, norm)
+    record = {"from": good.name, "settled_ps": 0.0}
+    if not why:
+        return Start(end_state(run, good.name), {"start": record})
+    leg = replace(base_leg(run.spec, run, f"{segment.name}/move"), duration_ps=run.spec.pull.step_ps, k=window.k)
+    moved = run_here(shop, end_state(run, good.name), replace(leg, center_nm=(good.height_nm, window.center_nm)), out)
+    rest = replace(leg, seed=derived_seed(run.id, segment.name, "rest"), center_nm=(window.center_nm,) * 2)
+    result = run_here(shop, moved.state, rest, out)
+    settled = judged(good.name, window.center_nm, result, slab_of(run, result.state))
+    wrong = damage(settled, norm) or outside(settled.z, window, norm.temperature_K, settled=True)
+    if wrong:
+        raise StartError(f"no fit state to start from: {why}; after settling from {good.name}: {wrong}; raise k_kJ_mol_nm2")
+    return Start(result.state, {"start": record | {"settled_ps": 2 * run.spec.pull.step_ps, "why": why}})
 
 
 def walker_chain(walker: int, settings: MetadynamicsSection) -> str:
@@ -218,14 +290,14 @@ def walker_start(walker: int) -> float:
     return int(bits[::-1], 2) / 2 ** len(bits)
 
 
-def walker_products(spec: RunSpec, walker: int, campaign: Campaign) -> list[Product]:
+def walker_products(run: Run, walker: int, campaign: Campaign) -> list[Product]:
     """The segments of one walker: the first starts from a pulled state without bias, each other where the last one ended, with its bias."""
-    heights, chain, products = pull_heights(spec), walker_chain(walker, campaign.metadynamics), []
-    nearest = round(walker_start(walker) * (len(heights) - 1))
-    before = f"pull/{nearest:03d}-z{heights[nearest]:+.3f}"
-    for number in range(campaign.sampling.segments):
+    pulled = [product for product, z in zip(pull_products(run, ""), pull_heights(run), strict=True) if z < run.spec.pull.to_nm + 1e-6]
+    before, products = pulled[round(walker_start(walker) * (len(pulled) - 1))].name, []
+    chain, sampling = walker_chain(walker, campaign.metadynamics), campaign.sampling
+    for number in range(sampling.segments):
         name = f"{chain}/seg-{number:03d}"
-        products.append(Product(name, chain, campaign.sampling.segment_ps, _WalkerSegment(name, campaign, before)))
+        products.append(Product(name, chain, sampling.segment_ps, _WalkerSegment(name, sampling, campaign.metadynamics, before)))
         before = name
     return products
 
@@ -233,15 +305,20 @@ def walker_products(spec: RunSpec, walker: int, campaign: Campaign) -> list[Prod
 @dataclass(frozen=True)
 class _WalkerSegment:
     name: str
-    campaign: Campaign
+    sampling: SamplingSection
+    settings: MetadynamicsSection
     before: str
 
     def __call__(self, shop: Workshop, out: Path) -> None:
-        run, s = shop.run, self.campaign.sampling
-        start = read_bias(run.path(self.before))[1] if self.before.startswith("metadynamics/") else None
-        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, frame_ps=s.frame_ps)
-        leg = replace(leg, frame_atoms=frame_atoms(built_model(run.path("build")), s))
-        _run_and_write(shop, out, replace(leg, hills=hills_of(run.spec, self.campaign.metadynamics, start)), end_state(run, self.before))
+        run, s = shop.run, self.sampling
+        bias = read_bias(run.path(self.before))[1] if self.before.startswith("metadynamics/") else None
+        model, hills = built_model(run.path("build")), hills_of(run.spec, self.settings, bias)
+        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps)
+        leg = replace(leg, frame_ps=s.frame_ps, frame_atoms=frame_atoms(model, s))
+        engine, start = (coordinate_of(run.spec, model), shop.choice), end_state(run, self.before)
+        result, grown = run_walk(load_system(run.path("system")), start, (leg, hills), engine, out, shop.tick)
+        np.save(out / "bias.npy", grown)
+        write_leg(shop, out, leg, result, {"metadynamics": self.settings.model_dump()})
 
 
 def hills_of(spec: RunSpec, settings: MetadynamicsSection, start: np.ndarray | None = None) -> Hills:
@@ -260,117 +337,26 @@ def read_bias(segment: Path) -> np.ndarray:
         return bias
 
 
-def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
-    """Indices of the atoms whose frames are written."""
-    if sampling.frames == "none":
-        return np.zeros(0, dtype=int)
-    if sampling.frames == "all":
-        return np.arange(model.n_atoms)
-    return np.concatenate([model.groups[name] for name in ("core", "ligand", "coating", "counterion")])
-
-
-def prepare_products(spec: RunSpec) -> list[Product]:
+def prepare_products(run: Run) -> list[Product]:
     """Everything before the windows, in order."""
     products = [Product("build", PREPARE, SETUP_PS, make_build), Product("system", PREPARE, SETUP_PS, make_parametrize)]
-    products += equilibrate_products(spec)
-    return products + pull_products(spec, products[-1].name)
+    products += equilibrate_products(run.spec)
+    return products + pull_products(run, products[-1].name)
 
 
-def sampling_chains(spec: RunSpec, campaign: Campaign) -> list[list[Product]]:
+def sampling_chains(run: Run, campaign: Campaign) -> list[list[Product]]:
     """The segments of every window, or of every walker, of a run."""
     if campaign.sampling.method == "metadynamics":
-        return [walker_products(spec, walker, campaign) for walker in range(campaign.metadynamics.walkers)]
-    return [window_products(spec, window, campaign.sampling) for window in windows_of(spec, campaign.windows)]
+        return [walker_products(run, walker, campaign) for walker in range(campaign.metadynamics.walkers)]
+    return [window_products(run, window, segments, campaign.sampling) for window, segments in windows_of(run, campaign).items()]
 
 
 def all_products(run: Run, campaign: Campaign) -> list[Product]:
-    """Every product of a run for the amount of sampling the campaign asks for, in the order they are best made."""
-    chains = sampling_chains(run.spec, campaign)
-    return prepare_products(run.spec) + [segment for level in zip(*chains, strict=True) for segment in level]
-
-
-def base_leg(spec: RunSpec, run: Run, name: str) -> Leg:
-    """A leg of one record at the run's temperature, without bias, with the seed of product `name`: what every stage starts from."""
-    s = spec.simulation
-    return Leg(
-        seed=derived_seed(run.id, name),
-        duration_ps=PULL_RECORD_PS,
-        record_ps=PULL_RECORD_PS,
-        timestep_fs=s.timestep_fs,
-        friction_per_ps=s.friction_per_ps,
-        temperature_K=(s.temperature_K, s.temperature_K),
-        center_nm=(0.0, 0.0),
-        k=0.0,
-    )
-
-
-def coordinate_of(spec: RunSpec, model: Model) -> Coordinate:
-    """The binding coordinate of a run: a head for each face that carries a ligand."""
-    c = spec.coordinate
-    return Coordinate(model.groups["anchor"], model.site_points, model.site_normals, c.radius_nm, c.wall_kJ_mol_nm2)
+    """Every product of a run for the amount of sampling that campaign and rounds ask for, in the order they are best made."""
+    levels = zip_longest(*sampling_chains(run, campaign))
+    return prepare_products(run) + [segment for level in levels for segment in level if segment is not None]
 
 
 def _built_state(run: Run) -> MDState:
     model = built_model(run.path("build"))
     return MDState(model.positions, None, model.box)
-
-
-def end_state(run: Run, product: str) -> MDState:
-    """Where a published piece of MD ended. Raises DamagedError."""
-    with reading(run.path(product)):
-        return load_state(run.path(product) / "state.xml")
-
-
-@lru_cache(maxsize=2)
-def built_model(folder: Path) -> Model:
-    """The published model of a run. Raises DamagedError."""
-    with reading(folder):
-        return read_model(folder)
-
-
-@lru_cache(maxsize=2)
-def load_system(folder: Path) -> mm.System:
-    """The published System of a run. Raises DamagedError."""
-    with reading(folder):
-        return mm.XmlSerializer.deserialize((folder / "system.xml").read_text(encoding="ascii"))
-
-
-def _run_and_write(shop: Workshop, out: Path, leg: Leg, start: MDState) -> None:
-    run = shop.run
-    model = built_model(run.path("build"))
-    system = load_system(run.path("system"))
-    result = run_leg(system, start, leg, (coordinate_of(run.spec, model), shop.choice), out, shop.tick)
-    save_state(result.state, out / "state.xml")
-    np.save(out / "cv.npy", result.cv)
-    if leg.pressure_bar is not None:
-        np.save(out / "box_z.npy", result.box_z)
-    if result.bias is not None:
-        np.save(out / "bias.npy", result.bias)
-    _write_json(out / "segment.json", _segment_record(shop, leg, result, model))
-
-
-def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -> dict:
-    pack = load_pack(shop.run.spec.forcefield.pack)
-    slab = check_slab(model, result.state.positions, result.state.box, pack.metals, pack.halides)
-    image = image_distance(result.state.positions[model.groups["ligand"]], result.state.box)
-    return {
-        "seed": leg.seed,
-        "duration_ps": result.duration_ps,
-        "record_ps": leg.record_ps,
-        "center_nm": leg.center_nm,
-        "k_kJ_mol_nm2": leg.k,
-        "barostat_bar": leg.pressure_bar,
-        "energy_kJ_mol": result.energies,
-        "temperature_K": result.temperature_K,
-        "box_nm": [float(x) for x in result.state.box],
-        "slab": slab.as_dict(),
-        "image_nm": round(image, 4),
-        "platform": shop.choice.name,
-        "host": socket.gethostname(),
-        "wall_s": round(result.wall_s, 3),
-        "versions": versions(),
-    }
-
-
-def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from pipeline.samples import GAS_CONSTANT, Samples, Window
 KELVIN, RADIUS, WALL = 300.0, 0.55, 5000.0
 KT = GAS_CONSTANT * KELVIN
 D_NM2_PS = 1e-3
-WELLS = ((-16.0, 0.1, 0.09), (-6.0, 0.4, 0.09), (8.0, 0.62, 0.07))  # height, centre, width: bound, adsorbed, barrier
+WELLS = ((-16.0, 0.1, 0.1), (-6.0, 0.42, 0.1), (8.0, 0.68, 0.1))  # height, centre, width: bound, adsorbed, barrier
 
 
 def energy(z, gaussians=WELLS):

@@ -65,10 +65,10 @@ def test_seeds_are_derived_and_differ() -> None:
     assert derived_seed("a", "b") == derived_seed("a", "b") != derived_seed("a", "c")
 
 
-def test_windows_span_the_pulled_path() -> None:
+def test_windows_span_the_pulled_path(tmp_path: Path) -> None:
     campaign = parse_campaign(TINY, "x")
-    spec = campaign.specs[0]
-    heights, windows = pull_heights(spec), windows_of(spec, campaign.windows)
+    run = runs_of(tmp_path, campaign)[0]
+    heights, windows = pull_heights(run), list(windows_of(run, campaign))
     assert [w.center_nm for w in windows] == pytest.approx([0.1 * i for i in range(10)])
     assert heights[0] == 0.0 and heights[-1] == pytest.approx(0.9)
     assert window_chain(windows[3]) == "windows/z+0.300-k2000"
@@ -125,6 +125,14 @@ def test_bad_values_are_refused_with_key_value_and_advice(section: str, key: str
     [
         (with_key("sampling", "method", "abf"), "[sampling] method = 'abf': input should be 'umbrella' or 'metadynamics'"),
         (with_hills("bias_factor", 1.0), "[metadynamics] bias_factor = 1.0: input should be greater than or equal to 1.5"),
+        (
+            with_hills("walkers", 2) | {"sampling": TINY["sampling"] | {"method": "metadynamics", "exchange_group": 2}},
+            '[sampling] exchange_group = 2 is for umbrella windows: remove it, or set method = "umbrella"',
+        ),
+        (
+            with_hills("walkers", 2) | {"sampling": TINY["sampling"] | {"method": "metadynamics", "target_kJ_mol": 2.0}},
+            '[sampling] target_kJ_mol = 2 is for umbrella windows: remove it, or set method = "umbrella"',
+        ),
         (with_hills("walkers", 0), "[metadynamics] walkers = 0"),
         (with_hills("height", 1.0), "[metadynamics] height = 1.0 is not a known key; did you mean height_kJ_mol?"),
         (with_hills("height_kJ_mol", -1.0), "[metadynamics] height_kJ_mol = -1.0"),

@@ -17,17 +17,17 @@ from pipeline.samples import Conditions, EstimateError, EstimateSettings, Sample
 from tests.pipeline.landscapes import KT, RADIUS, WALL, energy, langevin, samples_of
 
 SETTINGS = EstimateSettings(n_bootstrap=20)
-UMBRELLAS = tuple(Window(float(c), 1000.0) for c in np.arange(0.0, 1.101, 0.1))
+UMBRELLAS = tuple(Window(float(c), 1500.0) for c in np.arange(0.0, 1.201, 0.08))
 
 
 @pytest.fixture(scope="module")
 def heights() -> np.ndarray:
-    return langevin(UMBRELLAS, (1500, 2), seed=3)
+    return langevin(UMBRELLAS, (700, 2), seed=3, every=10)
 
 
 @pytest.fixture(scope="module")
 def samples(heights: np.ndarray) -> Samples:
-    return samples_of(UMBRELLAS, heights[:, 0], 0.5)
+    return samples_of(UMBRELLAS, heights[:, 0], 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,13 @@ def test_umbrella_integration_of_gaussian_windows_is_exact() -> None:
 
 
 def test_a_window_with_two_series_is_one_window(samples: Samples, heights: np.ndarray) -> None:
-    other = samples_of(UMBRELLAS, heights[:, 1], 0.5)
+    other = samples_of(UMBRELLAS, heights[:, 1], 1.0)
     faces = replace(
-        samples, windows=tuple(w for w in UMBRELLAS for _ in range(2)), z=tuple(z for pair in zip(samples.z, other.z) for z in pair)
+        samples,
+        windows=tuple(w for w in UMBRELLAS for _ in range(2)),
+        z=tuple(z for pair in zip(samples.z, other.z, strict=True) for z in pair),
     )
-    joined = replace(samples, z=tuple(np.concatenate(pair) for pair in zip(samples.z, other.z)))
+    joined = replace(samples, z=tuple(np.concatenate(pair) for pair in zip(samples.z, other.z, strict=True)))
     p, q = (estimate_pmf(s, SETTINGS, 1) for s in (faces, joined))
     assert pytest.approx(q.W, abs=1e-5, nan_ok=True) == p.W
     assert p.f_k[::2] == pytest.approx(p.f_k[1::2], abs=1e-9) and p.f_k[::2] == pytest.approx(q.f_k, abs=1e-6)
@@ -98,8 +100,8 @@ def test_a_solver_that_fails_says_so(samples: Samples, monkeypatch: pytest.Monke
     with pytest.raises(EstimateError, match=r"WHAM did not converge: probabilities sum to 1 within .* only, not 0.001"):
         estimate_pmf(samples, SETTINGS)
     monkeypatch.undo()
-    stuck = replace(samples, z=(*samples.z[:4], np.full(1500, 0.4), *samples.z[5:]))
-    with pytest.raises(EstimateError, match=r"umbrella integration: all heights of window 0.400 are equal"):
+    stuck = replace(samples, z=(*samples.z[:4], np.full(700, 0.32), *samples.z[5:]))
+    with pytest.raises(EstimateError, match=r"umbrella integration: all heights of window 0.320 are equal"):
         ESTIMATORS["umbrella integration"](stuck, make_grid(stuck, SETTINGS))
 
 
