@@ -97,7 +97,7 @@ def walk_binding(walks: Walks, settings: EstimateSettings, seed: int = 0) -> tup
 def filled_walkers(walks: Walks, settings: EstimateSettings) -> list[Filled]:
     """The part of each walker that counts: after `settings.discard_fraction` of it, and after its first crossing of the path.
 
-    Raises EstimateError when no walker has crossed it and gone on for a segment.
+    Raises EstimateError when no walker has crossed it and gone on for a segment, or only one and for one segment (there is no error).
     """
     bottom, top = walks.hills.path_nm
     near, far = bottom + NEAR * (top - bottom), top - settings.plateau_nm
@@ -119,6 +119,8 @@ def filled_walkers(walks: Walks, settings: EstimateSettings) -> list[Filled]:
             f"none of {len(walks.z)} walkers has gone on after crossing the path, between below {near:.2f} nm and above {far:.2f} nm: "
             f"sample longer, or raise height_kJ_mol or bias_factor"
         )
+    if len(found) == 1 and len(found[0].sizes) == 1:
+        raise EstimateError(f"only one of {len(walks.z)} walkers has crossed the path, and gone on for one segment: sample longer")
     return found
 
 

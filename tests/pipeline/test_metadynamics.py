@@ -170,18 +170,18 @@ def test_walkers_start_where_their_number_says() -> None:
     assert [walker_start(k) for k in range(7)] == [0.0, 1.0, 0.5, 0.25, 0.75, 0.125, 0.625]
 
 
-def made_up(offsets: tuple[float, ...], crossing: tuple[bool, ...]) -> Walks:
+def made_up(offsets: tuple[float, ...], crossing: tuple[bool, ...], hills: Hills = HILLS) -> Walks:
     """Walkers whose bias is the exact one, tilted by `offsets` kJ/mol over the path, growing from segment to segment."""
-    grid, gamma = HILLS.grid, HILLS.bias_factor
-    bottom, top = HILLS.path_nm
-    walls = 0.5 * HILLS.wall_k * (np.maximum(0, grid - top) ** 2 + np.maximum(0, bottom - grid) ** 2)
+    grid, gamma = hills.grid, hills.bias_factor
+    bottom, top = hills.path_nm
+    walls = 0.5 * hills.wall_k * (np.maximum(0, grid - top) ** 2 + np.maximum(0, bottom - grid) ** 2)
     tilts = [offset * np.clip((grid - bottom) / (top - bottom), 0, 1) for offset in offsets]
     growth = np.arange(20)[:, None] * 3.0
     bias = tuple(-(gamma - 1) / gamma * (morse(grid) + walls + tilt) + growth for tilt in tilts)
     steps = np.arange(2000)
-    to_and_fro, stays = 0.375 + 0.4 * np.sin(steps / 20), 0.1 + 0.1 * np.sin(steps)
+    to_and_fro, stays = (bottom + top) / 2 + ((top - bottom) / 2 + 0.025) * np.sin(steps / 20), 0.1 + 0.1 * np.sin(steps)
     z = tuple(to_and_fro if c else stays for c in crossing)
-    return Walks(HILLS, z, (np.full(20, 100),) * len(z), bias, 0.2, 300.0, 0.3, 5000.0)
+    return Walks(hills, z, (np.full(20, 100),) * len(z), bias, 0.2, 300.0, 0.3, 5000.0)
 
 
 def test_the_exact_bias_gives_the_exact_curve_whatever_it_has_grown_to() -> None:
@@ -189,6 +189,13 @@ def test_the_exact_bias_gives_the_exact_curve_whatever_it_has_grown_to() -> None
     truth = exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))
     assert pmf.z_nm[0] < 0 and np.abs(pmf.W - truth).max() < 0.1 and found.dG0_kJ_mol.error < 1e-6
     assert found.flags == ()
+
+
+def test_the_walls_are_taken_off_the_curve() -> None:
+    """A path that begins in the bottom of the well: the first bin lies in the wall, which costs 0.3 kJ/mol there."""
+    pmf, _ = walk_binding(made_up((0.0, 0.0), (True,) * 2, replace(HILLS, path_nm=(BOTTOM, 0.75))), SETTINGS)
+    assert pmf.z_nm[0] == pytest.approx(BOTTOM - 0.01)
+    assert np.abs(pmf.W - exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))).max() < 0.1
 
 
 def test_the_error_is_the_scatter_of_the_walkers() -> None:
@@ -217,6 +224,13 @@ def test_a_walker_counts_from_its_first_crossing_on() -> None:
     garbage = np.where(np.arange(20)[:, None] < 11, 0.0, walks.bias[0])  # before the path is filled the bias says nothing
     pmf, _ = walk_binding(replace(walks, z=(late,), bias=(garbage,)), SETTINGS)
     assert np.abs(pmf.W - exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))).max() < 0.05
+
+
+def test_one_segment_of_one_walker_gives_no_error_and_so_no_number() -> None:
+    walks = made_up((0.0,), (True,))
+    late = np.concatenate([np.full(1850, 0.1), 0.375 + 0.374 * np.sin(np.arange(150) / 20)])
+    with pytest.raises(EstimateError, match="only one of 1 walkers has crossed the path, and gone on for one segment: sample longer"):
+        walk_binding(replace(walks, z=(late,)), SETTINGS)
 
 
 def test_segments_count_by_their_length() -> None:
