@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.allocation import allocate, contributions
 from pipeline.binding import Binding, binding, plateau_rise
 from pipeline.campaign import Campaign
+from pipeline.equilibration import equilibrated
 from pipeline.legs import Workshop
 from pipeline.pmf import Pmf, estimate_pmf
 from pipeline.results import collect
@@ -55,7 +56,7 @@ class Evidence:
 def evidence_of(run: Run, campaign: Campaign) -> Evidence:
     """Estimate a run from all that is sampled. Raises EstimateError, DamagedError."""
     sampled, settings = collect(run), campaign.estimate
-    samples = sampled.samples.discarding(settings.discard_fraction)
+    samples = equilibrated(sampled.samples, settings).samples
     pmf = estimate_pmf(samples, settings, derived_seed(run.id, "estimate", sampled.checksum))
     return Evidence(run, samples, pmf, binding(pmf, samples, settings), windows_of(run, campaign))
 

@@ -190,11 +190,15 @@ def inefficiency(series: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Time blocks of each window: inefficiency g (samples), block length (samples) and number of blocks, (K,) each."""
+    """Time blocks of each window: inefficiency g (samples), block length (samples), number of blocks, and `weight`, (K,) each.
+
+    The weight of a window is what its mean force adds to the variance of a curve, k^2 var(z) g / N.
+    """
 
     g: np.ndarray
     length: np.ndarray
     number: np.ndarray
+    weight: np.ndarray
 
     @property
     def short(self) -> np.ndarray:
@@ -206,10 +210,11 @@ class Blocks:
         """What a spread over block resamples is multiplied by, because blocks are few and their neighbours correlated.
 
         Resampling B blocks loses 1/B of the variance; blocks of length L of an AR(1) series lose (g - 1/g)/(2 L) of it
-        (held at one half, where L < g and the flag says that the error is a lower bound).
+        (held at one half, where L < g and the flag says that the error is a lower bound). Windows count by their weight: the slow
+        and soft ones lose most, and have most of the error.
         """
         kept = (1 - 1 / self.number) * (1 - np.minimum(0.5, (self.g - 1 / self.g) / (2 * self.length)))
-        return float(np.sqrt(np.mean(1 / kept)))
+        return float(np.sqrt(np.average(1 / kept, weights=self.weight)))
 
     def error(self, values: np.ndarray) -> np.ndarray:
         """Standard error of numbers from each resample, (B, ...): `factor` times their spread; NaN where under half are finite."""
@@ -230,4 +235,6 @@ def make_blocks(samples: Samples) -> Blocks:
     """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such blocks they are shorter."""
     g, counts = samples.inefficiencies(), samples.counts
     number = np.clip(np.floor(counts / (2 * g)).astype(int), np.minimum(MIN_BLOCKS, counts), MAX_BLOCKS)
-    return Blocks(g, counts / number, number)
+    variance = np.array([(w.k * z.std()) ** 2 for w, z in zip(samples.windows, samples.z, strict=True)])
+    weight = variance * g / counts
+    return Blocks(g, counts / number, number, weight if weight.sum() > 0 else np.ones(len(g)))

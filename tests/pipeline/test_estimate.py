@@ -237,10 +237,10 @@ def test_binding_constant_of_a_flat_landscape_is_the_volume():
 
 
 def test_one_sigma_bars_hold_the_truth():
-    """100 runs of overdamped Langevin dynamics in 16 windows over two wells and a barrier, 300 ps each, equilibration left out."""
+    """100 runs of overdamped Langevin dynamics in 16 windows over two wells and a barrier, 400 ps each, equilibration left out."""
     settings, held = EstimateSettings(n_bootstrap=25), []
     umbrellas = windows(1.2, 0.08, 1500.0)
-    heights = langevin(umbrellas, (300, 100), seed=1, every=10)
+    heights = langevin(umbrellas, (400, 100), seed=1, every=10)
     z = np.linspace(-0.2, 1.3, 150001)
     low, top = energy(z).min(), energy(z)[z > 0.5].max()
     for seed in range(100):

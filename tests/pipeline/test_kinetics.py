@@ -16,11 +16,11 @@ UMBRELLAS = tuple(Window(float(c), 1000.0) for c in np.arange(0.0, 0.901, 0.1))
 
 def test_D_of_harmonic_windows_is_the_one_they_were_made_with() -> None:
     windows = tuple(Window(0.1 * i, k) for i, k in enumerate((500.0, 1000.0, 2000.0, 4000.0)))
-    found = diffusion(samples_of(windows, langevin(windows, (40000, 1), 0, gaussians=(), every=2)[:, 0], 0.2))
+    found = diffusion(samples_of(windows, langevin(windows, (20000, 1), 0, gaussians=(), every=2)[:, 0], 0.2))
     assert np.all(np.abs(found.D_nm2_ns / (1000 * D_NM2_PS) - 1) < np.maximum(0.06, 3 * found.relative_error))
     assert found.tau_ps == pytest.approx([KT / (w.k * D_NM2_PS) for w in windows], rel=0.15) and found.resolved.all()
-    assert np.all((found.relative_error > 0.01) & (found.relative_error < 0.15))
-    coarse = diffusion(samples_of(windows, langevin(windows, (1000, 1), 0, gaussians=(), every=400)[:, 0], 40.0))
+    assert np.all((found.relative_error > 0.01) & (found.relative_error < 0.2))
+    coarse = diffusion(samples_of(windows, langevin(windows, (200, 1), 0, gaussians=(), every=400)[:, 0], 40.0))
     assert not coarse.resolved.any() and np.all(coarse.D_nm2_ns < 0.5 * 1000 * D_NM2_PS)  # lower bounds
 
 
@@ -46,7 +46,7 @@ def test_free_diffusion_takes_L_squared_over_2_D() -> None:
 
 def first_passages(start: float, wall: float, end: float, count: int) -> float:
     """Mean time (ps) for `count` walkers from `start` to `end`, reflected at `wall`; corrected for crossings between two steps."""
-    random, step = np.random.default_rng(7), 0.1
+    random, step = np.random.default_rng(7), 0.2
     size = math.sqrt(2 * D_NM2_PS * step)
     z, done, elapsed = np.full(count, start), 0.0, 0.0
     while len(z):
