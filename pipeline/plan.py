@@ -14,7 +14,7 @@ from forcefields.validity import check_pack, wanted_of
 from pipeline.campaign import Campaign, CampaignError, EquilibrateSection, RunSpec
 from pipeline.modelling import ModelSection
 from pipeline.run import Run, campaign_file
-from pipeline.stages import all_products, grid_windows, run_model_spec, windows_of
+from pipeline.stages import PREPARE, all_products, grid_windows, run_model_spec, sampling_chains
 from structures.build import ModelPlan, check_model, plan_model
 from structures.leaving import check_solvent
 from structures.molecules import molecule
@@ -26,12 +26,13 @@ RECORD_BYTES = 16  # of one head
 SEGMENT_BYTES = 3000
 DISK_KEPT_FREE = 0.02
 MOST_PIECES = 1000
+HILLS_ON_PATH = 10  # hills side by side that a path must hold at least
 GUESS_ATOM_NS_PER_DAY = 70_000.0  # atoms x ns/day on one CPU core, measured on the demo (50 ns/day at 1,400 atoms)
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run: its size, its sampling and what is left to do. `speed_ns_day` is measured where there are segments."""
+    """One run: its size, its sampling (windows or walkers) and what is left to do. `speed_ns_day` is measured where there are segments."""
 
     run: Run
     n_atoms: int
@@ -70,7 +71,10 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
             check_pieces(spec.equilibrate)
         except ValueError as error:
             raise CampaignError(f"{run.id}: {error}") from None
-        _check_times(spec.simulation.timestep_fs / 1000, steps.record_ps, steps.segment_ps, steps.frame_ps, steps.frames != "none")
+        step_ps = spec.simulation.timestep_fs / 1000
+        if steps.method == "metadynamics":
+            check_hills(spec, campaign, step_ps)
+        _check_times(step_ps, steps.record_ps, steps.segment_ps, steps.frame_ps, steps.frames != "none")
 
 
 def check_sampled(model: ModelSection) -> None:
@@ -116,15 +120,34 @@ def check_pieces(equilibrate: EquilibrateSection) -> None:
         raise ValueError(f"piece_ps = {equilibrate.piece_ps:g} cuts the equilibration into {pieces:.3g} pieces: raise it")
 
 
+def check_hills(spec: RunSpec, campaign: Campaign, step_ps: float) -> None:
+    """Hills must come at whole steps, a segment must hold whole intervals, and the path many hills. Raises CampaignError."""
+    hills, sampling = campaign.metadynamics, campaign.sampling
+    for key, value in (("exchange_group", sampling.exchange_group or None), ("target_kJ_mol", sampling.target_kJ_mol)):
+        if value is not None:
+            raise CampaignError(f'[sampling] {key} = {value:g} is for umbrella windows: remove it, or set method = "umbrella"')
+    _check_multiples("metadynamics", [("deposit_ps", hills.deposit_ps, "timestep_fs / 1000", step_ps)])
+    _check_multiples("sampling", [("segment_ps", sampling.segment_ps, "[metadynamics] deposit_ps", hills.deposit_ps)])
+    length = spec.pull.to_nm - spec.pull.from_nm
+    most = length / HILLS_ON_PATH
+    if hills.width_nm > most:
+        raise CampaignError(f"[metadynamics] width_nm = {hills.width_nm:g} is too wide for a path of {length:g} nm: use {most:.2g} or less")
+
+
 def _check_times(step_ps: float, record_ps: float, segment_ps: float, frame_ps: float, frames: bool) -> None:
     """record_ps must be whole steps, segment_ps whole records, frame_ps whole records."""
     checks = [("record_ps", record_ps, "timestep_fs / 1000", step_ps), ("segment_ps", segment_ps, "record_ps", record_ps)]
     checks += [("frame_ps", frame_ps, "record_ps", record_ps)] if frames else []
+    _check_multiples("sampling", checks)
+
+
+def _check_multiples(section: str, checks: list[tuple[str, float, str, float]]) -> None:
+    """Each (name, value, name of the unit, unit): the value must be whole units. Raises CampaignError."""
     for name, value, unit_name, unit in checks:
         if value < unit - 1e-9 or abs(value / unit - round(value / unit)) > 1e-6:
             better = max(1, round(value / unit)) * unit
             raise CampaignError(
-                f"[sampling] {name} = {value:g} is not a whole multiple of {unit_name} = {unit:g}: use {better:g}, or change {unit_name}"
+                f"[{section}] {name} = {value:g} is not a whole multiple of {unit_name} = {unit:g}: use {better:g}, or change {unit_name}"
             )
 
 
@@ -140,7 +163,7 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
     bytes_left = 0
     for product in left:
         bytes_left += SEGMENT_BYTES + STATE_BYTES_PER_ATOM * n_atoms
-        if product.chain.startswith("windows/"):
+        if product.chain != PREPARE:
             frames = int(sampling.segment_ps / sampling.frame_ps + 1e-9)
             bytes_left += (
                 int(sampling.segment_ps / sampling.record_ps) * RECORD_BYTES * planned.probes + frames * written * FRAME_BYTES_PER_ATOM
@@ -151,13 +174,13 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
     speed = float(np.median(speeds)) if speeds else GUESS_ATOM_NS_PER_DAY / n_atoms * run.spec.simulation.timestep_fs / 4
     total, todo = sum(p.cost_ps for p in products), sum(p.cost_ps for p in left)
     box = tuple(float(x) for x in planned.box)
-    return RunPlan(run, n_atoms, box, len(windows_of(run, campaign)), total, todo, bytes_left, speed, bool(speeds))
+    return RunPlan(run, n_atoms, box, len(sampling_chains(run, campaign)), total, todo, bytes_left, speed, bool(speeds))
 
 
 def segment_speeds(run: Run, most: int = 20) -> list[float]:
-    """ns/day of up to `most` published window segments of a run."""
+    """ns/day of up to `most` published segments of the windows and walkers of a run."""
     speeds = []
-    for path in [segment for chain in run.window_chains() for segment in run.segments(chain)][:most]:
+    for path in [segment for chain in (*run.window_chains(), *run.walker_chains()) for segment in run.segments(chain)][:most]:
         try:
             record = json.loads((path / "segment.json").read_text(encoding="utf-8"))
             speeds.append(record["duration_ps"] / 1000 / record["wall_s"] * 86400)

@@ -1,12 +1,10 @@
 """From published segments to published estimates, and from those to the tables."""
 
 import hashlib
-import io
-import itertools
 import json
 import math
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,41 +17,21 @@ from pipeline.equilibration import equilibrated
 from pipeline.estimate_files import read_curve, write_csv, write_estimate
 from pipeline.faces import COLUMNS, compare_faces, face_samples
 from pipeline.pmf import estimate_pmf
-from pipeline.run import DamagedError, Run, derived_seed, reading, tables_folder
+from pipeline.run import DamagedError, Run, derived_seed, tables_folder
+from pipeline.sampled import GRAIN, Sampled, Seen
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
 from pipeline.sanity import anchor_notes, cylinder_notes
-from pipeline.stages import all_products, rounds_of
+from pipeline.stages import PREPARE, all_products, rounds_of
 from pipeline.status import open_failures
 from pipeline.table_files import PREDICTIONS, csv_text, json_text, markdown_text, prediction_texts
 from pipeline.tables import Row
 from pipeline.versions import versions
+from pipeline.walker_results import collect_walks, publish_walk_estimate, walker_cylinder_notes
+from pipeline.walkers import Walks
 from structures.integrity import DISPLACED_NM
 from structures.rows import LIGANDS
 
-GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 REVISION = 2  # of how an estimate is made and what is written of it: raise it when that changes
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """What is published of a run's windows: the samples, a checksum over them, and what the segments say besides.
-
-    With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances (nm) from the site axis, one array a
-    window like `samples.z`. `at_site` and `elsewhere` count windows in which ions around the pocket, or others, ended a segment
-    displaced; `images` those in which the ligand ended one within the cutoff of its own image or of the other ligand, `closest_nm` the
-    nearest such approach; `broken` those in which two segments in a row, or the only one, ended with a metal short of halides.
-    """
-
-    samples: Samples
-    lateral: tuple[np.ndarray, ...]
-    checksum: str
-    at_site: int
-    elsewhere: int
-    images: int
-    broken: int
-    closest_nm: float
-    openmm_versions: tuple[str, ...]
-    heads: int = 1
 
 
 def collect(run: Run) -> Sampled | None:
@@ -63,32 +41,11 @@ def collect(run: Run) -> Sampled | None:
     that cannot be read.
     """
     series: dict[Window, list[tuple[int, np.ndarray]]] = {}
-    digest, openmm = hashlib.sha256(), set()
-    seen: dict[str, set[str]] = {"at_site": set(), "elsewhere": set(), "images": set(), "broken": set()}
-    closest, heads = math.inf, run.spec.model.faces
+    seen, heads = Seen(run.spec.forcefield.cutoff_nm), run.spec.model.faces
     for chain in run.window_chains():
-        broken: list[bool] = []
-        for segment in run.segments(chain):
-            with reading(segment):
-                record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
-                content = (segment / "cv.npy").read_bytes()
-                heights = np.load(io.BytesIO(content), allow_pickle=False).astype(float).reshape(-1, heads, 2)
-                window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
-                series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), heights))
-                openmm.add(record["versions"]["openmm"])
-                slab, closest = record["slab"], min(closest, record["image_nm"])
-                found = {
-                    "at_site": slab["displaced_at_site"] > 0,
-                    "elsewhere": slab["displaced"] > slab["displaced_at_site"],
-                    "images": record["image_nm"] < run.spec.forcefield.cutoff_nm,
-                }
-            broken.append(slab["broken"] > 0)
-            for name, true in found.items():
-                if true:
-                    seen[name].add(chain)
-            digest.update(f"{chain}/{segment.name}".encode() + content)
-        if broken == [True] or any(first and second for first, second in itertools.pairwise(broken)):
-            seen["broken"].add(chain)
+        for record, coordinate in seen.read(chain, run.segments(chain)):
+            window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
+            series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), coordinate.reshape(-1, heads, 2)))
     if not series:
         return None
     interval = math.lcm(*(step for parts in series.values() for step, _ in parts))
@@ -98,8 +55,7 @@ def collect(run: Run) -> Sampled | None:
     z, lateral = (tuple(series_of[w][:, head, column] for w in ordered for head in range(heads)) for column in (0, 1))
     c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
     samples = Samples(windows, z, interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
-    counts = {name: len(chains) for name, chains in seen.items()}
-    return Sampled(samples, lateral, digest.hexdigest(), closest_nm=closest, openmm_versions=tuple(sorted(openmm)), heads=heads, **counts)
+    return seen.sampled(samples, lateral, heads)
 
 
 def estimate_folder(run: Run, sampled: Sampled, settings: EstimateSettings) -> Path:
@@ -113,8 +69,10 @@ def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> B
     target = estimate_folder(run, sampled, settings)
     found = _read_binding(target)
     if found is None:
-        ready = equilibrated(sampled.samples, settings)
         seed = derived_seed(run.id, target.name)
+        if isinstance(sampled.samples, Walks):
+            return publish_walk_estimate(target, sampled.samples, settings, seed)
+        ready = equilibrated(sampled.samples, settings)
         pmf = estimate_pmf(ready.samples, settings, seed)
         found = binding(pmf, ready.samples, settings, seed)
         found = replace(found, flags=(*found.flags, *ready.flags()))
@@ -162,13 +120,13 @@ def run_row(run: Run, campaign: Campaign) -> Row:
     products = all_products(run, campaign)
     there = run.published(product.name for product in products)
     left = [product for product in products if product.name not in there]
-    segments = [product for product in products if product.name.startswith("windows/")]
+    segments = [product for product in products if product.chain != PREPARE]
     done = sum(product.name in there for product in segments)
     pending = f"{done} of {len(segments)} segments" if left else ""
-    if any(product.name.endswith("/seg-000") or not product.name.startswith("windows/") for product in left):
+    if any(product.name.endswith("/seg-000") or product.chain == PREPARE for product in left):
         return Row(**row, pending=pending, versions=versions())
     try:
-        sampled = collect(run)
+        sampled = collect(run) if campaign.sampling.method == "umbrella" else collect_walks(run, campaign.metadynamics)
         found = ensure_estimate(run, sampled, campaign.estimate)
     except (EstimateError, DamagedError) as error:
         return Row(**row, error=str(error), pending=pending, versions=versions())
@@ -181,30 +139,36 @@ def run_row(run: Run, campaign: Campaign) -> Row:
 
 def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
     """What keeps a row from being called converged besides the estimate itself, one sentence each."""
-    total, notes = len(sampled.samples.distinct), []
+    samples = sampled.samples
+    total, notes = f"{len(samples.z)} walkers" if isinstance(samples, Walks) else f"{len(samples.distinct)} windows", []
     if sampled.at_site:
-        where = f"in {sampled.at_site} of {total} windows"
+        where = f"in {sampled.at_site} of {total}"
         notes.append(f"ions around the pocket moved more than {DISPLACED_NM:.2f} nm {where}: the ligand does not leave alone")
     if sampled.elsewhere:
-        where = f"in {sampled.elsewhere} of {total} windows"
+        where = f"in {sampled.elsewhere} of {total}"
         notes.append(f"the crystal did not stay whole: ions away from the pocket moved more than {DISPLACED_NM:.2f} nm {where}")
     if sampled.broken:
-        notes.append(f"a metal stayed short of halides that it was built with in {sampled.broken} of {total} windows: the crystal reacts")
+        notes.append(f"a metal stayed short of halides that it was built with in {sampled.broken} of {total}: the crystal reacts")
     if sampled.images:
-        where = f"in {sampled.images} of {total} windows (closest {sampled.closest_nm:.2f} nm)"
+        where = f"in {sampled.images} of {total} (closest {sampled.closest_nm:.2f} nm)"
         other = " or of the other ligand" if sampled.heads > 1 else ""
         notes.append(f"the ligand came within the cutoff of its own image{other} {where}: use more cells, or a larger gap_nm")
-    notes += anchor_notes(sampled.samples, sampled.lateral)
-    notes += cylinder_notes(sampled.samples, sampled.lateral, campaign.estimate)
+    if isinstance(samples, Walks):
+        notes += walker_cylinder_notes(samples, sampled.lateral, campaign.estimate)
+    else:
+        notes += anchor_notes(samples, sampled.lateral) + cylinder_notes(samples, sampled.lateral, campaign.estimate)
     if campaign.sampling.replicas == 1:
         notes.append("one replica from one pulled path: hysteresis is not tested, use replicas = 3")
     return tuple(notes)
 
 
 def surface_label(spec: RunSpec, campaign: Campaign) -> str:
-    """Shape, termination, cells, of a cuboid the kind of site, and every setting but temperature that differs between the runs."""
+    """Shape, termination, cells, of a cuboid the kind of site, the method if not umbrella sampling, every setting but temperature that
+    differs between the runs."""
     label = f"{spec.model.shape} {spec.model.termination} {spec.model.cells}"
     label += f" {spec.model.site}" if spec.model.shape == "cuboid" else ""
+    if campaign.sampling.method != "umbrella":
+        label += f", {campaign.sampling.method}"
     own = {"perovskite", "shape", "cells", "termination", "ligand", "solvent", "pack", "temperature_K"}
     own |= {"site"} if spec.model.shape == "cuboid" else set()
     for section in type(spec).model_fields:

@@ -111,6 +111,11 @@ class Run:
         """The chains of all windows on disk ("windows/z+0.350-k2000"), whether or not the campaign still asks for them."""
         return sorted(f"windows/{path.name}" for path in (self.folder / "windows").glob("z*") if path.is_dir())
 
+    def walker_chains(self, settings: str = "*") -> list[str]:
+        """The chains of all walkers of metadynamics on disk whose names end in "-settings"."""
+        found = (path for path in (self.folder / "metadynamics").glob(f"walker-[0-9]*-{settings}") if path.is_dir())
+        return [f"metadynamics/{path.name}" for path in sorted(found, key=lambda path: (len(path.name), path.name))]
+
     def segments(self, chain: str) -> list[Path]:
         """Published segments of a chain, in order, up to the first one that is missing."""
         found = []

@@ -218,12 +218,17 @@ class Blocks:
 
     def error(self, values: np.ndarray) -> np.ndarray:
         """Standard error of numbers from each resample, (B, ...): `factor` times their spread; NaN where under half are finite."""
-        known = np.isfinite(values)
-        number = known.sum(axis=0)
-        mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
-        square = np.where(known, values - mean, 0.0) ** 2
-        spread = np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1))
-        return np.where(number >= max(2, len(values) / 2), spread * self.factor, np.nan)
+        return spread_error(values, self.factor)
+
+
+def spread_error(values: np.ndarray, factor: float = 1.0) -> np.ndarray:
+    """`factor` times the standard deviation of numbers (B, ...) over their B resamples; NaN where under half are finite."""
+    known = np.isfinite(values)
+    number = known.sum(axis=0)
+    mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
+    square = np.where(known, values - mean, 0.0) ** 2
+    spread = np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1))
+    return np.where(number >= max(2, len(values) / 2), spread * factor, np.nan)
 
 
 def make_blocks(samples: Samples) -> Blocks:

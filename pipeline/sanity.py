@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.samples import EstimateSettings, Samples, inefficiency
+from pipeline.samples import Conditions, EstimateSettings, Samples, inefficiency
 
 UNDER_NM = -0.45  # three quarters of a unit cell below the site plane, behind the first layer of metal
 UNDER_WINDOW_NM = 0.15  # below the lowest window: with k = 2000 kJ/mol/nm2 that is 9 kT
@@ -38,22 +38,27 @@ def anchor_notes(samples: Samples, lateral: Sequence[np.ndarray]) -> list[str]:
 
 
 def cylinder_notes(samples: Samples, lateral: Sequence[np.ndarray], settings: EstimateSettings) -> list[str]:
-    """Whether the unbound anchor is spread evenly over the cylinder, as K_a takes for granted: <r^2> of the plateau windows.
-
-    Expected is the mean over the flat-bottom cylinder with its soft wall; a series fails when it has fewer independent samples
-    of r^2 than asked for, or its mean is off by more than three standard errors.
-    """
-    grid = np.linspace(0, samples.radius_nm + 10 * math.sqrt(samples.kT / samples.wall_k), 4001)
-    weight = grid * np.exp(-0.5 * samples.wall_k * np.maximum(0, grid - samples.radius_nm) ** 2 / samples.kT)
-    expected = float(np.sum(weight * grid**2) / np.sum(weight))
+    """Whether the unbound anchor is spread evenly over the cylinder, as K_a takes for granted, in the plateau windows."""
     top, failed, asked = max(window.center_nm for window in samples.windows), set(), set()
     for window, r in zip(samples.windows, lateral, strict=True):
         if window.center_nm < top - settings.plateau_nm:
             continue
-        square = r[int(settings.discard_fraction * len(r)) :] ** 2
-        independent = len(square) / inefficiency(square)
-        off = abs(square.mean() - expected) > 3 * square.std() / math.sqrt(independent)
         asked.add(window)
-        if off or independent < settings.min_effective_samples:
+        if unexplored(r[int(settings.discard_fraction * len(r)) :], samples.conditions, settings):
             failed.add(window)
     return [f"the unbound head has not explored its cylinder in {len(failed)} of {len(asked)} plateau windows"] if failed else []
+
+
+def unexplored(r: np.ndarray, conditions: Conditions, settings: EstimateSettings) -> bool:
+    """Whether distances (nm) from the axis are not those of an anchor that is spread evenly over the cylinder with its soft wall.
+
+    They are not when there are fewer independent samples of r^2 than asked for, or its mean is off by more than three standard errors.
+    """
+    kT, wall_k, radius = conditions.kT, conditions.wall_k, conditions.radius_nm
+    grid = np.linspace(0, radius + 10 * math.sqrt(kT / wall_k), 4001)
+    weight = grid * np.exp(-0.5 * wall_k * np.maximum(0, grid - radius) ** 2 / kT)
+    square = r**2
+    independent = len(square) / inefficiency(square) if len(square) else 0.0
+    if independent < settings.min_effective_samples:
+        return True
+    return bool(abs(square.mean() - np.sum(weight * grid**2) / np.sum(weight)) > 3 * square.std() / math.sqrt(independent))

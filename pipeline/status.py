@@ -11,17 +11,15 @@ from pipeline.run import Run
 from pipeline.stages import PREPARE, all_products, rounds_of
 from pipeline.steps import ROUNDS, replicas_of, round_due
 
-STAGES = ("build", "system", "equilibrate", "pull", "windows")
-
 
 def stage_counts(run: Run, campaign: Campaign) -> dict[str, tuple[int, int]]:
     """(published, asked for) products of each stage."""
-    counts = {stage: [0, 0] for stage in STAGES}
+    counts: dict[str, list[int]] = {}
     products = all_products(run, campaign)
     there = run.published(product.name for product in products)
     for product in products:
         stage = product.name.split("/")[0]
-        counts[stage][0] += product.name in there
+        counts.setdefault(stage, [0, 0])[0] += product.name in there
         counts[stage][1] += 1
     return {stage: (done, total) for stage, (done, total) in counts.items()}
 

@@ -190,7 +190,7 @@ def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
     others = (b.dG0_difference_kJ_mol, b.well_depth_difference_kJ_mol) if b else ()
     return {name: getattr(row, name) for name in [*shown, "replica"]} | {
         "ns": f"{b.sampling_ns:.3g}" if b else EMPTY,
-        "windows": str(b.n_windows) if b else EMPTY,
+        "windows": str(b.n_windows) if b and b.n_windows else EMPTY,
         "overlap": f"{b.min_overlap:.3f}" if b and math.isfinite(b.min_overlap) else EMPTY,
         "others - MBAR (dG0, depth)": ", ".join(f"{x:+.1f}" for x in others) if others and all(map(math.isfinite, others)) else EMPTY,
         "run": row.run_id,

@@ -63,7 +63,8 @@ def show_plan(folder: Path) -> int:
     campaign, runs = open_campaign(folder)
     plans = [plan_run(run, campaign) for run in runs]
     table = Table(title=f"{escape(str(folder))}: {len(runs)} run{'s' * (len(runs) != 1)}", title_justify="left")
-    for column in ("run", "atoms", "box (nm)", "windows", "sampling (ns)", "left (ns)", "ns/day", "disk left"):
+    chains = "walkers" if campaign.sampling.method == "metadynamics" else "windows"
+    for column in ("run", "atoms", "box (nm)", chains, "sampling (ns)", "left (ns)", "ns/day", "disk left"):
         table.add_column(column, justify="left" if column == "run" else "right", overflow="fold")
     for plan in plans:
         box = " x ".join(f"{length:.2f}" for length in plan.box_nm)
