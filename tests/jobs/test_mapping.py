@@ -142,7 +142,7 @@ def test_clusters_of_the_user(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "lines"), [
     ("slurm", ["#SBATCH -p cpu", "#SBATCH -A abc", "#SBATCH --cpus-per-task=2", "#SBATCH --mem=4G", "#SBATCH -t 02:00:00"]),
     ("pbs", ["#PBS -q cpu", "#PBS -A abc", "#PBS -l select=1:ncpus=2:mem=4096mb", "#PBS -l walltime=02:00:00"]),
-    ("lsf", ["#BSUB -q cpu", "#BSUB -P abc", "#BSUB -n 2", "#BSUB -W 02:00"]),
+    ("lsf", ["#BSUB -q cpu", '#BSUB -P "abc"', "#BSUB -n 2", "#BSUB -W 02:00"]),
 ])  # fmt: skip
 def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import dask_jobqueue  # noqa: PLC0415 (only here)
