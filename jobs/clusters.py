@@ -1,81 +1,76 @@
-"""Batch clusters as rows of a file of the user's own, ~/.config/halobind/clusters.toml: one table a cluster, by name."""
+"""The clusters a user has: tables of one TOML file in the user's configuration directory."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-SUBMIT = {"slurm": "sbatch", "pbs": "qsub", "lsf": "bsub"}  # the command without which there is no such scheduler here
 EXAMPLE = """[mycluster]
-scheduler = "slurm"                                # or "pbs", "lsf"
-partition = "cpu"                                  # for PBS and LSF: the queue
-account = "myproject"
+scheduler = "slurm"                                # slurm, pbs, lsf
+queue = "cpu"                                      # SLURM: the partition
+account = "myproject"                              # LSF: the project
 environment = ["source ~/halobind/bin/activate"]   # shell lines before every job
-walltime = "04:00:00"
 cpus = 8
 memory_GiB = 16
 gpus = 0
+walltime = "04:00:00"                              # or "2-00:00:00"
 """
+CLOCK = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
 
 
-class ClusterError(ValueError):
+class BatchError(RuntimeError):
     """A cluster that is not there or not described: the message names the file, the key and what to do."""
 
 
 class Cluster(BaseModel):
-    """One cluster: its scheduler, where and on whose account jobs go, and the size of one job."""
+    """One table of clusters.toml: how a job is asked for there. Everything counts for one job, which is on one node."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scheduler: Literal["slurm", "pbs", "lsf"]
-    partition: str | None = None
+    scheduler: str
+    queue: str | None = None
     account: str | None = None
-    environment: list[str] = Field(default_factory=list)
-    walltime: str = Field(default="04:00:00", pattern=r"^\d+:[0-5]\d:[0-5]\d$")
-    cpus: int = Field(default=1, ge=1, le=1024)
-    memory_GiB: float = Field(default=4.0, gt=0, allow_inf_nan=False)
+    environment: tuple[str, ...] = ()
     gpus: int = Field(default=0, ge=0, le=64)
+    cpus: int = Field(default=1, ge=1, le=4096)
+    memory_GiB: int = Field(default=4, ge=1)
+    walltime: str
+
+    @field_validator("walltime")
+    @classmethod
+    def _clock(cls, text: str) -> str:
+        if not CLOCK.fullmatch(text):
+            raise ValueError(f"{text!r} is not a time like 04:00:00 or 2-00:00:00")
+        return text
 
     @property
-    def walltime_s(self) -> int:
-        hours, minutes, seconds = (int(part) for part in self.walltime.split(":"))
-        return 3600 * hours + 60 * minutes + seconds
+    def seconds(self) -> int:
+        days, hours, minutes, seconds = (int(part or 0) for part in CLOCK.fullmatch(self.walltime).groups())
+        return ((24 * days + hours) * 60 + minutes) * 60 + seconds
 
 
-def clusters_file() -> Path:
+def clusters_path() -> Path:
     """$XDG_CONFIG_HOME/halobind/clusters.toml, by default in ~/.config."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "halobind" / "clusters.toml"
 
 
-def load_clusters(path: Path) -> dict[str, Cluster]:
-    """Every cluster of the file. Raises ClusterError naming the table and the key."""
+def load_clusters() -> dict[str, Cluster]:
+    """Every cluster of the user's file by name. Raises BatchError with the key, the value and what to do."""
+    path = clusters_path()
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ClusterError(f"there is no {path}; write your cluster into it, for example:\n{EXAMPLE}") from None
+        raise BatchError(f"there is no {path}: write your cluster into it, for example:\n{EXAMPLE}") from None
     except (OSError, ValueError) as error:
-        raise ClusterError(f"cannot read {path}: {error}") from None
+        raise BatchError(f"cannot read {path}: {error}") from None
     found = {}
-    for name, row in raw.items():
+    for name, table in tables.items():
         try:
-            found[name] = Cluster.model_validate(row)
+            found[name] = Cluster.model_validate(table)
         except ValidationError as error:
             first = error.errors()[0]
             key, keys = ".".join(str(part) for part in first["loc"]), ", ".join(Cluster.model_fields)
-            raise ClusterError(f"{path}: [{name}] {key} = {first['input']!r}: {first['msg']}; the keys are {keys}") from None
+            raise BatchError(f"{path}: [{name}] {key} = {first['input']!r}: {first['msg']}; the keys are {keys}") from None
     return found
-
-
-def find_cluster(path: Path, scheduler: str, name: str | None) -> Cluster:
-    """The cluster called `name`, or the only one with that scheduler. Raises ClusterError naming those that there are."""
-    clusters = {key: row for key, row in load_clusters(path).items() if row.scheduler == scheduler}
-    if name is None and len(clusters) == 1:
-        return next(iter(clusters.values()))
-    if name is None and clusters:
-        raise ClusterError(f"{path} has several {scheduler} clusters: name one with --cluster ({', '.join(clusters)})")
-    if name not in clusters:
-        there = f"there are {', '.join(clusters)}" if clusters else f"add one, for example:\n{EXAMPLE}"
-        raise ClusterError(f"{path} has no {scheduler} cluster {name or ''}: {there}")
-    return clusters[name]

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from jobs.clusters import SUBMIT, Cluster, ClusterError, clusters_file, find_cluster
+from jobs.clusters import BatchError, Cluster, clusters_path, load_clusters
 
+SUBMIT = {"slurm": "sbatch", "pbs": "qsub", "lsf": "bsub"}  # the command without which there is no such scheduler here
 INSTALL = 'pip install -c constraints.txt ".[hpc]"'
 LOOPBACK = "127.0.0.1"
 PATIENCE_S = 20  # to reach a scheduler
@@ -77,14 +78,27 @@ def place_of(where: str, workers: int, reach: Reach, shared: Path) -> Place:
     if where in SUBMIT:
         if shutil.which(SUBMIT[where]) is None:
             raise MappingError(f"there is no {SUBMIT[where]} on this machine: give the command where jobs are submitted; {ADVICE}")
-        try:
-            cluster = find_cluster(clusters_file(), where, reach.cluster)
-        except ClusterError as error:
-            raise MappingError(str(error)) from None
+        cluster = find_cluster(where, reach.cluster)
         return Place(where, workers or cluster.cpus, cluster=cluster, shared=shared)
     if where.startswith(("tcp://", "tls://")):
         return Place("address", workers, where, None, _tls_files(where, reach), reach.insecure)
     raise MappingError(f"--where {where}: choose serial, local, {', '.join(SUBMIT)}, or the address of a dask scheduler, tcp://host:port")
+
+
+def find_cluster(scheduler: str, name: str | None) -> Cluster:
+    """The cluster of the user's file called `name`, or the only one with that scheduler. Raises MappingError naming those there are."""
+    try:
+        clusters = {key: row for key, row in load_clusters().items() if row.scheduler == scheduler}
+    except BatchError as error:
+        raise MappingError(str(error)) from None
+    if name is None and len(clusters) > 1:
+        raise MappingError(f"{clusters_path()} has several {scheduler} clusters: name one with --cluster ({', '.join(clusters)})")
+    if name is None and clusters:
+        return next(iter(clusters.values()))
+    if name not in clusters:
+        there = f"there are {', '.join(clusters)}" if clusters else f'add a table with scheduler = "{scheduler}"'
+        raise MappingError(f"{clusters_path()} has no {scheduler} cluster{f' {name!r}' if name else ''}: {there}")
+    return clusters[name]
 
 
 def _check_dask() -> None:
@@ -223,15 +237,15 @@ def batch_options(place: Place) -> dict[str, object]:
     from distributed.security import Security  # noqa: PLC0415 (optional)
 
     row = place.cluster
-    lifetime = max(60, row.walltime_s - LEAVE_S)
+    lifetime = max(60, row.seconds - LEAVE_S)
     names = {"slurm": ("queue", "account"), "pbs": ("queue", "account"), "lsf": ("queue", "project")}[place.kind]
-    options = dict(zip(names, (row.partition, row.account), strict=True))
+    options = dict(zip(names, (row.queue, row.account), strict=True))
     if place.kind == "lsf":
         options |= {"ncpus": row.cpus, "mem": int(row.memory_GiB * 2**30)}
     if place.kind == "pbs":
         options |= {"resource_spec": f"select=1:ncpus={row.cpus}:mem={int(1024 * row.memory_GiB)}mb"}
     return options | {
-        "walltime": row.walltime if place.kind != "lsf" else f"{row.walltime_s // 3600:02d}:{row.walltime_s // 60 % 60:02d}",
+        "walltime": row.walltime if place.kind != "lsf" else f"{row.seconds // 3600:02d}:{row.seconds // 60 % 60:02d}",
         "cores": row.cpus,
         "processes": row.cpus,
         "memory": f"{row.memory_GiB:g} GiB",

@@ -17,10 +17,10 @@ import numpy as np
 from pipeline import dcd, observables, profiles, scene
 from pipeline.campaign import SamplingSection
 from pipeline.dcd import open_dcd
+from pipeline.legs import built_model, frame_atoms
 from pipeline.observables import OBSERVABLES
 from pipeline.run import DamagedError, reading
 from pipeline.scene import Chemistry, Scene, scenes_of
-from pipeline.stages import built_model, frame_atoms
 
 FRAMES = "frames.dcd"
 SAME_NM = 1e-4  # a frame is that of its record: heights agree this well (frames are single precision in angstrom)

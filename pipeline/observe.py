@@ -15,6 +15,7 @@ from jobs.publish import clear_scratch, publishing
 from jobs.stop import StopSignal
 from pipeline.campaign import Campaign, CampaignError
 from pipeline.chunks import Source, code_checksum, frame_shape, scenes
+from pipeline.legs import built_model
 from pipeline.measuring import Segment, Watched, measure
 from pipeline.observables import OBSERVABLES
 from pipeline.observe_figures import draw
@@ -24,7 +25,6 @@ from pipeline.results import collect, ensure_estimate
 from pipeline.run import DamagedError, Run, logs_folder, reading
 from pipeline.samples import EstimateError, Window
 from pipeline.scene import Chemistry
-from pipeline.stages import built_model
 from pipeline.verbs import open_campaign
 from pipeline.versions import versions
 from pipeline.weights import Weights, frame_weights

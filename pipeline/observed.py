@@ -108,7 +108,7 @@ class Summary:
 
     `bound` and `profiles` are (means, errors) over the bound basin, the latter by observable; without weights None and empty.
     `in_window` are plain (means, errors) of the scalars (K, columns) in each of `windows`, `window_profiles` means of the others;
-    `times` (K, TIMES, columns) is the course in time; `effective` is what the number of `frames` in the basin amounts to with their weights.
+    `times` (K, TIMES, columns) is the course in time; `effective` is what the `frames` in the basin amount to with their weights.
     """
 
     columns: list[str]

@@ -62,7 +62,7 @@ class Scene:
 
 def heads_of(model: Model) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """Anchor, point (3,) nm and normal (3,) of each sampled head."""
-    return [(int(anchor), model.site_point, model.site_normal) for anchor in model.groups["anchor"]]
+    return list(zip(model.groups["anchor"].tolist(), model.site_points, model.site_normals, strict=True))
 
 
 def scenes_of(model: Model, atoms: np.ndarray, chemistry: Chemistry) -> tuple[Scene, ...]:

@@ -13,13 +13,13 @@ from distributed import LocalCluster
 from distributed.security import Security
 
 from jobs import mapping
-from jobs.clusters import Cluster, ClusterError, find_cluster, load_clusters
-from jobs.mapping import Lost, MappingError, Place, Reach, batch_options, is_loopback, mapped, place_of
+from jobs.clusters import Cluster
+from jobs.mapping import Lost, MappingError, Place, Reach, batch_options, find_cluster, is_loopback, mapped, place_of
 
 CLUSTERS = """
 [fast]
 scheduler = "slurm"
-partition = "cpu"
+queue = "cpu"
 account = "abc"
 environment = ["module load python"]
 walltime = "02:00:00"
@@ -27,7 +27,8 @@ cpus = 2
 memory_GiB = 4
 [old]
 scheduler = "pbs"
-partition = "short"
+queue = "short"
+walltime = "01:00:00"
 """
 
 
@@ -121,22 +122,25 @@ def test_without_dask_the_line_that_installs_it_is_told(monkeypatch: pytest.Monk
     assert place_of("serial", 0, Reach(), tmp_path).kind == "serial"
 
 
-def test_clusters_of_the_user(tmp_path: Path) -> None:
-    path = tmp_path / "clusters.toml"
-    with pytest.raises(ClusterError, match="there is no .*clusters.toml; write your cluster into it"):
-        load_clusters(path)
+def test_clusters_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "halobind" / "clusters.toml"
+    path.parent.mkdir()
+    with pytest.raises(MappingError, match="there is no .*clusters.toml"):
+        find_cluster("slurm", None)
     path.write_text(CLUSTERS)
-    assert find_cluster(path, "slurm", None).account == "abc" and find_cluster(path, "slurm", None).walltime_s == 7200
-    with pytest.raises(ClusterError, match="no slurm cluster slow: there are fast"):
-        find_cluster(path, "slurm", "slow")
-    with pytest.raises(ClusterError, match="no lsf cluster : add one"):
-        find_cluster(path, "lsf", None)
-    path.write_text(CLUSTERS + '[new]\nscheduler = "slurm"\n')
-    with pytest.raises(ClusterError, match=r"several slurm clusters: name one with --cluster \(fast, new\)"):
-        find_cluster(path, "slurm", None)
+    assert find_cluster("slurm", None).account == "abc" and find_cluster("slurm", "fast").seconds == 7200
+    with pytest.raises(MappingError, match="no slurm cluster 'slow': there are fast"):
+        find_cluster("slurm", "slow")
+    with pytest.raises(MappingError, match='no lsf cluster: add a table with scheduler = "lsf"'):
+        find_cluster("lsf", None)
+    path.write_text(CLUSTERS + '[new]\nscheduler = "slurm"\nwalltime = "2-00:00:00"\n')
+    assert find_cluster("slurm", "new").seconds == 172800
+    with pytest.raises(MappingError, match=r"several slurm clusters: name one with --cluster \(fast, new\)"):
+        find_cluster("slurm", None)
     path.write_text(CLUSTERS.replace("cpus = 2", "cpu = 2"))
-    with pytest.raises(ClusterError, match=r"\[fast\] cpu = 2: .*the keys are scheduler, partition"):
-        load_clusters(path)
+    with pytest.raises(MappingError, match=r"\[fast\] cpu = 2"):
+        find_cluster("slurm", None)
 
 
 @pytest.mark.parametrize(("kind", "lines"), [
@@ -182,6 +186,6 @@ def test_batch_jobs_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (commands / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
     assert shutil.which("sbatch") == str(commands / "sbatch")
-    place = Place("slurm", 1, cluster=Cluster(scheduler="slurm", memory_GiB=1.0), shared=tmp_path / "shared")
+    place = Place("slurm", 1, cluster=Cluster(scheduler="slurm", memory_GiB=1, walltime="01:00:00"), shared=tmp_path / "shared")
     assert sorted(mapped(lambda n: n * n, range(5), place)) == [(n, n * n) for n in range(5)]
     assert not list((tmp_path / "shared").glob(".dask-jobqueue*"))  # the keys are gone

@@ -9,9 +9,10 @@ import pytest
 from mdtraj.formats import DCDTrajectoryFile
 
 from pipeline.campaign import Campaign, load_campaign
+from pipeline.legs import built_model, frame_atoms
 from pipeline.run import Run, runs_of
 from pipeline.samples import GAS_CONSTANT
-from pipeline.stages import built_model, frame_atoms, run_model_spec, window_chain, windows_of
+from pipeline.stages import grid_windows, run_model_spec, window_chain
 from structures.build import build
 from structures.model import Model, write_model
 
@@ -57,7 +58,7 @@ class Drawn:
 
     def add(self, number: int, n_frames: int, every: int = 5, frames: str | None = None) -> None:
         """Heights are exact draws of a flat landscape, the ligand moves with its anchor, all atoms shake by 0.01 nm."""
-        for window in windows_of(self.run.spec, self.campaign.windows):
+        for window in grid_windows(self.run.spec, self.campaign.windows):
             out = self.run.path(f"{window_chain(window)}/seg-{number:03d}")
             out.mkdir(parents=True)
             random = np.random.default_rng([number, round(1000 * window.center_nm) + 1000])

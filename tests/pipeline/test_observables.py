@@ -45,8 +45,8 @@ def small(name: str, solvent: str | None = "acetone") -> Model:
         positions=np.concatenate([piece[2] for piece in pieces]) + SITE,
         box=BOX,
         groups=groups,
-        site_point=SITE,
-        site_normal=np.array([0.0, 0.0, 1.0]),
+        site_points=SITE[None],
+        site_normals=np.array([[0.0, 0.0, 1.0]]),
     )
 
 
@@ -87,14 +87,12 @@ def test_height_lateral_distance_and_depth() -> None:
 
 def test_the_height_is_along_the_normal_of_the_site() -> None:
     normal = np.array([0.0, 0.6, 0.8])
-    model = replace(small("MA"), site_normal=normal)
+    model = replace(small("MA"), site_normals=normal[None])
     z, r, _ = measured("height", scene(model), moved(model, model.groups["ligand"], 0.3 * normal + [0.1, 0, 0]))
     assert (z, r) == pytest.approx((0.3, 0.1), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("length", "angle", "bonds"), [(0.25, 180.0, 1), (0.275, 130.0, 1), (0.285, 180.0, 0), (0.25, 110.0, 0)], ids=str
-)
+@pytest.mark.parametrize(("length", "angle", "bonds"), [(0.25, 180.0, 1), (0.275, 130.0, 1), (0.285, 180.0, 0), (0.25, 110.0, 0)], ids=str)
 def test_hydrogen_bonds_need_length_and_angle(length: float, angle: float, bonds: int) -> None:
     model = small("MA")
     one = scene(model)

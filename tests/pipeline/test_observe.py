@@ -39,7 +39,8 @@ def inodes(folder: Path) -> dict[str, int]:
 
 def table(folder: Path) -> dict[str, np.ndarray]:
     (path,) = folder.glob("runs/*/observe-*/table.parquet")
-    return {name: column.to_numpy() for name, column in zip(*(lambda t: (t.column_names, t.columns))(pyarrow.parquet.read_table(path)), strict=True)}
+    found = pyarrow.parquet.read_table(path)
+    return {name: column.to_numpy() for name, column in zip(found.column_names, found.columns, strict=True)}
 
 
 def test_the_table_has_a_row_a_frame_with_its_record_and_weight(drawn, capsys: pytest.CaptureFixture) -> None:
@@ -50,7 +51,9 @@ def test_the_table_has_a_row_a_frame_with_its_record_and_weight(drawn, capsys: p
     assert "left out: solvent_shell, solvent_density, solvent_rdf" in err and "360 frames to measure in 20 segments" in err
     found = table(drawn.folder)
     assert len(found["z_nm"]) == 10 * 36
-    assert np.abs(found["z_nm"] - found["anchor_height_nm"]).max() < 1e-5 and np.abs(found["r_nm"] - found["anchor_lateral_nm"]).max() < 1e-5
+    assert (
+        np.abs(found["z_nm"] - found["anchor_height_nm"]).max() < 1e-5 and np.abs(found["r_nm"] - found["anchor_lateral_nm"]).max() < 1e-5
+    )
     first = found["window_nm"] == 0.3
     assert found["record"][first].tolist() == [*range(4, 120, 5), *range(9, 120, 10)]
     assert found["time_ps"][first] == pytest.approx([*np.arange(1, 25), *(24 + 2 * np.arange(1, 13))])
