@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,12 +162,17 @@ def mapped(function: Callable[[T], R], tasks: Iterable[T], place: Place) -> Iter
                 pool.add(future)
 
         submit(2 * (place.workers or len(client.nthreads()) or 4) + SPARE)
+        doubtful = []  # a worker's death is blamed on every task it had: these are tried again, one at a time
         for future in pool:
-            result = _result(future, place)
-            task = waiting.pop(future.key)
+            result, task = _result(future, place), waiting.pop(future.key)
             future.release()
             submit(1)
-            yield task, result
+            if isinstance(result, Lost):
+                doubtful.append(task)
+            else:
+                yield task, result
+        for task in doubtful:
+            yield task, _result(client.submit(function, task, pure=False), place)
 
 
 def _result(future: object, place: Place) -> object:
@@ -198,9 +204,10 @@ def _client(place: Place) -> Iterator[object]:
         stack.enter_context(dask.config.set(settings))
         if place.kind == "address":
             try:
-                yield stack.enter_context(Client(place.address, security=_security(place), timeout=PATIENCE_S))
+                client = stack.enter_context(Client(place.address, security=_security(place), timeout=PATIENCE_S))
             except OSError as error:
                 raise MappingError(f"no dask scheduler answers at {place.address} ({type(error).__name__}); {ADVICE}") from None
+            yield client
             return
         cluster = stack.enter_context(_local(place) if place.kind == "local" else _batch(place))
         yield stack.enter_context(Client(cluster, security=cluster.security))
@@ -253,7 +260,6 @@ def batch_options(place: Place) -> dict[str, object]:
         "worker_extra_args": ["--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{min(60, lifetime // 10)}s", "--no-dashboard"],
         "python": sys.executable,
         "log_directory": str(place.shared),
-        "shared_temp_directory": str(place.shared),
         "security": Security.temporary(),
         "protocol": "tls://",
         "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0"},
@@ -266,6 +272,9 @@ def _batch(place: Place) -> Iterator[object]:
 
     kind = {"slurm": dask_jobqueue.SLURMCluster, "pbs": dask_jobqueue.PBSCluster, "lsf": dask_jobqueue.LSFCluster}[place.kind]
     place.shared.mkdir(parents=True, exist_ok=True)
-    with kind(**batch_options(place)) as cluster:
+    with (
+        tempfile.TemporaryDirectory(prefix=".keys-", dir=place.shared) as keys,
+        kind(**batch_options(place), shared_temp_directory=keys) as cluster,
+    ):
         cluster.adapt(minimum=0, maximum=place.workers, wait_count=10)
         yield cluster

@@ -6,6 +6,7 @@ Every path here is read where the task runs, which must see the same disk.
 import hashlib
 import io
 import json
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -14,6 +15,7 @@ from pathlib import Path
 import mdtraj as md
 import numpy as np
 
+from jobs.mapping import MappingError
 from pipeline import dcd, observables, profiles, scene
 from pipeline.campaign import SamplingSection
 from pipeline.dcd import open_dcd
@@ -21,6 +23,7 @@ from pipeline.legs import built_model, frame_atoms
 from pipeline.observables import OBSERVABLES
 from pipeline.run import DamagedError, reading
 from pipeline.scene import Chemistry, Scene, scenes_of
+from structures import integrity
 
 FRAMES = "frames.dcd"
 SAME_NM = 1e-4  # a frame is that of its record: heights agree this well (frames are single precision in angstrom)
@@ -67,7 +70,7 @@ class Found:
 @cache
 def code_checksum() -> str:
     """sha256 over the source of everything that decides a measured number: another observable is another result."""
-    files = [Path(module.__file__) for module in (dcd, observables, profiles, scene)] + [Path(__file__)]
+    files = [Path(module.__file__) for module in (dcd, observables, profiles, scene, integrity)] + [Path(__file__)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
@@ -97,9 +100,15 @@ def cut(source: Source, segments: Iterable[tuple[Path, int]], size: int) -> Iter
 
 
 def analyse(chunk: Chunk) -> tuple[Found, ...]:
-    """Measure every observable of the source in every piece; a damaged segment is a Found with an error."""
+    """Measure every observable of the source in every piece; a damaged segment is a Found with an error.
+
+    Raises MappingError on a worker with another version of halobind, and on one that does not see the disk of the campaign.
+    """
     if chunk.source.code != code_checksum():
-        raise RuntimeError("the workers have another version of halobind than this command: install the same there and start them again")
+        raise MappingError("the workers have another version of halobind than this command: install the same there and start them again")
+    for piece in chunk.pieces:
+        if not piece.segment.is_dir():
+            raise MappingError(f"{socket.gethostname()} does not see {piece.segment}: the workers need the disk of the campaign")
     return tuple(_measure(chunk.source, piece) for piece in chunk.pieces)
 
 

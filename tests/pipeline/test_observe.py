@@ -15,6 +15,7 @@ import pytest
 
 from jobs import mapping
 from jobs.claims import claim
+from jobs.mapping import MappingError
 from pipeline.chunks import Chunk, Source, analyse, code_checksum, cut, match
 from pipeline.cli import main
 from pipeline.dcd import open_dcd
@@ -213,13 +214,16 @@ def test_records_are_found_by_their_heights() -> None:
         match(recorded[4::5] + 0.01, recorded, 20, 0)
 
 
-def test_workers_of_another_version_are_refused(drawn) -> None:
+def test_workers_of_another_version_or_on_another_disk_are_refused(drawn) -> None:
     drawn.add(0, 6)
     source = Source(drawn.run.path("build"), chemistry_of(drawn.run), ("height",), code_checksum())
     (chunk,) = cut(source, [(drawn.run.path("windows/z+0.200-k400/seg-000"), 6)], 100)
     assert analyse(chunk)[0].arrays["height"].shape == (6, 1, 3)
-    with pytest.raises(RuntimeError, match="another version of halobind"):
+    with pytest.raises(MappingError, match="another version of halobind"):
         analyse(Chunk(replace(source, code="older"), chunk.pieces))
+    shutil.rmtree(chunk.pieces[0].segment)
+    with pytest.raises(MappingError, match="the workers need the disk of the campaign"):
+        analyse(chunk)
 
 
 def test_frames_are_read_as_mdtraj_reads_them(drawn) -> None:
