@@ -198,6 +198,7 @@ def _client(place: Place) -> Iterator[object]:
     settings = {
         "distributed.scheduler.allowed-failures": DEATHS,
         "distributed.worker.daemon": True,
+        "distributed.comm.timeouts.connect": f"{3 * PATIENCE_S}s",  # a crowded machine is slow to start workers
         "distributed.admin.log-length": 0,
     }
     with contextlib.ExitStack() as stack:
@@ -222,12 +223,16 @@ def _security(place: Place) -> object:
     return Security(tls_ca_file=ca, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
 
 
-def _local(place: Place) -> object:
-    """Processes of one thread, on loopback and with keys of their own: other users of the machine cannot reach them either."""
+@contextlib.contextmanager
+def _local(place: Place) -> Iterator[object]:
+    """Processes of one thread, on loopback and with keys of their own: other users of the machine cannot reach them either.
+
+    A process that dies is started again by its nanny; where that fails too, `adapt` replaces both.
+    """
     from distributed import LocalCluster  # noqa: PLC0415 (optional)
     from distributed.security import Security  # noqa: PLC0415
 
-    return LocalCluster(
+    with LocalCluster(
         n_workers=place.workers,
         threads_per_worker=1,
         host=LOOPBACK,
@@ -236,7 +241,9 @@ def _local(place: Place) -> object:
         dashboard_address=f"{LOOPBACK}:0",
         worker_dashboard_address=f"{LOOPBACK}:0",
         silence_logs=logging.ERROR,
-    )
+    ) as cluster:
+        cluster.adapt(minimum=place.workers, maximum=place.workers)
+        yield cluster
 
 
 def batch_options(place: Place) -> dict[str, object]:

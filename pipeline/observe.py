@@ -52,6 +52,7 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
         raise CampaignError(f"there is no observable {unknown[0]!r}; choose from {', '.join(OBSERVABLES)}")
     if util.find_spec("pyarrow") is None:
         raise CampaignError(f"pyarrow, which writes the tables, is not installed; install it with: {INSTALL}")
+    folder = folder.resolve()  # workers may have another working directory
     campaign, runs = open_campaign(folder)
     check_writable(folder)
     try:
@@ -59,14 +60,17 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
     except MappingError as error:
         raise CampaignError(str(error)) from None
     stop = StopSignal().listen()
-    begun = [run for run in runs if run.has("build") and run.window_chains()]
+    begun = [run for run in runs if any(run.segments(chain) for chain in run.window_chains())]
     if not begun:
         raise CampaignError(f"no run of {folder} has a published segment yet; sample first: halobind run {folder}")
     with contextlib.ExitStack() as held:
         for run in begun:
             if not held.enter_context(claim(run.lock("observe"))):
                 raise CampaignError(f"another halobind observe is at work on {run.id}; wait for it")
-        watched = [watch(run, options.names) for run in begun]
+        try:
+            watched = [watch(run, options.names) for run in begun]
+        except DamagedError as error:
+            raise CampaignError(str(error)) from None
         _check_frames(watched, options.names)
         try:
             measure(watched, options.chunk, place, stop)
@@ -79,8 +83,7 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
 def watch(run: Run, names: tuple[str, ...]) -> Watched:
     """Everything of a run that has frames, with the names of what is measured: `names`, or all that its frames allow."""
     found, spans, errors = [], {}, {}
-    solvent = len(built_model(run.path("build")).groups["solvent"])
-    n_atoms = built_model(run.path("build")).n_atoms
+    model = built_model(run.path("build"))
     for chain in run.window_chains():
         begins = 0.0
         for number, folder in enumerate(run.segments(chain)):
@@ -98,14 +101,14 @@ def watch(run: Run, names: tuple[str, ...]) -> Watched:
             found.append((window, number, folder, shape, begins, key))
             begins += lasts
             spans[window] = begins
-    whole = bool(solvent) and any(shape[1] == n_atoms for *_, shape, _, _ in found)
+    whole = bool(len(model.groups["solvent"])) and any(shape[1] == model.n_atoms for *_, shape, _, _ in found)
     chosen = names or tuple(name for name, row in OBSERVABLES.items() if whole or not row.needs_solvent)
     source = Source(run.path("build"), chemistry_of(run), chosen, code_checksum())
-    model = hashlib.sha256((source.build / "groups.json").read_bytes() + (source.build / "model.cif").read_bytes()).hexdigest()
+    built = hashlib.sha256((source.build / "groups.json").read_bytes() + (source.build / "model.cif").read_bytes()).hexdigest()
     segments = []
     for window, number, folder, shape, begins, key in found:
         if shape[0]:
-            whole_key = hashlib.sha256(json.dumps([key, model, chosen, source.code]).encode()).hexdigest()[:12]
+            whole_key = hashlib.sha256(json.dumps([key, built, chosen, source.code]).encode()).hexdigest()[:12]
             segments.append(Segment(window, number, folder, shape[0], begins, run.observed(folder, whole_key)))
     segments.sort(key=lambda s: (s.window.center_nm, s.window.k, s.number))
     most = max((shape[1] for *_, shape, _, _ in found), default=0)
