@@ -200,6 +200,7 @@ def _client(place: Place) -> Iterator[object]:
         "distributed.worker.daemon": True,
         "distributed.comm.timeouts.connect": f"{3 * PATIENCE_S}s",  # a crowded machine is slow to start workers
         "distributed.admin.log-length": 0,
+        "logging.distributed": "critical",  # in the workers too: what is lost is reported by us
     }
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
@@ -240,7 +241,7 @@ def _local(place: Place) -> Iterator[object]:
         security=Security.temporary(),
         dashboard_address=f"{LOOPBACK}:0",
         worker_dashboard_address=f"{LOOPBACK}:0",
-        silence_logs=logging.ERROR,
+        silence_logs=logging.CRITICAL,
     ) as cluster:
         cluster.adapt(minimum=place.workers, maximum=place.workers)
         yield cluster
