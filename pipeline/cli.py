@@ -6,12 +6,14 @@ import sys
 from importlib import metadata, resources
 from pathlib import Path
 
+from jobs.mapping import Reach
 from jobs.stop import Stopped
 from pipeline.calibrate import calibrate
 from pipeline.campaign import CampaignError
 from pipeline.doctor import examine
 from pipeline.extend import ExtendOptions, extend
 from pipeline.ligands import parametrize_ligands
+from pipeline.observe import ObserveOptions, observe_campaign
 from pipeline.platforms import ORDER, PlatformError
 from pipeline.structure import BuildOptions, build_models, known_formats
 from pipeline.validate import ValidateOptions, known_pack, validate
@@ -120,6 +122,18 @@ def parser() -> argparse.ArgumentParser:
     more.add_argument("--dry-run", action="store_true", help="only show the plan")
     more.set_defaults(verb=_extend)
 
+    text = "measure the observables of every published segment and write a table a run; only new segments are measured again"
+    watch = verbs.add_parser("observe", help=text, description=text)
+    watch.add_argument("campaign", type=Path, help="campaign directory (the one with campaign.toml)")
+    watch.add_argument("--where", default="serial", metavar="PLACE", help="serial, local (processes), slurm, pbs, lsf, or tcp://host:port")
+    watch.add_argument("--workers", type=positive, default=0, metavar="N", help="processes (default: one a core, or those of one job)")
+    watch.add_argument("--observable", nargs="+", default=[], metavar="NAME", help="only these (default: all that the frames allow)")
+    watch.add_argument("--chunk", type=positive, default=100, metavar="FRAMES", help="frames in one task (default: 100)")
+    watch.add_argument("--cluster", metavar="NAME", help="which cluster of ~/.config/halobind/clusters.toml")
+    watch.add_argument("--tls", nargs=3, type=Path, metavar=("CA", "CERTIFICATE", "KEY"), help="files for tls://host:port")
+    watch.add_argument("--insecure", action="store_true", help="allow tcp:// on another machine, without encryption")
+    watch.set_defaults(verb=_observe)
+
     doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
     doctor.set_defaults(verb=_doctor)
     return top
@@ -177,6 +191,12 @@ def _validate(options: argparse.Namespace) -> int:
     if options.calibrate:
         return calibrate(known_pack(options.pack), options.out or Path(f"calibration-{options.pack}"))
     return validate(ValidateOptions(options.pack, options.quick, options.out, tuple(options.only)))
+
+
+def _observe(options: argparse.Namespace) -> int:
+    reach = Reach(options.cluster, tuple(options.tls) if options.tls else None, options.insecure)
+    how = ObserveOptions(options.where, options.workers, tuple(options.observable), options.chunk, reach)
+    return observe_campaign(options.campaign, how)
 
 
 def _table(options: argparse.Namespace) -> int:

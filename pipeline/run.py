@@ -123,6 +123,10 @@ class Run:
             found.append(self.path(chain) / f"seg-{len(found):03d}")
         return found
 
+    def observed(self, segment: Path, key: str) -> Path:
+        """Where the observables of a published segment are or will be published under that key."""
+        return self.folder / "observed" / segment.parent.name / f"{segment.name}-{key}"
+
 
 def campaign_file(campaign: Path) -> Path:
     return campaign / "campaign.toml"
