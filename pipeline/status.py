@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+from jobs.batch import BatchError, Task
 from jobs.claims import is_claimed
+from jobs.ledger import Entry, Ledger
 from pipeline.campaign import Campaign
 from pipeline.plan import plan_run
 from pipeline.progress import duration
-from pipeline.run import Run
-from pipeline.stages import PREPARE, all_products
+from pipeline.run import Run, ledger_file
+from pipeline.stages import PREPARE, Product, all_products
+from pipeline.work import Part, dealt
 
 STAGES = ("build", "system", "equilibrate", "pull", "windows")
 
@@ -45,18 +48,92 @@ def _reason(failure: Path) -> str:
         return f"its record {failure} cannot be read"
 
 
-def status_rows(runs: list[Run], campaign: Campaign) -> list[dict[str, str]]:
-    """A row a run: id, one column a stage, state, time left at the measured speed of one process."""
+def status_rows(runs: list[Run], campaign: Campaign, queue: list[tuple[Entry, Task]]) -> list[dict[str, str]]:
+    """A row a run: id, one column a stage, state, time left at the measured speed of one process and of all that are at work or queued."""
     rows = []
+    jobs = _jobs_of(runs, campaign, queue)
     for run in runs:
-        counts = stage_counts(run, campaign)
-        failures = open_failures(run, campaign)
-        chains = dict.fromkeys([PREPARE, *(product.chain for product in all_products(run, campaign))])
-        working = sum(is_claimed(run.lock(chain)) for chain in chains)
+        products = all_products(run, campaign)
+        counts, failures = stage_counts(run, campaign), open_failures(run, campaign)
+        working = [chain for chain in dict.fromkeys([PREPARE, *(product.chain for product in products)]) if is_claimed(run.lock(chain))]
         left = sum(total - done for done, total in counts.values())
-        state = "done" if left == 0 else f"running ({working})" if working else f"failed ({len(failures)})" if failures else "waiting"
+        state = "waiting"
+        if left == 0:
+            state = "done"
+        elif working:
+            state = f"running ({len(working)})"
+        elif failures:
+            state = f"failed ({len(failures)})"
+        elif jobs[run.id]:
+            state = f"{_state(jobs[run.id])} ({len(jobs[run.id])} job{'s' * (len(jobs[run.id]) > 1)})"
+        stages = {stage: _cell(stage, counts[stage], working, failures, jobs[run.id]) for stage in STAGES}
         plan = plan_run(run, campaign)
-        remaining = duration(plan.left_ps / 1000 / plan.speed_ns_day * 86400) + ("" if plan.measured else " (guess)") if left else "-"
-        stages = {stage: f"{done}/{total}" for stage, (done, total) in counts.items()}
-        rows.append({"run": run.id, **stages, "state": state, "left, one process": remaining})
+        guess = "" if plan.measured else " (guess)"
+        alone = plan.left_ps / 1000 / plan.speed_ns_day * 86400
+        together = _serial_ps(run, products) / 1000 / plan.speed_ns_day * 86400
+        streams = max(len(working), len(jobs[run.id]))
+        times = (duration(alone) + guess, duration(max(together, alone / streams)) if streams else "-") if left else ("-", "-")
+        rows.append({"run": run.id, **stages, "state": state, "left, one process": times[0], "wall time": times[1]})
     return rows
+
+
+def _jobs_of(runs: list[Run], campaign: Campaign, queue: list[tuple[Entry, Task]]) -> dict[str, list[tuple[str, Task]]]:
+    """(stage, task) of every queued or running job that has work of a run, by run."""
+    found: dict[str, list[tuple[str, Task]]] = {run.id: [] for run in runs}
+    for entry, task in queue:
+        if entry.stage in ("prepare", "sample"):
+            for run, _, _ in dealt(runs, campaign, Part(entry.part(task) - 1, entry.of, entry.stage == "prepare")):
+                found[run.id].append((entry.stage, task))
+    return found
+
+
+def _state(jobs: list[tuple[str, Task]]) -> str:
+    return "running" if any(task.state == "running" for _, task in jobs) else "queued"
+
+
+def _cell(stage: str, count: tuple[int, int], working: list[str], failures: dict[str, str], jobs: list[tuple[str, Task]]) -> str:
+    """ "3/26 running": what is published, and what is happening to the rest."""
+    done, total = count
+    kind = "sample" if stage == "windows" else "prepare"
+    mine = [(name, task) for name, task in jobs if name == kind]
+    word = ""
+    if done < total:
+        if any(name.split("/")[0] == stage for name in failures):
+            word = " failed"
+        elif any((chain == PREPARE) == (kind == "prepare") for chain in working):
+            word = " running"
+        elif mine:
+            word = f" {_state(mine)}"
+    return f"{done}/{total}{word}"
+
+
+def _serial_ps(run: Run, products: list[Product]) -> float:
+    """Picoseconds that must follow each other: what is left of the preparation and of the longest window."""
+    there = run.published(product.name for product in products)
+    left: dict[str, float] = {}
+    for product in products:
+        if product.name not in there:
+            left[product.chain] = left.get(product.chain, 0.0) + product.cost_ps
+    return left.pop(PREPARE, 0.0) + max(left.values(), default=0.0)
+
+
+def queue_of(campaign_folder: Path) -> tuple[list[tuple[Entry, Task]], list[str]]:
+    """Jobs of a campaign that a scheduler holds, and sentences on them: how many, why they wait, or why they cannot be asked about."""
+    try:
+        queue = Ledger(ledger_file(campaign_folder)).queued()
+    except BatchError as error:
+        return [], [f"jobs: unknown here ({error})"]
+    lines = []
+    for name, tasks in _by_name(queue).items():
+        reasons = dict.fromkeys(task.reason for task in tasks if task.state == "queued" and task.reason not in ("", "None"))
+        running = sum(task.state == "running" for task in tasks)
+        waiting = f"{len(tasks) - running} queued" + (f" ({', '.join(reasons)})" if reasons else "")
+        lines.append(f"job {name} ({tasks[0].id}): {running} running, {waiting}")
+    return queue, lines
+
+
+def _by_name(queue: list[tuple[Entry, Task]]) -> dict[str, list[Task]]:
+    found: dict[str, list[Task]] = {}
+    for entry, task in queue:
+        found.setdefault(entry.name, []).append(task)
+    return found

@@ -5,14 +5,17 @@ import shutil
 import socket
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from jobs.claims import claim
 from jobs.publish import clear_scratch, publishing
-from jobs.stop import StopSignal
+from jobs.stop import Stopped, StopSignal
 from pipeline.campaign import Campaign, CampaignError
+from pipeline.plan import segment_speeds
 from pipeline.platforms import Choice, PlatformError
 from pipeline.run import Run
 from pipeline.stages import Product, Workshop, prepare_products, window_products, windows_of
@@ -28,14 +31,21 @@ MACHINE_ERRORS = (OSError, CampaignError, PlatformError, MemoryError)
 PROGRESS_FILE = "progress"
 PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
+TIMED = ("pull", "windows")  # stages whose products are many and alike
+
+Chains = tuple[Run, list[Product], list[list[Product]]]  # a run, its preparation, the segments of some of its windows
 
 
 @dataclass(frozen=True)
 class Part:
-    """Part `index` of `count` (from 0): the windows of all runs are dealt out in turn, one part each."""
+    """Part `index` of `count` (from 0): the windows of all runs are dealt out in turn, one part each.
+
+    With `prepare`, the runs are dealt out instead, and only what comes before their windows is made.
+    """
 
     index: int
     count: int
+    prepare: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,16 +60,28 @@ class Worker:
     stop: StopSignal
     say: Callable[[str], None]
     tried: set[tuple[str, str]] = field(default_factory=set)
+    paces: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def work(self) -> None:
-        """Make products until none is left for this part; what others are at work on is waited for, and taken over if they die.
+        """Make products until none is left for this part, or none that can end within the wall time; what others are at work on is
+        waited for, and taken over if they die.
 
         Raises Stopped when asked to stop, OSError when the disk fails.
         """
-        chains = self._chains()
+        try:
+            self._work()
+        except Stopped:
+            if not self.stop.late:
+                raise
+            self.say("the wall time ended; what was under way is left to the next process")
+
+    def _work(self) -> None:
+        chains = dealt(self.runs, self.campaign, self.part)
         while True:
             done = waiting = False
             for run, product in self._next(chains):
+                if self._needs_s(run, product) > self.stop.left_s():
+                    continue
                 self.stop.check()
                 with claim(run.lock(product.chain)) as mine:
                     if mine and not run.has(product.name):
@@ -74,33 +96,17 @@ class Worker:
                 self.stop.check()
                 time.sleep(WAIT_S)
 
-    def _chains(self) -> list[tuple[Run, list[Product], list[list[Product]]]]:
-        """For every run with windows in this part: its preparation, and the segments of each of these windows."""
-        found, number = [], 0
-        for run in self.runs:
-            windows = windows_of(run.spec, self.campaign.windows)
-            mine = [w for k, w in enumerate(windows, start=number) if k % self.part.count == self.part.index]
-            number += len(windows)
-            if mine:
-                segments = [window_products(run.spec, window, self.campaign.sampling) for window in mine]
-                found.append((run, prepare_products(run.spec), segments))
-        return found[self.part.index % len(found) :] + found[: self.part.index % len(found)] if found else []
+    def _next(self, chains: list[Chains]) -> list[tuple[Run, Product]]:
+        return [(run, product) for run, product in next_products(chains) if not self._failed(run, product)]
 
-    def _next(self, chains: list[tuple[Run, list[Product], list[list[Product]]]]) -> list[tuple[Run, Product]]:
-        """The next product of every chain: preparations first, then the windows with the fewest segments."""
-        ready = []
-        for order, (run, preparation, windows) in enumerate(chains):
-            there = run.published(product.name for products in (preparation, *windows) for product in products)
-            product = first_missing(preparation, there)
-            if product is not None:
-                ready.append((-1, order, run, product))
-                continue
-            for products in windows:
-                product = first_missing(products, there)
-                if product is not None:
-                    ready.append((products.index(product), order, run, product))
-        ready.sort(key=lambda item: item[:2])
-        return [(run, product) for _, _, run, product in ready if not self._failed(run, product)]
+    def _needs_s(self, run: Run, product: Product) -> float:
+        """Seconds a segment or a step of the pull takes: as long as this process's last one of the run, else as the run's published
+        segments on this platform; 0 when nothing is known, and for what is made once."""
+        stage = product.name.split("/")[0]
+        if (run.id, stage) not in self.paces and stage in TIMED:
+            speeds = segment_speeds(run, self.choice.name)
+            self.paces[run.id, stage] = 86.4 / float(np.median(speeds)) if speeds else 0.0
+        return product.cost_ps * self.paces.get((run.id, stage), 0.0)
 
     def _failed(self, run: Run, product: Product) -> bool:
         """Whether the product has a recorded failure that this worker is not to try again."""
@@ -127,7 +133,42 @@ class Worker:
         except Exception as error:
             self.say(f"{run.id} {product.name}: FAILED: {_one_line(error)}")
             return
-        self.say(f"{run.id} {product.name}: done in {time.perf_counter() - began:.1f} s")
+        elapsed = time.perf_counter() - began
+        if product.name.startswith(TIMED):
+            self.paces[run.id, product.name.split("/")[0]] = elapsed / product.cost_ps
+        self.say(f"{run.id} {product.name}: done in {elapsed:.1f} s")
+
+
+def dealt(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[Chains]:
+    """For every run with work in a part: its preparation, and the segments of each of its windows in the part."""
+    if part.prepare:
+        return [(run, prepare_products(run.spec), []) for run in runs[part.index :: part.count]]
+    found, number = [], 0
+    for run in runs:
+        windows = windows_of(run.spec, campaign.windows)
+        mine = [w for k, w in enumerate(windows, start=number) if k % part.count == part.index]
+        number += len(windows)
+        if mine:
+            segments = [window_products(run.spec, window, campaign.sampling) for window in mine]
+            found.append((run, prepare_products(run.spec), segments))
+    return found[part.index % len(found) :] + found[: part.index % len(found)] if found else []
+
+
+def next_products(chains: Sequence[Chains]) -> list[tuple[Run, Product]]:
+    """The next product of every chain: preparations first, then the windows with the fewest segments."""
+    ready = []
+    for order, (run, preparation, windows) in enumerate(chains):
+        there = run.published(product.name for products in (preparation, *windows) for product in products)
+        product = first_missing(preparation, there)
+        if product is not None:
+            ready.append((-1, order, run, product))
+            continue
+        for products in windows:
+            product = first_missing(products, there)
+            if product is not None:
+                ready.append((products.index(product), order, run, product))
+    ready.sort(key=lambda item: item[:2])
+    return [(run, product) for _, _, run, product in ready]
 
 
 def first_missing(products: list[Product], there: set[str]) -> Product | None:
