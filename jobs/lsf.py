@@ -17,7 +17,7 @@ def script(job: Job, cluster: Cluster) -> str:
     options += [f"-P {cluster.account}"] if cluster.account else []
     options += [f"-n {cluster.cpus if job.computes else 1}", '-R "span[hosts=1]"', f'-R "rusage[mem={cluster.memory_GiB}GB]"']
     options += [f'-gpu "num={cluster.gpus}"'] if cluster.gpus and job.computes else []
-    options += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-wt {STOP_EARLY_S // 60} -wa TERM"]
+    options += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-wt {STOP_EARLY_S // 120} -wa TERM"]
     options += ["-r" if cluster.requeue else "-rn"]
     options += [f"-o jobs/{job.name}{'-%I' if job.indices else ''}.log", *cluster.directives]
     lines = [line.replace("{part}", "$LSB_JOBINDEX") for line in job.lines]
