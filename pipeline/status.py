@@ -11,7 +11,7 @@ from pipeline.plan import plan_run
 from pipeline.progress import duration
 from pipeline.run import Run, ledger_file
 from pipeline.stages import PREPARE, Product, all_products
-from pipeline.work import Part, dealt
+from pipeline.work import Part, next_products
 
 STAGES = ("build", "system", "equilibrate", "pull", "windows")
 
@@ -78,12 +78,13 @@ def status_rows(runs: list[Run], campaign: Campaign, queue: list[tuple[Entry, Ta
 
 
 def _jobs_of(runs: list[Run], campaign: Campaign, queue: list[tuple[Entry, Task]]) -> dict[str, list[tuple[str, Task]]]:
-    """(stage, task) of every queued or running job that has work of a run, by run."""
+    """(stage, task) of every queued or running job that has something left to do for a run, by run."""
     found: dict[str, list[tuple[str, Task]]] = {run.id: [] for run in runs}
     for entry, task in queue:
         if entry.stage in ("prepare", "sample"):
-            for run, _, _ in dealt(runs, campaign, Part(entry.part(task) - 1, entry.of, entry.stage == "prepare")):
-                found[run.id].append((entry.stage, task))
+            part = Part(entry.part(task) - 1, entry.of, entry.stage == "prepare")
+            for name in {run.id for run, _ in next_products(runs, campaign, part)}:
+                found[name].append((entry.stage, task))
     return found
 
 

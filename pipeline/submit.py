@@ -7,7 +7,7 @@ Jobs run what a person would: `halobind run DIR --prepare`, then `halobind run D
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +20,8 @@ from pipeline.campaign import Campaign
 from pipeline.plan import check_disk, check_writable, plan_run
 from pipeline.progress import chart_of, duration, measure
 from pipeline.run import Run, derived_seed, ledger_file, logs_folder, write_record
-from pipeline.stages import PREPARE
 from pipeline.verbs import open_campaign
-from pipeline.work import Part, dealt, next_products
+from pipeline.work import Part, chain_count, next_products
 
 PREPARATION, SAMPLING, TABLE = "prepare", "sample", "table"
 Queue = list[tuple[Entry, Task]]
@@ -74,7 +73,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
                 write_record(run)
             _warn_of_long_segments(runs, campaign, cluster)
         _submit(folder, jobs, ledger, queued)
-        print(_summary(folder, jobs, queued, _left(runs, campaign)))
+        print(_summary(folder, jobs, queued, _has_work(runs, campaign, Part(0, 1), False)))
     return 0
 
 
@@ -108,7 +107,7 @@ def _plan(folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, opti
     queued = ledger.queued()
     published = measure(chart_of(runs, campaign)).done
     own = ledger.own()
-    if own is not None and published <= own.published and _left(runs, campaign):
+    if own is not None and published <= own.published and _has_work(runs, campaign, Part(0, 1), False):
         raise BatchError(
             f"round {own.round} published nothing, so no other round is submitted: see the logs {own.name.removesuffix(TABLE)}*.log in "
             f"{logs_folder(folder)} (is the wall time {cluster.walltime} long enough for a segment?), then: {_command(folder, options)}"
@@ -116,15 +115,16 @@ def _plan(folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, opti
     slots = cluster.gpus * max(1, campaign.resources.processes_per_gpu) or max(1, cluster.cpus // campaign.resources.threads)
     number = max((entry.round for entry in ledger.entries), default=0) + 1
     blank = Entry("", number, "", options.cluster, cluster.scheduler, (), 0, published)
-    pending = {stage: _pending(runs, campaign, stage, options.retry) for stage in (PREPARATION, SAMPLING)}
     jobs: list[Planned] = []
     for stage in (PREPARATION, SAMPLING):
         owners = [(entry, task) for entry, task in queued if entry.stage == stage]
         if stage == PREPARATION and any(entry.stage == SAMPLING for entry, _ in queued):
             continue  # a sampling job makes what is missing before its windows, too
-        count = _parts(pending[stage](Part(0, 1, stage == PREPARATION)), slots, cluster, options, owners)
+        prepare = stage == PREPARATION
+        count = owners[0][0].of if owners else _parts(chain_count(runs, campaign, prepare), slots, cluster, options)
         owned = {entry.part(task) for entry, task in owners}
-        left = [k for k in range(1, count + 1) if k not in owned and pending[stage](Part(k - 1, count, stage == PREPARATION))]
+        parts = {k: Part(k - 1, count, prepare) for k in range(1, count + 1) if k not in owned}
+        left = [k for k, part in parts.items() if _has_work(runs, campaign, part, options.retry)]
         for seen, indices in enumerate(_arrays(left, SCHEDULERS[cluster.scheduler])):
             entry = replace(blank, stage=stage, parts=tuple(indices), of=count, name=_name(folder, number, stage, seen))
             after = (PREPARATION,) if stage == SAMPLING else ()
@@ -136,36 +136,14 @@ def _plan(folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, opti
     return jobs
 
 
-def _pending(runs: list[Run], campaign: Campaign, stage: str, retry: bool) -> Callable[[Part], int]:
-    """A function from a part to the number of chains in it that something is left of and nothing failed in."""
-
-    def count(part: Part) -> int:
-        chains = dealt(runs, campaign, part)
-        if stage == SAMPLING:  # what is not prepared yet has all its windows before it
-            return sum(_open_windows(run, windows, retry, preparation) for run, preparation, windows in chains)
-        return sum(retry or not run.failures(product.name) for run, product in next_products(chains))
-
-    return count
+def _has_work(runs: list[Run], campaign: Campaign, part: Part, retry: bool) -> bool:
+    """Whether something is left in a part that did not fail."""
+    return any(retry or not run.failures(product.name) for run, product in next_products(runs, campaign, part))
 
 
-def _open_windows(run: Run, windows: list, retry: bool, preparation: list) -> int:
-    """Windows of a run that have segments left to make, when neither they nor the preparation failed."""
-    ready = next_products([(run, preparation, windows)])
-    if ready and ready[0][1].chain == PREPARE:
-        return 0 if run.failures(ready[0][1].name) and not retry else len(windows)
-    return sum(retry or not run.failures(product.name) for _, product in ready)
-
-
-def _left(runs: list[Run], campaign: Campaign) -> int:
-    """Chains of the campaign that something is left of and nothing failed in."""
-    return sum(_pending(runs, campaign, stage, False)(Part(0, 1, stage == PREPARATION)) for stage in (PREPARATION, SAMPLING))
-
-
-def _parts(chains: int, slots: int, cluster: Cluster, options: SubmitOptions, owners: Queue) -> int:
-    """How many parts a stage is cut into: as its queued jobs have it, as asked for, or one job for as many chains as it has processes."""
-    if owners:
-        return owners[0][0].of
-    count = min(options.parts or max(1, -(-chains // slots)), max(1, chains))
+def _parts(chains: int, slots: int, cluster: Cluster, options: SubmitOptions) -> int:
+    """How many parts a stage is cut into: as asked for, or one for as many chains as a job has processes."""
+    count = min(options.parts or -(-chains // slots), chains)
     if count > cluster.array_limit:
         print(
             f"halobind: {count} parts are more than array_limit = {cluster.array_limit} of {options.cluster}: {cluster.array_limit} parts, "
@@ -255,7 +233,7 @@ def _show(folder: Path, jobs: list[Planned]) -> None:
         print(f"nothing to submit for {folder}: nothing is left, or all of it is queued (halobind status)")
 
 
-def _summary(folder: Path, jobs: list[Planned], queued: Queue, left: int) -> str:
+def _summary(folder: Path, jobs: list[Planned], queued: Queue, left: bool) -> str:
     where = shlex.quote(str(folder))
     if jobs:
         return "\n".join(f"submitted {job.entry.name}: {len(job.entry.parts)} of {job.entry.of} parts" for job in jobs)

@@ -33,8 +33,6 @@ PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
 TIMED = ("pull", "windows")  # stages whose products are many and alike
 
-Chains = tuple[Run, list[Product], list[list[Product]]]  # a run, its preparation, the segments of some of its windows
-
 
 @dataclass(frozen=True)
 class Part:
@@ -76,10 +74,9 @@ class Worker:
             self.say("the wall time ended; what was under way is left to the next process")
 
     def _work(self) -> None:
-        chains = dealt(self.runs, self.campaign, self.part)
         while True:
             done = waiting = False
-            for run, product in self._next(chains):
+            for run, product in self._next():
                 if self._needs_s(run, product) > self.stop.left_s():
                     continue
                 self.stop.check()
@@ -96,8 +93,9 @@ class Worker:
                 self.stop.check()
                 time.sleep(WAIT_S)
 
-    def _next(self, chains: list[Chains]) -> list[tuple[Run, Product]]:
-        return [(run, product) for run, product in next_products(chains) if not self._failed(run, product)]
+    def _next(self) -> list[tuple[Run, Product]]:
+        ready = next_products(self.runs, self.campaign, self.part)
+        return [(run, product) for run, product in ready if not self._failed(run, product)]
 
     def _needs_s(self, run: Run, product: Product) -> float:
         """Seconds a segment or a step of the pull takes: as long as this process's last one of the run, else as the run's published
@@ -139,36 +137,33 @@ class Worker:
         self.say(f"{run.id} {product.name}: done in {elapsed:.1f} s")
 
 
-def dealt(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[Chains]:
-    """For every run with work in a part: its preparation, and the segments of each of its windows in the part."""
-    if part.prepare:
-        return [(run, prepare_products(run.spec), []) for run in runs[part.index :: part.count]]
-    found, number = [], 0
-    for run in runs:
-        windows = windows_of(run.spec, campaign.windows)
+def next_products(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tuple[Run, Product]]:
+    """The next product of every chain of a part: preparations first, then the windows with the fewest segments."""
+    ready, number = [], 0
+    for order, run in enumerate(runs):
+        windows = [] if part.prepare else windows_of(run.spec, campaign.windows)
         mine = [w for k, w in enumerate(windows, start=number) if k % part.count == part.index]
         number += len(windows)
-        if mine:
-            segments = [window_products(run.spec, window, campaign.sampling) for window in mine]
-            found.append((run, prepare_products(run.spec), segments))
-    return found[part.index % len(found) :] + found[: part.index % len(found)] if found else []
-
-
-def next_products(chains: Sequence[Chains]) -> list[tuple[Run, Product]]:
-    """The next product of every chain: preparations first, then the windows with the fewest segments."""
-    ready = []
-    for order, (run, preparation, windows) in enumerate(chains):
-        there = run.published(product.name for products in (preparation, *windows) for product in products)
-        product = first_missing(preparation, there)
-        if product is not None:
-            ready.append((-1, order, run, product))
+        if not (order % part.count == part.index if part.prepare else mine):
             continue
-        for products in windows:
+        preparation = prepare_products(run.spec)
+        chains = [window_products(run.spec, window, campaign.sampling) for window in mine]
+        there = run.published(product.name for products in (preparation, *chains) for product in products)
+        place, product = (order - part.index) % len(runs), first_missing(preparation, there)
+        if product is not None:
+            ready.append((-1, place, run, product))
+            continue
+        for products in chains:
             product = first_missing(products, there)
             if product is not None:
-                ready.append((products.index(product), order, run, product))
+                ready.append((products.index(product), place, run, product))
     ready.sort(key=lambda item: item[:2])
     return [(run, product) for _, _, run, product in ready]
+
+
+def chain_count(runs: Sequence[Run], campaign: Campaign, prepare: bool) -> int:
+    """How many chains there are to deal out to parts: windows, or with `prepare` runs."""
+    return len(runs) if prepare else sum(len(windows_of(run.spec, campaign.windows)) for run in runs)
 
 
 def first_missing(products: list[Product], there: set[str]) -> Product | None:

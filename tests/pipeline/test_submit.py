@@ -214,7 +214,7 @@ def test_what_failed_waits_for_retry(campaign: Path, pbs: Scheduler, capsys: pyt
     assert "--retry" in pbs.script(1) and "--retry" not in pbs.script(2)
     shutil.rmtree(run.failures_folder / "windows_z+0.200-k2000_seg-000-000")
     assert submit(campaign, "--dry-run") == 0
-    assert "--part 1/1" in capsys.readouterr().out
+    assert "--part 5/6" in capsys.readouterr().out
 
 
 def test_the_chain_goes_on_from_its_last_job_unless_nothing_was_published(
