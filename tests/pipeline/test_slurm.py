@@ -173,7 +173,7 @@ def reference(out_of_time: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     subprocess.run(["scontrol", "hold", last], check=True)
     assert "nothing to add: " in submit(campaign)
     status = halobind("status", str(campaign)).stdout
-    assert f"-001-table ({last}): 0 running, 1 queued (JobHeldUser)" in status
+    assert f"-001-table ({last}): 0 running, 1 queued (JobHeldAdmin)" in status, status
     subprocess.run(["scontrol", "release", last], check=True)
     wait(lambda: queued(campaign).get(f"{sampling}_1") == "R", "the first sampling task", campaign)
     assert preparation not in queued(campaign)
@@ -234,14 +234,14 @@ def test_rejections_are_shown_and_recorded_and_can_be_taken_back(tmp_path: Path)
     assert greedy.returncode == 1 and "Memory specification can not be satisfied" in greedy.stderr
 
 
-def test_dask_workers_through_slurm_talk_tls(slurm: Path) -> None:
+def test_dask_workers_through_slurm_talk_tls(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the extra hpc is not installed")
     jobqueue = pytest.importorskip("dask_jobqueue", reason="the extra hpc is not installed")
     security = distributed.Security.temporary()
     options = {"queue": "main", "cores": 1, "processes": 1, "memory": "1GiB", "walltime": "00:10:00", "interface": "lo"}
     with (
         jobqueue.SLURMCluster(
-            **options, protocol="tls://", security=security, shared_temp_directory=str(slurm), scheduler_options={"dashboard": False}
+            **options, protocol="tls://", security=security, shared_temp_directory=str(tmp_path), scheduler_options={"dashboard": False}
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
