@@ -10,30 +10,30 @@ from jobs.gpus import MPSError, has_mps, seats, shared_gpus, visible_gpus
 from jobs.local import run_side_by_side
 from pipeline.campaign import Campaign
 from pipeline.platforms import Choice, PlatformError, cores
-from pipeline.progress import Chart, Display, measure
-from pipeline.run import logs_folder
+from pipeline.progress import Display, chart_of, measure
+from pipeline.run import Run, logs_folder
 from pipeline.work import WorkError
 
 PER_GPU_WITH_MPS = 4  # small systems leave most of a GPU idle; tests/benchmarks/gpu_packing.py measures 1, 2, 4 and 8
 
 
-def side_by_side(folder: Path, campaign: Campaign, work: tuple[Chart, Choice], asked: int | None, flags: list[str]) -> None:
+def side_by_side(folder: Path, campaign: Campaign, work: tuple[list[Run], Choice], asked: int | None, flags: list[str]) -> None:
     """Make what is pending in `asked` processes of `halobind run` with `flags`, or as many as suit the machine, with a progress display.
 
     Raises Stopped, WorkError, PlatformError.
     """
-    chart, choice = work
+    runs, choice = work
     with contextlib.ExitStack() as stack:
         places, how = stack.enter_context(_places(choice, campaign, asked))
         count = len(places)
-        names = f"{len(chart)} run{'s' * (len(chart) != 1)}", f"{count} process{'es' * (count != 1)}{how}"
+        names = f"{len(runs)} run{'s' * (len(runs) != 1)}", f"{count} process{'es' * (count != 1)}{how}"
         print(f"{names[0]} on {choice.name}, {names[1]}; logs in {logs_folder(folder)}", file=sys.stderr)
         command = [sys.executable, "-P", "-m", "pipeline", "run", str(folder.resolve()), "--platform", choice.name, *flags]
-        display = Display(chart)
+        display = Display(lambda: chart_of(runs, campaign))
         stack.callback(display.close)
         codes = run_side_by_side(command, places, logs_folder(folder), display.tick)
     broken = [how_it_ended(log, code) for log, code in codes.items() if code]
-    amount = measure(chart)
+    amount = measure(chart_of(runs, campaign))
     if broken and (amount.done < amount.total or len(broken) == count):
         raise WorkError("\n".join(broken))
     for text in broken:

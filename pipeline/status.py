@@ -3,16 +3,16 @@
 import json
 from pathlib import Path
 
-from jobs.batch import BatchError, Task
+from jobs.batch import Task
 from jobs.claims import is_claimed
-from jobs.ledger import Entry, Ledger
 from pipeline.campaign import Campaign
 from pipeline.plan import plan_run
 from pipeline.progress import duration
-from pipeline.run import Run, ledger_file
-from pipeline.stages import PREPARE, Product, all_products
-from pipeline.work import Part, next_products
+from pipeline.run import Run
+from pipeline.stages import PREPARE, Product, all_products, rounds_of
+from pipeline.steps import ROUNDS, replicas_of, round_due
 
+Queued = tuple[str, Task]  # the stage ("prepare", "sample") and the state of a job
 STAGES = ("build", "system", "equilibrate", "pull", "windows")
 
 
@@ -33,11 +33,23 @@ def open_failures(run: Run, campaign: Campaign) -> dict[str, str]:
     found = {}
     if not run.failures_folder.is_dir():
         return found
-    for product in all_products(run, campaign):
-        failures = run.failures(product.name)
-        if failures and not run.has(product.name):
-            found[product.name] = _reason(failures[-1])
+    names = [product.name for product in all_products(run, campaign)]
+    for name in [*names, f"{ROUNDS}/{len(run.rounds()):03d}"]:
+        failures = run.failures(name)
+        if failures and not run.has(name):
+            found[name] = _reason(failures[-1])
     return found
+
+
+def rounds_due(runs: list[Run], campaign: Campaign) -> bool:
+    """Whether, once everything asked for is sampled, there is something to decide."""
+    return any(round_due(replicas_of(run, runs), campaign) for run in runs if run.leads)
+
+
+def round_lines(run: Run) -> list[str]:
+    """What the rounds of a run and its replicas asked for and found, one line each, where the run holds them."""
+    rounds = enumerate(rounds_of(run) if run.leads else ())
+    return [f"{run.id} {ROUNDS}/{number:03d}: {text}" for number, one in rounds for text in (*one.notes, *one.problems)]
 
 
 def _reason(failure: Path) -> str:
@@ -48,17 +60,20 @@ def _reason(failure: Path) -> str:
         return f"its record {failure} cannot be read"
 
 
-def status_rows(runs: list[Run], campaign: Campaign, queue: list[tuple[Entry, Task]]) -> list[dict[str, str]]:
-    """A row a run: id, one column a stage, state, time left at the measured speed of one process and of all that are at work or queued."""
+def status_rows(runs: list[Run], campaign: Campaign, jobs: dict[str, list[Queued]]) -> list[dict[str, str]]:
+    """A row a run: id, one column a stage, state, time left at the measured speed of one process and of all that are at work or queued.
+
+    `jobs` holds for each run what a batch scheduler has of it.
+    """
     rows = []
-    jobs = _jobs_of(runs, campaign, queue)
     for run in runs:
         products = all_products(run, campaign)
         counts, failures = stage_counts(run, campaign), open_failures(run, campaign)
         working = [chain for chain in dict.fromkeys([PREPARE, *(product.chain for product in products)]) if is_claimed(run.lock(chain))]
         left = sum(total - done for done, total in counts.values())
+        due = not left and run.leads and round_due(replicas_of(run, runs), campaign)
         state = "waiting"
-        if left == 0:
+        if not left and not due:
             state = "done"
         elif working:
             state = f"running ({len(working)})"
@@ -77,22 +92,11 @@ def status_rows(runs: list[Run], campaign: Campaign, queue: list[tuple[Entry, Ta
     return rows
 
 
-def _jobs_of(runs: list[Run], campaign: Campaign, queue: list[tuple[Entry, Task]]) -> dict[str, list[tuple[str, Task]]]:
-    """(stage, task) of every queued or running job that has something left to do for a run, by run."""
-    found: dict[str, list[tuple[str, Task]]] = {run.id: [] for run in runs}
-    for entry, task in queue:
-        if entry.stage in ("prepare", "sample"):
-            part = Part(entry.part(task) - 1, entry.of, entry.stage == "prepare")
-            for name in {run.id for run, _ in next_products(runs, campaign, part)}:
-                found[name].append((entry.stage, task))
-    return found
-
-
-def _state(jobs: list[tuple[str, Task]]) -> str:
+def _state(jobs: list[Queued]) -> str:
     return "running" if any(task.state == "running" for _, task in jobs) else "queued"
 
 
-def _cell(stage: str, count: tuple[int, int], working: list[str], failures: dict[str, str], jobs: list[tuple[str, Task]]) -> str:
+def _cell(stage: str, count: tuple[int, int], working: list[str], failures: dict[str, str], jobs: list[Queued]) -> str:
     """ "3/26 running": what is published, and what is happening to the rest."""
     done, total = count
     kind = "sample" if stage == "windows" else "prepare"
@@ -116,25 +120,3 @@ def _serial_ps(run: Run, products: list[Product]) -> float:
         if product.name not in there:
             left[product.chain] = left.get(product.chain, 0.0) + product.cost_ps
     return left.pop(PREPARE, 0.0) + max(left.values(), default=0.0)
-
-
-def queue_of(campaign_folder: Path) -> tuple[list[tuple[Entry, Task]], list[str]]:
-    """Jobs of a campaign that a scheduler holds, and sentences on them: how many, why they wait, or why they cannot be asked about."""
-    try:
-        queue = Ledger(ledger_file(campaign_folder)).queued()
-    except BatchError as error:
-        return [], [f"jobs: unknown here ({error})"]
-    lines = []
-    for name, tasks in _by_name(queue).items():
-        reasons = dict.fromkeys(task.reason for task in tasks if task.state == "queued" and task.reason not in ("", "None"))
-        running = sum(task.state == "running" for task in tasks)
-        waiting = f"{len(tasks) - running} queued" + (f" ({', '.join(reasons)})" if reasons else "")
-        lines.append(f"job {name} ({tasks[0].id}): {running} running, {waiting}")
-    return queue, lines
-
-
-def _by_name(queue: list[tuple[Entry, Task]]) -> dict[str, list[Task]]:
-    found: dict[str, list[Task]] = {}
-    for entry, task in queue:
-        found.setdefault(entry.name, []).append(task)
-    return found

@@ -20,8 +20,9 @@ from pipeline.campaign import Campaign
 from pipeline.plan import check_disk, check_writable, plan_run
 from pipeline.progress import chart_of, duration, measure
 from pipeline.run import Run, derived_seed, ledger_file, logs_folder, write_record
+from pipeline.stages import PREPARE
 from pipeline.verbs import open_campaign
-from pipeline.work import Part, chain_count, next_products
+from pipeline.work import Part, chain_count, next_steps
 
 PREPARATION, SAMPLING, TABLE = "prepare", "sample", "table"
 Queue = list[tuple[Entry, Task]]
@@ -125,6 +126,7 @@ def _plan(folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, opti
         owned = {entry.part(task) for entry, task in owners}
         parts = {k: Part(k - 1, count, prepare) for k in range(1, count + 1) if k not in owned}
         left = [k for k, part in parts.items() if _has_work(runs, campaign, part, options.retry)]
+        left = left[: _most(runs, campaign) - len(owned)] if not prepare else left
         for seen, indices in enumerate(_arrays(left, SCHEDULERS[cluster.scheduler])):
             entry = replace(blank, stage=stage, parts=tuple(indices), of=count, name=_name(folder, number, stage, seen))
             after = (PREPARATION,) if stage == SAMPLING else ()
@@ -138,7 +140,14 @@ def _plan(folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, opti
 
 def _has_work(runs: list[Run], campaign: Campaign, part: Part, retry: bool) -> bool:
     """Whether something is left in a part that did not fail."""
-    return any(retry or not run.failures(product.name) for run, product in next_products(runs, campaign, part))
+    ready = next_steps(runs, campaign, part)
+    return any(retry or not any(run.failures(product.name) for product in step) for run, step in ready)
+
+
+def _most(runs: list[Run], campaign: Campaign) -> int:
+    """How many parts can have something to do: as many as open windows, where only what rounds ask for is left to whoever comes."""
+    ready = next_steps(runs, campaign, Part(0, 1))
+    return max(1, len(ready)) if all(step[0].chain != PREPARE for _, step in ready) else chain_count(runs, campaign, False)
 
 
 def _parts(chains: int, slots: int, cluster: Cluster, options: SubmitOptions) -> int:

@@ -16,13 +16,15 @@ from forcefields.validity import provenance
 from jobs.batch import clock
 from jobs.stop import FOLLOW_PARENT, StopSignal
 from pipeline.campaign import Campaign, CampaignError, load_campaign
+from pipeline.exchange_report import exchange_lines
 from pipeline.plan import check_disk, check_runs, check_writable, gigabytes, plan_run
 from pipeline.platforms import choose
 from pipeline.processes import side_by_side
 from pipeline.progress import chart_of, duration, measure
+from pipeline.queue import jobs_of
 from pipeline.results import publish_tables
 from pipeline.run import Run, campaign_file, own_molecules_folder, runs_of, write_record
-from pipeline.status import open_failures, queue_of, status_rows
+from pipeline.status import open_failures, round_lines, rounds_due, status_rows
 from pipeline.work import Part, Worker
 
 
@@ -97,14 +99,13 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
         part = Part(*(options.part or (0, 1)), options.prepare)
         Worker(tuple(runs), campaign, choice, part, options.retry, stop, lambda line: print(line, flush=True)).work()
         return 0
-    chart = chart_of(runs, campaign)
-    before = measure(chart)
-    if before.done < before.total:
-        side_by_side(folder, campaign, (chart, choice), options.processes, _flags(options, stop))
+    before = measure(chart_of(runs, campaign))
+    if before.done < before.total or rounds_due(runs, campaign):
+        side_by_side(folder, campaign, (runs, choice), options.processes, _flags(options, stop))
     failures = [(run, product, why) for run in runs for product, why in open_failures(run, campaign).items()]
     for run, product, why in failures:
         print(f"halobind: {run.id} {product} failed: {why} (see {run.failures_folder}; try again with --retry)", file=sys.stderr)
-    amount = measure(chart)
+    amount = measure(chart_of(runs, campaign))
     if options.walltime_s is not None or options.prepare:
         where = shlex.quote(str(folder))
         print(f"{amount.done} of {amount.total} products are published; the table: halobind table {where}", file=sys.stderr)
@@ -127,8 +128,8 @@ def _flags(options: RunOptions, stop: StopSignal) -> list[str]:
 def show_status(folder: Path) -> int:
     """Print one row a run."""
     campaign, runs = open_campaign(folder)
-    queue, jobs = queue_of(folder)
-    rows = status_rows(runs, campaign, queue)
+    jobs, sentences = jobs_of(runs, campaign)
+    rows = status_rows(runs, campaign, jobs)
     table = Table()
     for column in rows[0]:
         table.add_column(column, overflow="fold")
@@ -138,7 +139,8 @@ def show_status(folder: Path) -> int:
     for run in runs:
         for product, why in open_failures(run, campaign).items():
             print(f"{run.id} {product} failed: {why}")
-    print("\n".join([*jobs, f"left: {_hours(runs, campaign):.3g} hours of one process (GPU hours, where each has a GPU)"]))
+        print("".join(f"{line}\n" for line in [*round_lines(run), *(f"{run.id} {text}" for text in exchange_lines(run))]), end="")
+    print("\n".join([*sentences, f"left: {_hours(runs, campaign):.3g} hours of one process (GPU hours, where each has a GPU)"]))
     return 0
 
 

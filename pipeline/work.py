@@ -1,4 +1,4 @@
-"""The worker: make what is missing, one product at a time, each by one process only; failures are data."""
+"""The worker: make what is missing, one step at a time, each by one process only; failures are data."""
 
 import json
 import shutil
@@ -6,19 +6,22 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from jobs.claims import claim
 from jobs.publish import clear_scratch, publishing
 from jobs.stop import Stopped, StopSignal
 from pipeline.campaign import Campaign, CampaignError
+from pipeline.legs import Workshop
 from pipeline.plan import segment_speeds
+from pipeline.planning import round_products
 from pipeline.platforms import Choice, PlatformError
 from pipeline.run import Run
-from pipeline.stages import Product, Workshop, prepare_products, window_products, windows_of
+from pipeline.stages import Product
+from pipeline.steps import PROGRESS_FILE, Step, claim_all, first_missing, make_step, members_to_make, phases_of, replicas_of
 from pipeline.versions import versions
 
 
@@ -28,15 +31,15 @@ class WorkError(RuntimeError):
 
 # The machine or the directory, not the physics: nothing to record, the worker stops and the message says what to do.
 MACHINE_ERRORS = (OSError, CampaignError, PlatformError, MemoryError)
-PROGRESS_FILE = "progress"
 PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
 TIMED = ("pull", "windows")  # stages whose products are many and alike
+ASKED = 1  # the phase of what the campaign file asks for; before it the preparation, after it the rounds
 
 
 @dataclass(frozen=True)
 class Part:
-    """Part `index` of `count` (from 0): the windows of all runs are dealt out in turn, one part each.
+    """Part `index` of `count` (from 0): the windows (or exchange groups) of all runs are dealt out in turn, one part each.
 
     With `prepare`, the runs are dealt out instead, and only what comes before their windows is made.
     """
@@ -76,13 +79,13 @@ class Worker:
     def _work(self) -> None:
         while True:
             done = waiting = False
-            for run, product in self._next():
-                if self._needs_s(run, product) > self.stop.left_s():
+            for run, step in self._next():
+                if self._needs_s(run, step) > self.stop.left_s():
                     continue
                 self.stop.check()
-                with claim(run.lock(product.chain)) as mine:
-                    if mine and not run.has(product.name):
-                        self._make(run, product)
+                with claim_all([run.lock(product.chain) for product in step]) as mine:
+                    if mine and not all(run.has(product.name) for product in step):
+                        self._make(run, step)
                     waiting |= not mine
                     done |= mine
                 if done:
@@ -93,85 +96,95 @@ class Worker:
                 self.stop.check()
                 time.sleep(WAIT_S)
 
-    def _next(self) -> list[tuple[Run, Product]]:
-        ready = next_products(self.runs, self.campaign, self.part)
-        return [(run, product) for run, product in ready if not self._failed(run, product)]
+    def _next(self) -> list[tuple[Run, Step]]:
+        ready = next_steps(self.runs, self.campaign, self.part)
+        return [(run, step) for run, step in ready if not any(self._failed(run, product) for product in step)]
 
-    def _needs_s(self, run: Run, product: Product) -> float:
-        """Seconds a segment or a step of the pull takes: as long as this process's last one of the run, else as the run's published
+    def _needs_s(self, run: Run, step: Step) -> float:
+        """Seconds that segments or a step of the pull take: as long as this process's last ones of the run, else as the run's published
         segments on this platform; 0 when nothing is known, and for what is made once."""
-        stage = product.name.split("/")[0]
+        stage = step[0].name.split("/")[0]
         if (run.id, stage) not in self.paces and stage in TIMED:
             speeds = segment_speeds(run, self.choice.name)
             self.paces[run.id, stage] = 86.4 / float(np.median(speeds)) if speeds else 0.0
-        return product.cost_ps * self.paces.get((run.id, stage), 0.0)
+        return sum(product.cost_ps for product in step) * self.paces.get((run.id, stage), 0.0)
 
     def _failed(self, run: Run, product: Product) -> bool:
         """Whether the product has a recorded failure that this worker is not to try again."""
         return (run.id, product.name) in self.tried or (not self.retry and bool(run.failures(product.name)))
 
-    def _make(self, run: Run, product: Product) -> None:
-        target = run.path(product.name)
-        clear_scratch(target)
-        began = time.perf_counter()
+    def _make(self, run: Run, step: Step) -> None:
+        began, first = time.perf_counter(), next(product for product in step if not run.has(product.name))
+        outs: list[Path] = []
         try:
-            with publishing(target) as out:
+            with ExitStack() as stack:
                 try:
-                    product.make(Workshop(run, self.choice, _ticker(out, self.stop)), out)
-                    (out / PROGRESS_FILE).unlink(missing_ok=True)
+                    step = members_to_make(run, step)
+                    for product in step:
+                        clear_scratch(run.path(product.name))
+                    outs += [stack.enter_context(publishing(run.path(product.name))) for product in step]
+                    make_step(Workshop(run, self.choice, _ticker(outs, self.stop)), step, outs)
+                    for out in outs:
+                        (out / PROGRESS_FILE).unlink(missing_ok=True)
                 except MACHINE_ERRORS:
                     raise
                 except Exception as error:
                     self.stop.check()  # a program that we ran may have failed because it was stopped with us
-                    self.tried.add((run.id, product.name))
-                    _record_failure(run, product, out, error)
+                    self.tried.add((run.id, first.name))
+                    _record_failure(run, first, outs[step.index(first)] if outs else None, error)
                     raise
         except MACHINE_ERRORS:
             raise
         except Exception as error:
-            self.say(f"{run.id} {product.name}: FAILED: {_one_line(error)}")
+            self.say(f"{run.id} {first.name}: FAILED: {_one_line(error)}")
             return
         elapsed = time.perf_counter() - began
-        if product.name.startswith(TIMED):
-            self.paces[run.id, product.name.split("/")[0]] = elapsed / product.cost_ps
-        self.say(f"{run.id} {product.name}: done in {elapsed:.1f} s")
+        if first.name.startswith(TIMED):
+            self.paces[run.id, first.name.split("/")[0]] = elapsed / sum(product.cost_ps for product in step)
+        for product in step:
+            self.say(f"{run.id} {product.name}: done in {elapsed:.1f} s")
 
 
-def next_products(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tuple[Run, Product]]:
-    """The next product of every chain of a part: preparations first, then the windows with the fewest segments."""
-    ready, number = [], 0
+def next_steps(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tuple[Run, Step]]:
+    """The next step of every chain of a part: preparations first, then the windows with the fewest segments, then rounds.
+
+    Parts deal out what the campaign file asks for; what rounds ask for, and the rounds themselves, are for whoever is there.
+    """
+    ready, number, complete = [], 0, set[str]()
     for order, run in enumerate(runs):
-        windows = [] if part.prepare else windows_of(run.spec, campaign.windows)
-        mine = [w for k, w in enumerate(windows, start=number) if k % part.count == part.index]
-        number += len(windows)
-        if not (order % part.count == part.index if part.prepare else mine):
-            continue
-        preparation = prepare_products(run.spec)
-        chains = [window_products(run.spec, window, campaign.sampling) for window in mine]
-        there = run.published(product.name for products in (preparation, *chains) for product in products)
-        place, product = (order - part.index) % len(runs), first_missing(preparation, there)
-        if product is not None:
-            ready.append((-1, place, run, product))
-            continue
-        for products in chains:
-            product = first_missing(products, there)
-            if product is not None:
-                ready.append((products.index(product), place, run, product))
+        phases = phases_of(run, campaign)
+        if part.prepare:
+            phases = phases[:ASKED] if order % part.count == part.index else []
+        there = run.published(product.name for chains in phases for chain in chains for step in chain for product in step)
+        asked = phases[ASKED] if len(phases) > ASKED else []
+        dealt = [(number + k) % part.count == part.index for k in range(len(asked))]
+        number += len(asked)
+        for phase, chains in enumerate(phases):
+            left = [(first_missing(chain, there), chain) for chain in chains]
+            if all(k is None for k, _ in left):
+                continue
+            if phase == ASKED:
+                left = [item for item, mine in zip(left, dealt, strict=True) if mine]
+            if phase or part.prepare or any(dealt):
+                place = (order - part.index) % len(runs)
+                ready += [(k if phase else -1, place, run, chain[k]) for k, chain in left if k is not None]
+            break
+        else:
+            complete.add(run.id)
+    for run in runs if not part.prepare else ():
+        group = replicas_of(run, runs)
+        if run.leads and complete.issuperset(other.id for other in group):
+            ready += [(0, 0, run, (product,)) for product in round_products(group, campaign)]
     ready.sort(key=lambda item: item[:2])
-    return [(run, product) for _, _, run, product in ready]
+    return [(run, step) for _, _, run, step in ready]
 
 
 def chain_count(runs: Sequence[Run], campaign: Campaign, prepare: bool) -> int:
-    """How many chains there are to deal out to parts: windows, or with `prepare` runs."""
-    return len(runs) if prepare else sum(len(windows_of(run.spec, campaign.windows)) for run in runs)
+    """How many chains there are to deal out to parts: windows or exchange groups, or with `prepare` runs."""
+    return len(runs) if prepare else sum(len(phases_of(run, campaign)[ASKED]) for run in runs)
 
 
-def first_missing(products: list[Product], there: set[str]) -> Product | None:
-    """The first product of a chain that is not among the published ones."""
-    return next((product for product in products if product.name not in there), None)
-
-
-def _ticker(out: Path, stop: StopSignal) -> Callable[[float], None]:
+def _ticker(outs: Sequence[Path], stop: StopSignal) -> Callable[[float], None]:
     """A callback that looks for a stop signal and leaves the fraction done where status and progress bars find it."""
     last = [0.0]
 
@@ -179,7 +192,8 @@ def _ticker(out: Path, stop: StopSignal) -> Callable[[float], None]:
         stop.check()
         if time.monotonic() - last[0] > PROGRESS_EVERY_S:
             last[0] = time.monotonic()
-            (out / PROGRESS_FILE).write_text(f"{fraction:.4f}", encoding="ascii")
+            for out in outs:
+                (out / PROGRESS_FILE).write_text(f"{fraction:.4f}", encoding="ascii")
 
     return tick
 
@@ -188,13 +202,13 @@ def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 
-def _record_failure(run: Run, product: Product, out: Path, error: Exception) -> None:
+def _record_failure(run: Run, product: Product, out: Path | None, error: Exception) -> None:
     """Keep what there is of a failed product, with the traceback, under failures/."""
     before = run.failures(product.name)
     number = int(before[-1].name.rpartition("-")[2]) + 1 if before else 0
     target = run.failures_folder / f"{product.name.replace('/', '_')}-{number:03d}"
     with publishing(target) as folder:
-        for path in out.iterdir():
+        for path in out.iterdir() if out else ():
             if path.is_file() and path.name != PROGRESS_FILE:
                 shutil.copy2(path, folder / path.name)
         record = {

@@ -128,7 +128,7 @@ def prepare(campaign: Path) -> list[Run]:
     """Publish empty preparations of all runs."""
     runs = open_campaign(campaign)[1]
     for run in runs:
-        for product in prepare_products(run.spec):
+        for product in prepare_products(run):
             run.path(product.name).mkdir(parents=True)
         (run.path("system") / "system.xml").write_text("<System/>")
         (run.path("system") / "audit.json").write_text(json.dumps({"sha256": hashlib.sha256(b"<System/>").hexdigest()}))

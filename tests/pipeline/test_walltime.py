@@ -8,10 +8,11 @@ import pytest
 from jobs.stop import Stopped, StopSignal
 from pipeline import work
 from pipeline.campaign import parse_campaign
+from pipeline.legs import Workshop
 from pipeline.platforms import Choice
 from pipeline.run import Run
-from pipeline.stages import Product, Workshop
-from pipeline.work import Part, Worker, first_missing, next_products
+from pipeline.stages import Product, prepare_products
+from pipeline.work import Part, Worker, first_missing, next_steps
 
 MODEL = {"perovskite": "CsPbBr3", "cells": "4x4x1", "ligand": ["DA", "MA"], "solvent": "acetone", "gap_nm": 3.0}
 
@@ -46,11 +47,11 @@ def test_a_segment_is_begun_only_if_it_can_end(
     products = [Product(f"windows/z/seg-{k:03d}", "windows/z", 10.0, make_in(0.5)) for k in range(5)]
     run = Run(tmp_path / "runs" / "a", None)
 
-    def left(*_: object) -> list[tuple[Run, Product]]:
-        product = first_missing(products, run.published(product.name for product in products))
-        return [(run, product)] if product else []
+    def left(*_: object) -> list[tuple[Run, tuple[Product, ...]]]:
+        number = first_missing([(product,) for product in products], run.published(product.name for product in products))
+        return [] if number is None else [(run, (products[number],))]
 
-    monkeypatch.setattr(work, "next_products", left)
+    monkeypatch.setattr(work, "next_steps", left)
     said: list[str] = []
     began = time.monotonic()
     Worker((run,), None, Choice("CPU", ()), Part(0, 1), False, StopSignal(walltime_s), said.append).work()
@@ -63,13 +64,13 @@ def test_a_segment_is_begun_only_if_it_can_end(
 def test_parts_of_the_preparation_are_runs(tmp_path: Path) -> None:
     campaign = parse_campaign({"model": {**MODEL, "ligand": MODEL["ligand"][0]}, "sampling": {"replicas": 3}}, "here")
     runs = [Run(tmp_path / f"{number}", spec) for number, spec in enumerate(campaign.specs)]
-    dealt = [[run.id for run, _ in next_products(runs, campaign, Part(k, 2, prepare=True))] for k in range(2)]
+    dealt = [[run.id for run, _ in next_steps(runs, campaign, Part(k, 2, prepare=True))] for k in range(2)]
     assert dealt == [["0", "2"], ["1"]]
     for run in runs:
-        for product in work.prepare_products(run.spec):
+        for product in prepare_products(run):
             run.path(product.name).mkdir(parents=True)
-    assert next_products(runs, campaign, Part(0, 2, prepare=True)) == []
-    everything = next_products(runs, campaign, Part(0, 1))
-    parts = [next_products(runs, campaign, Part(k, 4)) for k in range(4)]
-    key = lambda item: (item[0].id, item[1].name)  # noqa: E731
+    assert next_steps(runs, campaign, Part(0, 2, prepare=True)) == []
+    everything = next_steps(runs, campaign, Part(0, 1))
+    parts = [next_steps(runs, campaign, Part(k, 4)) for k in range(4)]
+    key = lambda item: (item[0].id, item[1][0].name)  # noqa: E731
     assert sorted(key(item) for part in parts for item in part) == sorted(map(key, everything)) and len(everything) == 3 * 26
