@@ -7,7 +7,9 @@ Jobs run what a person would: `halobind run DIR --prepare`, then `halobind run D
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from pipeline.work import Part, chain_count, next_steps
 
 PREPARATION, SAMPLING, TABLE = "prepare", "sample", "table"
 Queue = list[tuple[Entry, Task]]
+PATIENCE_S = 300
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
     check_writable(folder)
     check_disk([plan_run(run, campaign) for run in runs], folder)
     logs_folder(folder).mkdir(exist_ok=True)
-    with claim(ledger_file(folder).with_suffix(".lock")) as mine:
-        if not mine:
-            raise BatchError(f"another halobind submit or cancel is at work on {folder}: wait for it")
+    with _alone(folder):
         ledger = Ledger(ledger_file(folder))
         queued = ledger.queued()
         ledger.close(queued)
@@ -82,13 +83,11 @@ def cancel_campaign(folder: Path) -> int:
     """Cancel every queued and running job of a campaign, the last of the chain first. Raises BatchError."""
     open_campaign(folder)
     check_writable(folder)
-    ledger = Ledger(ledger_file(folder))
-    if not ledger.entries:
+    if not Ledger(ledger_file(folder)).entries:
         print("no jobs were submitted for this campaign")
         return 0
-    with claim(ledger_file(folder).with_suffix(".lock")) as mine:
-        if not mine:
-            raise BatchError(f"another halobind submit or cancel is at work on {folder}: wait for it")
+    with _alone(folder):
+        ledger = Ledger(ledger_file(folder))
         queued = ledger.queued()
         ledger.close(queued)
         found = {entry.name: (entry, task) for entry, task in queued}
@@ -100,6 +99,20 @@ def cancel_campaign(folder: Path) -> int:
             print(f"cancelled {entry.name} ({task.id})")
     print("nothing is queued" if not found else "what was published is kept; halobind submit goes on from there")
     return 0
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the campaign's record; another submit or cancel is waited for. Raises BatchError when that takes too long."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with claim(ledger_file(folder).with_suffix(".lock")) as mine:
+            if mine:
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise BatchError(f"another halobind submit or cancel has been at work on {folder} for {PATIENCE_S} s: see what holds it up")
+        time.sleep(0.5)
 
 
 def _plan(folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, options: SubmitOptions, ledger: Ledger) -> list[Planned]:

@@ -4,10 +4,13 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from jobs.claims import claim
 from pipeline.cli import main
 from pipeline.run import Run
 from pipeline.stages import prepare_products
@@ -68,6 +71,16 @@ PBS = {
     "{'Job_Name': n, 'job_state': 'Q'} for i, n, ks in json.load(open('held')) for k in ks or [0]}}))\"\n",
     "qdel": '#!/bin/sh\necho "qdel $*" >> calls\n',
 }
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from jobs.claims import claim
+with claim(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(1)
+"""
 
 
 class Scheduler:
@@ -135,9 +148,7 @@ def prepare(campaign: Path) -> list[Run]:
     return runs
 
 
-def test_a_dry_run_prints_what_is_then_submitted_and_writes_nothing(
-    campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture
-) -> None:
+def test_a_dry_run_prints_what_is_then_submitted_and_writes_nothing(campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture) -> None:
     assert submit(campaign, "--dry-run") == 0
     shown = capsys.readouterr().out
     assert [path.name for path in campaign.iterdir()] == ["campaign.toml"] and pbs.calls() == []
@@ -279,3 +290,17 @@ def test_the_example_needs_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nothing"))
     assert main(["submit", "--example"]) == 0
     assert 'scheduler = "slurm"' in capsys.readouterr().out
+
+
+def test_two_at_once_wait_for_each_other(
+    campaign: Path, pbs: Scheduler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (campaign / "jobs").mkdir()
+    with claim(campaign / "jobs" / "submitted.lock"):
+        monkeypatch.setattr("pipeline.submit.PATIENCE_S", 0.1)
+        assert submit(campaign) == 1 and "another halobind submit or cancel" in capsys.readouterr().err
+        assert pbs.calls() == []
+    held = subprocess.Popen([sys.executable, "-c", HOLD, str(campaign / "jobs" / "submitted.lock")], stdout=subprocess.PIPE, text=True)
+    assert held.stdout.readline() == "held\n"
+    monkeypatch.setattr("pipeline.submit.PATIENCE_S", 60)
+    assert submit(campaign) == 0 and held.wait(timeout=10) == 0 and len(pbs.calls()) == 3
