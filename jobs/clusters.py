@@ -1,76 +1,94 @@
 """The clusters a user has: tables of one TOML file in the user's configuration directory."""
 
 import os
-import re
 import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
-EXAMPLE = """[mycluster]
-scheduler = "slurm"                                # slurm, pbs, lsf
-queue = "cpu"                                      # SLURM: the partition
-account = "myproject"                              # LSF: the project
-environment = ["source ~/halobind/bin/activate"]   # shell lines before every job
-cpus = 8
+from jobs.batch import BatchError, Cluster, Scheduler
+from jobs.lsf import LSF
+from jobs.pbs import PBS
+from jobs.slurm import SLURM
+
+SCHEDULERS: dict[str, Scheduler] = {"slurm": SLURM, "pbs": PBS, "lsf": LSF}
+EXAMPLE = """\
+# Clusters for `halobind submit DIR --cluster NAME` and `halobind observe`: one table each, everything for one job on one node.
+
+[gpu]
+scheduler = "slurm"                 # slurm, pbs, lsf
+queue = "gpu"                       # SLURM: the partition
+# cpu_queue = "cpu"                 # for the short job that makes the tables, when the queue above is for GPU jobs only
+account = "myproject"               # LSF: the project
+environment = [                     # shell lines; without any, the halobind that submits is used
+  "module load cuda/12",
+  "source ~/halobind/.venv/bin/activate",
+]
+gpus = 1                            # 0: one process a core instead
+cpus = 4
 memory_GiB = 16
-gpus = 0
-walltime = "04:00:00"                              # or "2-00:00:00"
+walltime = "24:00:00"               # or "2-00:00:00"; a job stops by itself two minutes before
+array_limit = 1000                  # the longest job array (SLURM: below MaxArraySize)
+requeue = true                      # start again after preemption
+directives = ["--constraint=a100"]  # further options of the job script, as they are
 """
-CLOCK = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
-
-
-class BatchError(RuntimeError):
-    """A cluster that is not there or not described: the message names the file, the key and what to do."""
-
-
-class Cluster(BaseModel):
-    """One table of clusters.toml: how a job is asked for there. Everything counts for one job, which is on one node."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    scheduler: str
-    queue: str | None = None
-    account: str | None = None
-    environment: tuple[str, ...] = ()
-    gpus: int = Field(default=0, ge=0, le=64)
-    cpus: int = Field(default=1, ge=1, le=4096)
-    memory_GiB: int = Field(default=4, ge=1)
-    walltime: str
-
-    @field_validator("walltime")
-    @classmethod
-    def _clock(cls, text: str) -> str:
-        if not CLOCK.fullmatch(text):
-            raise ValueError(f"{text!r} is not a time like 04:00:00 or 2-00:00:00")
-        return text
-
-    @property
-    def seconds(self) -> int:
-        days, hours, minutes, seconds = (int(part or 0) for part in CLOCK.fullmatch(self.walltime).groups())
-        return ((24 * days + hours) * 60 + minutes) * 60 + seconds
 
 
 def clusters_path() -> Path:
     """$XDG_CONFIG_HOME/halobind/clusters.toml, by default in ~/.config."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "halobind" / "clusters.toml"
+    configured = os.environ.get("XDG_CONFIG_HOME", "")
+    try:
+        home = Path(configured) if Path(configured).is_absolute() else Path.home() / ".config"
+    except RuntimeError:
+        raise BatchError("no home directory is known: set XDG_CONFIG_HOME to the directory that holds halobind/clusters.toml") from None
+    return home / "halobind" / "clusters.toml"
 
 
 def load_clusters() -> dict[str, Cluster]:
     """Every cluster of the user's file by name. Raises BatchError with the key, the value and what to do."""
     path = clusters_path()
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise BatchError(f"there is no {path}: write your cluster into it, for example:\n{EXAMPLE}") from None
-    except (OSError, ValueError) as error:
-        raise BatchError(f"cannot read {path}: {error}") from None
-    found = {}
-    for name, table in tables.items():
-        try:
-            found[name] = Cluster.model_validate(table)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key, keys = ".".join(str(part) for part in first["loc"]), ", ".join(Cluster.model_fields)
-            raise BatchError(f"{path}: [{name}] {key} = {first['input']!r}: {first['msg']}; the keys are {keys}") from None
-    return found
+        folder, name = path.parent, path.name
+        raise BatchError(
+            f"there is no {path}: write one with: mkdir -p {folder} && halobind submit --example > {folder}/{name}  (then edit it)"
+        ) from None
+    except OSError as error:
+        raise BatchError(f"cannot read {path}: {error.strerror}; or set XDG_CONFIG_HOME to a directory that can be read") from None
+    except ValueError as error:
+        raise BatchError(f"{path} is not TOML: {error}") from None
+    return {name: _checked(name, table, path) for name, table in tables.items()}
+
+
+def load_cluster(name: str) -> Cluster:
+    """One cluster of the user's file. Raises BatchError naming those there are."""
+    clusters = load_clusters()
+    if name not in clusters:
+        raise BatchError(
+            f"there is no cluster {name!r} in {clusters_path()}; there are: {', '.join(clusters) or 'none'}. "
+            f"Add a table [{name}] like those that this prints: halobind submit --example (on this machine itself: halobind run)"
+        )
+    return clusters[name]
+
+
+def _checked(name: str, table: object, path: Path) -> Cluster:
+    if not isinstance(table, dict):
+        raise BatchError(f"{path}: {name} = {table!r} must be a table, written [{name}]")
+    try:
+        cluster = Cluster.model_validate(table)
+    except ValidationError as error:
+        raise BatchError("\n".join(_explain(problem, name, path) for problem in error.errors())) from None
+    if cluster.scheduler not in SCHEDULERS:
+        raise BatchError(f"{path}: [{name}] scheduler = {cluster.scheduler!r} is not known; there are: {', '.join(SCHEDULERS)}")
+    return cluster
+
+
+def _explain(problem: dict, name: str, path: Path) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{path}: [{name}] {key} is missing: add it"
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: [{name}] {key} = {problem['input']!r} is not a known key; the keys are {', '.join(Cluster.model_fields)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{path}: [{name}] {key} = {problem['input']!r}: {message[0].lower()}{message[1:]}"

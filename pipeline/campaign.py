@@ -152,10 +152,11 @@ class SamplingSection(Section):
 
 
 class ResourcesSection(Section):
-    """Where it runs; `processes = 0` means one a core on CPU and one on a GPU."""
+    """Where it runs; `processes = 0` means one a core on CPU, `processes_per_gpu = 0` four where NVIDIA's MPS is, else one."""
 
     platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = "auto"
     processes: int = Field(default=0, ge=0, le=1024)
+    processes_per_gpu: int = Field(default=0, ge=0, le=48)
     threads: int = Field(default=1, ge=1, le=1024)
 
 

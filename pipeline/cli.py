@@ -6,6 +6,8 @@ import sys
 from importlib import metadata, resources
 from pathlib import Path
 
+from jobs.batch import BatchError, seconds_of
+from jobs.clusters import EXAMPLE
 from jobs.mapping import Reach
 from jobs.stop import Stopped
 from pipeline.calibrate import calibrate
@@ -16,6 +18,7 @@ from pipeline.ligands import parametrize_ligands
 from pipeline.observe import ObserveOptions, observe_campaign
 from pipeline.platforms import ORDER, PlatformError
 from pipeline.structure import BuildOptions, build_models, known_formats
+from pipeline.submit import SubmitOptions, cancel_campaign, submit_campaign
 from pipeline.validate import ValidateOptions, known_pack, validate
 from pipeline.verbs import RunOptions, make_tables, new_campaign, run_campaign, show_plan, show_status
 from pipeline.work import WorkError
@@ -29,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.verb(options)
-    except (CampaignError, PlatformError) as error:
+    except (CampaignError, PlatformError, BatchError) as error:
         print(f"halobind: {error}", file=sys.stderr)
         return 1
     except WorkError as error:
@@ -83,6 +86,8 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--processes", type=positive, metavar="M", help="processes side by side on this machine")
             one.add_argument("--platform", choices=("auto", *ORDER), help="OpenMM platform, instead of the one in campaign.toml")
             one.add_argument("--retry", action="store_true", help="try again what failed before")
+            one.add_argument("--prepare", action="store_true", help="only what comes before the windows; --part then deals out runs")
+            one.add_argument("--walltime", type=seconds, metavar="H:MM:SS", help="stop by itself after this time; begin nothing longer")
 
     text = "build the structures of a campaign, or of a file with a [model] section; simulates nothing"
     build = verbs.add_parser("build", help=text, description=text)
@@ -134,6 +139,21 @@ def parser() -> argparse.ArgumentParser:
     watch.add_argument("--insecure", action="store_true", help="allow tcp:// on another machine, without encryption")
     watch.set_defaults(verb=_observe)
 
+    text = "do what is pending through a batch scheduler, and go on until nothing is left; clusters are in ~/.config/halobind/clusters.toml"
+    submit = verbs.add_parser("submit", help=text, description=text)
+    submit.add_argument("campaign", type=Path, nargs="?", help="campaign directory (the one with campaign.toml)")
+    submit.add_argument("--cluster", metavar="NAME", help="a table of clusters.toml")
+    submit.add_argument("--parts", type=positive, metavar="N", help="tasks of the job array (default: as many as keep every process busy)")
+    submit.add_argument("--dry-run", action="store_true", help="print exactly the scripts that would run; submit and write nothing")
+    submit.add_argument("--retry", action="store_true", help="try again what failed before")
+    submit.add_argument("--example", action="store_true", help="print a clusters.toml to start from")
+    submit.set_defaults(verb=_submit)
+
+    text = "cancel the queued and running jobs of a campaign"
+    cancel = verbs.add_parser("cancel", help=text, description=text)
+    cancel.add_argument("campaign", type=Path, help="campaign directory")
+    cancel.set_defaults(verb=_cancel)
+
     doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
     doctor.set_defaults(verb=_doctor)
     return top
@@ -155,6 +175,14 @@ def part(text: str) -> tuple[int, int]:
     return k - 1, n
 
 
+def seconds(text: str) -> int:
+    """ "23:58:00" in seconds. Raises argparse.ArgumentTypeError with the accepted forms."""
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
@@ -172,7 +200,8 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return run_campaign(options.campaign, RunOptions(options.part, options.processes, options.platform, options.retry))
+    how = RunOptions(options.part, options.processes, options.platform, options.retry, options.prepare, options.walltime)
+    return run_campaign(options.campaign, how)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -205,6 +234,19 @@ def _table(options: argparse.Namespace) -> int:
 
 def _extend(options: argparse.Namespace) -> int:
     return extend(options.campaign, ExtendOptions(options.segments, options.target_kJ_mol, options.budget_ns, options.dry_run))
+
+
+def _submit(options: argparse.Namespace) -> int:
+    if options.example:
+        print(EXAMPLE, end="")
+        return 0
+    if options.campaign is None or options.cluster is None:
+        raise BatchError("name the campaign and the cluster: halobind submit DIR --cluster NAME (or --example for a clusters.toml)")
+    return submit_campaign(options.campaign, SubmitOptions(options.cluster, options.parts, options.dry_run, options.retry))
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    return cancel_campaign(options.campaign)
 
 
 def _doctor(_options: argparse.Namespace) -> int:

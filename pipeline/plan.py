@@ -177,13 +177,14 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
     return RunPlan(run, n_atoms, box, len(sampling_chains(run, campaign)), total, todo, bytes_left, speed, bool(speeds))
 
 
-def segment_speeds(run: Run, most: int = 20) -> list[float]:
-    """ns/day of up to `most` published segments of the windows and walkers of a run."""
+def segment_speeds(run: Run, platform: str | None = None, most: int = 20) -> list[float]:
+    """ns/day of up to `most` published segments of the windows and walkers of a run, of those made on `platform` when one is named."""
     speeds = []
     for path in [segment for chain in (*run.window_chains(), *run.walker_chains()) for segment in run.segments(chain)][:most]:
         try:
             record = json.loads((path / "segment.json").read_text(encoding="utf-8"))
-            speeds.append(record["duration_ps"] / 1000 / record["wall_s"] * 86400)
+            if platform in (None, record["platform"]):
+                speeds.append(record["duration_ps"] / 1000 / record["wall_s"] * 86400)
         except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
             continue  # a damaged segment has no speed; the table names it
     return speeds

@@ -140,6 +140,11 @@ def logs_folder(campaign: Path) -> Path:
     return campaign / "jobs"
 
 
+def ledger_file(campaign: Path) -> Path:
+    """The record of the jobs submitted for a campaign."""
+    return logs_folder(campaign) / "submitted.jsonl"
+
+
 def models_folder(campaign: Path) -> Path:
     return campaign / "models"
 
