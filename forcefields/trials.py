@@ -1,9 +1,10 @@
-"""Trial packs of a calibration: the default pack with another charge scale and Pb-Br repulsion, from calibration.toml."""
+"""Trial packs of a calibration: the default pack with another charge scale and other repulsions, from calibration.toml."""
 
 import tomllib
 from importlib import resources
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from forcefields.packs import BondIncrement, Pack
 from forcefields.validation.pocket import heads_of
@@ -14,27 +15,33 @@ SOLVENT = "acetone"
 
 
 class Trial(BaseModel):
-    """One row: the charge scale, and what the source's Pb-Br repulsion is multiplied by."""
+    """One row: the charge scale, and what the repulsion A of a listed pair of the source is multiplied by (1 where it is not named)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     charge_scale: float = Field(gt=0, le=1)
-    repulsion: float = Field(gt=0, le=2)
+    repulsion: dict[str, Annotated[float, Field(gt=0, le=10)]] = Field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """What it is, as a heading and a folder."""
-        return f"s{self.charge_scale:g}-A{self.repulsion:g}"
+        return "_".join([f"s{self.charge_scale:g}", *(f"{pair}x{factor:g}" for pair, factor in self.repulsion.items())])
 
 
 class Trials(BaseModel):
-    """calibration.toml: the listed pair that is softened, its repulsion in the source (eV), and the trials."""
+    """calibration.toml: A of each pair that trials change, as its source gives it, and the trials."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pair: str
-    source_A: float = Field(gt=0)
+    source_A: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     trial: tuple[Trial, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> "Trials":
+        unknown = sorted({pair for trial in self.trial for pair in trial.repulsion} - set(self.source_A))
+        if unknown:
+            raise ValueError(f"trials change {', '.join(unknown)}, which source_A does not name")
+        return self
 
 
 def load_trials() -> Trials:
@@ -45,16 +52,17 @@ def load_trials() -> Trials:
 def trial_pack(pack: Pack, trial: Trial, trials: Trials, lattice_nm: dict[str, float] | None = None) -> Pack:
     """`pack` with the numbers of the trial, and other lattice constants where they have been measured.
 
-    Raises ValueError for a pack without bond increments or without the pair.
+    Raises ValueError for a pack without bond increments or without one of the pairs.
     """
-    if not isinstance(pack.charges, BondIncrement) or not any(trials.pair in table.pairs for table in pack.table):
-        raise ValueError(f"force field {pack.name!r} has no bond increments or no {trials.pair} row, so there is nothing to calibrate")
-    tables = []
-    for table in pack.table:
-        pairs = dict(table.pairs)
-        if trials.pair in pairs:
-            pairs[trials.pair] = (trials.source_A * trial.repulsion, *pairs[trials.pair][1:])
-        tables.append(table.model_copy(update={"pairs": pairs}))
+    missing = set(trials.source_A) - {pair for table in pack.table if table.form == "buckingham" for pair in table.pairs}
+    if not isinstance(pack.charges, BondIncrement) or missing:
+        pairs = ", ".join(sorted(missing or trials.source_A))
+        raise ValueError(f"force field {pack.name!r} has no bond increments or no Buckingham row {pairs}, so there is nothing to calibrate")
+    repulsion = {pair: A * trial.repulsion.get(pair, 1.0) for pair, A in trials.source_A.items()}
+    tables = [
+        table.model_copy(update={"pairs": {pair: (repulsion.get(pair, row[0]), *row[1:]) for pair, row in table.pairs.items()}})
+        for table in pack.table
+    ]
     charges = pack.charges.model_copy(update={"charge_scale": trial.charge_scale})
     lattice = {**pack.lattice_nm, **(lattice_nm or {})}
     return pack.model_copy(update={"charges": charges, "table": tuple(tables), "lattice_nm": lattice})

@@ -173,6 +173,12 @@ def binding(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> Binding:
     )
 
 
+def plateau_rise(pmf: Pmf, samples: Samples) -> Quantity:
+    """Rise (kJ/mol) of the curve over its plateau: zero within its error where there is one."""
+    reader = _Reader(pmf, samples.kT, cylinder_area(samples.radius_nm, samples.wall_k, samples.kT))
+    return reader.quantity(reader.plateau_change)
+
+
 def _window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list[str]:
     """What is wrong with the windows: overlap, independent samples, block length."""
     total, flags = len(samples.windows), []

@@ -97,7 +97,12 @@ class WindowsSection(Section):
 
 
 class SamplingSection(Section):
-    """How much is sampled and what is written. More segments continue the same run."""
+    """How much is sampled and what is written. More segments continue the same run.
+
+    `max_rounds` times windows are added or the path lengthened where the samples ask for it. `exchange_group` neighbouring windows
+    swap their umbrellas (0: none do). Sampling goes on until the error of each ligand's dG0 is at most `target_kJ_mol`, or
+    `budget_ns` for that ligand are spent on it (by default as much again as the campaign asks for).
+    """
 
     replicas: int = Field(default=1, ge=1, le=100)
     segments: int = Field(default=10, ge=1, le=10000)
@@ -105,6 +110,30 @@ class SamplingSection(Section):
     record_ps: float = Field(default=0.2, gt=0, le=10)
     frame_ps: Ps = 20.0
     frames: Literal["solute", "all", "none"] = "solute"
+    max_rounds: int = Field(default=4, ge=0, le=100)
+    exchange_group: int = Field(default=0, ge=0, le=1000)
+    target_kJ_mol: Positive | None = None
+    budget_ns: Positive | None = None
+
+    @field_validator("exchange_group")
+    @classmethod
+    def _group(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one window has nobody to exchange with: give 0 for no exchange, or at least 2")
+        return value
+
+    @model_validator(mode="after")
+    def _budget(self) -> "SamplingSection":
+        if self.budget_ns is not None:
+            self.check_budget(self.target_kJ_mol, self.budget_ns)
+        return self
+
+    def check_budget(self, target_kJ_mol: float | None, budget_ns: float) -> None:
+        """Raise ValueError for a budget without a target or below one segment."""
+        if target_kJ_mol is None:
+            raise ValueError(f"budget_ns = {budget_ns:g} has no target to reach: give target_kJ_mol too")
+        if budget_ns * 1000 < self.segment_ps * (1 - 1e-9):
+            raise ValueError(f"budget_ns = {budget_ns:g} is less than one segment ({self.segment_ps / 1000:g} ns): raise it")
 
 
 class ResourcesSection(Section):

@@ -14,7 +14,7 @@ from forcefields.validity import check_pack, wanted_of
 from pipeline.campaign import Campaign, CampaignError, EquilibrateSection, RunSpec
 from pipeline.modelling import ModelSection
 from pipeline.run import Run, campaign_file
-from pipeline.stages import all_products, run_model_spec, windows_of
+from pipeline.stages import all_products, grid_windows, run_model_spec, windows_of
 from structures.build import check_model, plan_model
 from structures.molecules import molecule
 
@@ -63,6 +63,7 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
             if min(box[:2]) < 2 * spec.coordinate.radius_nm + 0.4:
                 raise ValueError(f"radius_nm = {spec.coordinate.radius_nm} is too wide for a box of {min(box[:2]):.2f} nm: lower it")
             check_path(spec, campaign.estimate.plateau_nm)
+            check_group(steps.exchange_group, len(grid_windows(spec, campaign.windows)))
             check_pieces(spec.equilibrate)
         except ValueError as error:
             raise CampaignError(f"{run.id}: {error}") from None
@@ -84,6 +85,12 @@ def check_path(spec: RunSpec, plateau_nm: float) -> None:
     length = spec.pull.to_nm - spec.pull.from_nm
     if plateau_nm > length / 2:
         raise ValueError(f"plateau_nm = {plateau_nm:g} is more than half of the path of {length:g} nm: lower it, or raise to_nm")
+
+
+def check_group(size: int, n_windows: int) -> None:
+    """An exchange group is made of windows that there are. Raises ValueError."""
+    if size > n_windows:
+        raise ValueError(f"exchange_group = {size} but there are only {n_windows} windows: lower it")
 
 
 def check_pieces(equilibrate: EquilibrateSection) -> None:
@@ -126,7 +133,7 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
     speed = float(np.median(speeds)) if speeds else GUESS_ATOM_NS_PER_DAY / n_atoms * run.spec.simulation.timestep_fs / 4
     total, todo = sum(p.cost_ps for p in products), sum(p.cost_ps for p in left)
     box = tuple(float(x) for x in planned.box)
-    return RunPlan(run, n_atoms, box, len(windows_of(run.spec, campaign.windows)), total, todo, bytes_left, speed, bool(speeds))
+    return RunPlan(run, n_atoms, box, len(windows_of(run, campaign)), total, todo, bytes_left, speed, bool(speeds))
 
 
 def segment_speeds(run: Run, most: int = 20) -> list[float]:

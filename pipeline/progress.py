@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.progress import BarColumn, Progress, TextColumn
@@ -10,7 +11,7 @@ from jobs.publish import scratches
 from pipeline.campaign import Campaign
 from pipeline.run import Run
 from pipeline.stages import Product, all_products
-from pipeline.work import PROGRESS_FILE
+from pipeline.steps import PROGRESS_FILE
 
 LINE_EVERY_S = 15.0
 
@@ -71,12 +72,12 @@ def duration(seconds: float) -> str:
 
 
 class Display:
-    """Shows progress with rate and time left; call `tick()` often, it looks at the disk about once a second."""
+    """Shows progress with rate and time left; call `tick()` often, it looks at the disk, and at what rounds ask for, once a second."""
 
-    def __init__(self, chart: Chart) -> None:
+    def __init__(self, chart: Callable[[], Chart]) -> None:
         self._chart = chart
         self._began = self._shown = self._looked = time.monotonic()
-        self._first = measure(chart)
+        self._first = measure(chart())
         self._bar = None
         if sys.stderr.isatty():
             self._bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), transient=False)
@@ -87,7 +88,7 @@ class Display:
         now = time.monotonic()
         if now - self._looked < 1.0:
             return
-        amount = measure(self._chart)
+        amount = measure(self._chart())
         self._looked = now
         text = self._text(amount, now)
         if self._bar is not None:

@@ -52,10 +52,11 @@ def reading(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a campaign: `folder` is <campaign>/runs/<id>."""
+    """One run of a campaign: `folder` is <campaign>/runs/<id>, `first` that of its first replica, which holds the rounds of them all."""
 
     folder: Path
     spec: RunSpec
+    first: Path | None = None
 
     @property
     def id(self) -> str:
@@ -64,6 +65,18 @@ class Run:
     @property
     def campaign(self) -> Path:
         return self.folder.parent.parent
+
+    @property
+    def leads(self) -> bool:
+        """Whether the rounds of its ligand are published in this run."""
+        return self.first in (None, self.folder)
+
+    def rounds(self) -> list[Path]:
+        """The published rounds of the run and its replicas, in order."""
+        folder, found = (self.first or self.folder) / "rounds", []
+        while (folder / f"{len(found):03d}").is_dir():
+            found.append(folder / f"{len(found):03d}")
+        return found
 
     def path(self, product: str) -> Path:
         """Where a product (for example "windows/z+0.350-k2000/seg-000") is or will be published."""
@@ -132,7 +145,8 @@ def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
     runs = []
     for spec in campaign.specs:
         files = forcefield_files(spec, campaign_folder)
-        run = Run(campaign_folder / "runs" / identity(spec, files), spec)
+        folder = campaign_folder / "runs"
+        run = Run(folder / identity(spec, files), spec, folder / identity(spec.model_copy(update={"replica": 0}), files))
         if (run.folder / "run.json").exists():
             check_record(run, files)
         if run.has("system"):

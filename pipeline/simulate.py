@@ -55,10 +55,19 @@ class Leg:
     frame_ps: float = 0.0
     frame_atoms: np.ndarray | None = None
 
+    @property
+    def steps(self) -> int:
+        """Time steps between two records."""
+        return max(1, round(self.record_ps / (self.timestep_fs / 1000)))
+
+    @property
+    def records(self) -> int:
+        return max(1, round(self.duration_ps / self.record_ps))
+
 
 @dataclass(frozen=True, eq=False)
 class LegResult:
-    """Where a leg ended and what it recorded: `cv` (n, 2) heights and lateral distances in nm, `box_z` (n,) in nm.
+    """Where a leg ended and what it recorded: `cv` (n, 2 * heads) heights and lateral distances in nm, `box_z` (n,) in nm.
 
     `energies` in kJ/mol by force group at the end, `temperature_K` of the last frame, `wall_s` seconds of stepping.
     `duration_ps` is what was simulated: whole steps in whole records, at least one.
@@ -85,37 +94,59 @@ def run_leg(
     Raises UnstableError when positions or energy stop being finite.
     """
     coordinate, choice = engine
-    context, integrator = _context(system, start, leg, choice)
-    steps = max(1, round(leg.record_ps / (leg.timestep_fs / 1000)))
-    records = max(1, round(leg.duration_ps / leg.record_ps))
-    every = round(leg.frame_ps / leg.record_ps) if leg.frame_atoms is not None and len(leg.frame_atoms) else 0
-    cv, box_z = np.zeros((records, 2)), np.zeros(records)
+    context, integrator = make_context(system, start, leg, choice)
     chosen, chosen_gap = None, np.inf
-    frames = DCDTrajectoryFile(str(folder / "frames.dcd"), "w") if every else None
     began = time.perf_counter()
-    try:
-        for k in range(records):
-            _drive(context, integrator, leg, (k + 1) / records)
-            integrator.step(steps)
-            positions, box = _snapshot(context)
-            cv[k] = coordinate.measure(positions, box)
-            box_z[k] = box[2]
-            if not np.isfinite(cv[k]).all():
-                raise UnstableError(f"the anchor's position is not finite after {(k + 1) * leg.record_ps:g} ps")
-            if frames is not None and (k + 1) % every == 0:
-                frames.write((10 * positions[leg.frame_atoms]).astype(np.float32), cell_lengths=10 * box, cell_angles=np.full(3, 90.0))
-            if leg.settle_box_nm is not None and k >= records // 2 and abs(box[2] - leg.settle_box_nm) < chosen_gap:
-                chosen, chosen_gap = _state(context), abs(box[2] - leg.settle_box_nm)
-            tick((k + 1) / records)
-    finally:
-        if frames is not None:
-            frames.close()
-    wall = time.perf_counter() - began
-    energies, temperature = _energies(context, system)
-    return LegResult(chosen or _state(context), cv, box_z, energies, temperature, round(records * steps * leg.timestep_fs / 1000, 9), wall)
+    with Recorder(leg, coordinate, folder) as recorder:
+        for k in range(leg.records):
+            _drive(context, integrator, leg, (k + 1) / leg.records)
+            integrator.step(leg.steps)
+            recorder.take(context)
+            height = recorder.box_z[-1]
+            if leg.settle_box_nm is not None and k >= leg.records // 2 and abs(height - leg.settle_box_nm) < chosen_gap:
+                chosen, chosen_gap = current_state(context), abs(height - leg.settle_box_nm)
+            tick((k + 1) / leg.records)
+    return recorder.result(context, system, time.perf_counter() - began, chosen)
 
 
-def _context(system: mm.System, start: MDState, leg: Leg, choice: Choice) -> tuple[mm.Context, mm.LangevinMiddleIntegrator]:
+class Recorder:
+    """What a leg records: the coordinate and the box height at every record, and frames in folder/frames.dcd. A context manager."""
+
+    def __init__(self, leg: Leg, coordinate: Coordinate, folder: Path) -> None:
+        self.cv: list[np.ndarray] = []
+        self.box_z: list[float] = []
+        self._leg, self._coordinate = leg, coordinate
+        self._every = round(leg.frame_ps / leg.record_ps) if leg.frame_atoms is not None and len(leg.frame_atoms) else 0
+        self._frames = DCDTrajectoryFile(str(folder / "frames.dcd"), "w") if self._every else None
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._frames is not None:
+            self._frames.close()
+
+    def take(self, context: mm.Context) -> None:
+        """Record where `context` is now. Raises UnstableError when the anchor's position is not finite."""
+        positions, box = _snapshot(context)
+        self.cv.append(np.array(self._coordinate.measure(positions, box)))
+        self.box_z.append(float(box[2]))
+        if not np.isfinite(self.cv[-1]).all():
+            after = f"after {len(self.cv) * self._leg.record_ps:g} ps"
+            raise UnstableError(f"the anchor's position is not finite {after} (umbrella at {self._leg.center_nm[1]:g} nm)")
+        if self._frames is not None and len(self.cv) % self._every == 0:
+            xyz = (10 * positions[self._leg.frame_atoms]).astype(np.float32)
+            self._frames.write(xyz, cell_lengths=10 * box, cell_angles=np.full(3, 90.0))
+
+    def result(self, context: mm.Context, system: mm.System, wall_s: float, state: MDState | None = None) -> "LegResult":
+        """What the leg recorded, ending in `state` or where `context` is."""
+        energies, temperature = _energies(context, system)
+        duration = round(len(self.cv) * self._leg.steps * self._leg.timestep_fs / 1000, 9)
+        cv, box_z = np.array(self.cv), np.array(self.box_z)
+        return LegResult(state or current_state(context), cv, box_z, energies, temperature, duration, wall_s)
+
+
+def make_context(system: mm.System, start: MDState, leg: Leg, choice: Choice) -> tuple[mm.Context, mm.LangevinMiddleIntegrator]:
     """A fresh context at the start of the leg: box, positions, bias, then velocities; minimised first when asked."""
     if leg.pressure_bar is not None:
         system = copy.deepcopy(system)
@@ -156,7 +187,7 @@ def _snapshot(context: mm.Context) -> tuple[np.ndarray, np.ndarray]:
     return state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), np.diag(vectors)
 
 
-def _state(context: mm.Context) -> MDState:
+def current_state(context: mm.Context) -> MDState:
     positions, box = _snapshot(context)
     velocities = context.getState(getVelocities=True).getVelocities(asNumpy=True)
     return MDState(positions, velocities.value_in_unit(unit.nanometer / unit.picosecond), box)

@@ -5,34 +5,46 @@ A product is a directory published by rename. Products of one chain follow each 
 
 import hashlib
 import json
-import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import openmm as mm
 
 from forcefields.audit import audit
-from forcefields.coordinate import Coordinate
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
 from forcefields.validity import planning_lattice
-from pipeline.campaign import Campaign, RunSpec, SamplingSection, WindowsSection
-from pipeline.platforms import Choice
-from pipeline.run import Run, derived_seed, own_molecules_folder, reading
+from pipeline.campaign import Campaign, CampaignError, RunSpec, SamplingSection, WindowsSection
+from pipeline.legs import (
+    Workshop,
+    base_leg,
+    built_model,
+    coordinate_of,
+    end_state,
+    ended_at,
+    frame_atoms,
+    judged,
+    read_record,
+    run_here,
+    slab_of,
+    write_json,
+    write_leg,
+)
+from pipeline.rounds import Round, centers_between
+from pipeline.run import DamagedError, Run, derived_seed, own_molecules_folder, reading
 from pipeline.samples import Window
-from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
-from pipeline.versions import versions
+from pipeline.simulate import Leg, MDState
+from pipeline.starts import Norm, StartError, damage, fit_start, outside
 from structures.build import ModelSpec, build
-from structures.integrity import check_slab, image_distance
-from structures.model import Model, read_model, write_model
+from structures.model import write_model
 
 PREPARE = "prepare"
 COLD_K = 50.0
-PULL_RECORD_PS = 0.1
 SETUP_PS = 1.0  # what building or parametrising counts for in progress and cost
 
 
@@ -43,16 +55,7 @@ class Product:
     name: str
     chain: str
     cost_ps: float
-    make: Callable[["Workshop", Path], None]
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What making a product needs: the run, the platform, and what to call after every record (it may raise to stop)."""
-
-    run: Run
-    choice: Choice
-    tick: Callable[[float], None]
+    make: Callable[[Workshop, Path], None]
 
 
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
@@ -64,7 +67,7 @@ def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
 def make_build(shop: Workshop, out: Path) -> None:
     model, check = build(run_model_spec(shop.run.spec, shop.run.id))
     write_model(model, out)
-    _write_json(out / "check.json", asdict(check))
+    write_json(out / "check.json", asdict(check))
 
 
 def make_parametrize(shop: Workshop, out: Path) -> None:
@@ -75,7 +78,7 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
-    _write_json(out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)})
+    write_json(out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)})
 
 
 def equilibrate_products(spec: RunSpec) -> list[Product]:
@@ -114,7 +117,7 @@ class _Equilibrate:
             pressure = spec.simulation.pressure_bar - tail_pressure_bar(spec.model.recipe, spec.forcefield.cutoff_nm)
             leg = replace(leg, pressure_bar=pressure, settle_box_nm=_mean_height(run) if self.settle else None)
         start = _built_state(run) if self.before is None else end_state(run, self.before)
-        _run_and_write(shop, out, leg, start)
+        write_leg(shop, out, leg, run_here(shop, start, leg, out), {})
 
 
 def _mean_height(run: Run) -> float | None:
@@ -129,15 +132,20 @@ def _mean_height(run: Run) -> float | None:
     return float(heights[len(heights) // 3 :].mean())
 
 
-def pull_heights(spec: RunSpec) -> np.ndarray:
-    """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`."""
-    p = spec.pull
-    return np.round(np.linspace(p.from_nm, p.to_nm, round((p.to_nm - p.from_nm) / p.step_nm) + 1), 3)
+def pull_heights(run: Run) -> np.ndarray:
+    """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`, and on to where rounds lengthen it."""
+    p = run.spec.pull
+    count = round((p.to_nm - p.from_nm) / p.step_nm)
+    heights = np.round(np.linspace(p.from_nm, p.to_nm, count + 1), 3).tolist()
+    for one in rounds_of(run):
+        if one.to_nm is not None and one.to_nm > heights[-1]:
+            heights += centers_between(heights[-1], one.to_nm, (p.to_nm - p.from_nm) / count)
+    return np.array(heights)
 
 
-def pull_products(spec: RunSpec, before: str) -> list[Product]:
+def pull_products(run: Run, before: str) -> list[Product]:
     """One step a height: the umbrella centre moves there from the last height and a start state is published."""
-    heights = [float(h) for h in pull_heights(spec)]
+    spec, heights = run.spec, [float(h) for h in pull_heights(run)]
     products = []
     for number, height in enumerate(heights):
         name = f"pull/{number:03d}-z{height:+.3f}"
@@ -158,14 +166,43 @@ class _Pull:
         spec, run = shop.run.spec, shop.run
         leg = replace(base_leg(spec, run, self.name), duration_ps=spec.pull.step_ps, k=spec.pull.k_kJ_mol_nm2)
         leg = replace(leg, center_nm=(self.origin_nm, self.height_nm))
-        _run_and_write(shop, out, leg, end_state(run, self.before))
+        write_leg(shop, out, leg, run_here(shop, end_state(run, self.before), leg, out), {})
 
 
-def windows_of(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
+def grid_windows(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
     """Umbrella windows from the first to the last pulled height, in equal steps of about `spacing_nm`."""
     p = spec.pull
     count = round((p.to_nm - p.from_nm) / settings.spacing_nm) + 1
     return tuple(Window(float(c), settings.k_kJ_mol_nm2) for c in np.round(np.linspace(p.from_nm, p.to_nm, max(2, count)), 3))
+
+
+def rounds_of(run: Run) -> tuple[Round, ...]:
+    """What was decided so far for the run and its replicas. Raises CampaignError for one that cannot be read."""
+    return tuple(_read_round(folder) for folder in run.rounds())
+
+
+@lru_cache(maxsize=10_000)
+def _read_round(folder: Path) -> Round:
+    try:
+        with reading(folder):
+            return Round.from_dict(json.loads((folder / "round.json").read_text(encoding="utf-8")))
+    except DamagedError as error:
+        raise CampaignError(f"{error}, with every round after it") from error
+
+
+def write_round(out: Path, decided: Round) -> None:
+    """Write a round into the directory that is to be published."""
+    write_json(out / "round.json", decided.as_dict())
+
+
+def windows_of(run: Run, campaign: Campaign) -> dict[Window, int]:
+    """The windows of a run by height, each with the number of segments asked for: by the campaign file and by every round."""
+    asked = dict.fromkeys(grid_windows(run.spec, campaign.windows), campaign.sampling.segments)
+    for one in rounds_of(run):
+        for wish in one.wishes:
+            if wish.run_id == run.id:
+                asked[wish.window] = max(asked.get(wish.window, 0), wish.segments)
+    return dict(sorted(asked.items(), key=lambda item: (item[0].center_nm, item[0].k)))
 
 
 def window_chain(window: Window) -> str:
@@ -173,13 +210,10 @@ def window_chain(window: Window) -> str:
     return f"windows/z{window.center_nm:+.3f}-k{window.k:.12g}"
 
 
-def window_products(spec: RunSpec, window: Window, sampling: SamplingSection) -> list[Product]:
-    """The segments of one window: the first starts from the nearest pulled state, each other where the last one ended."""
-    heights = pull_heights(spec)
-    nearest = int(np.argmin(np.abs(heights - window.center_nm)))
-    before = f"pull/{nearest:03d}-z{heights[nearest]:+.3f}"
-    chain, products = window_chain(window), []
-    for number in range(sampling.segments):
+def window_products(run: Run, window: Window, segments: int, sampling: SamplingSection) -> list[Product]:
+    """The first `segments` segments of one window: the first starts from a pulled state, each other where the last one ended."""
+    chain, before, products = window_chain(window), None, []
+    for number in range(segments):
         name = f"{chain}/seg-{number:03d}"
         products.append(Product(name, chain, sampling.segment_ps, _Segment(name, window, sampling, before)))
         before = name
@@ -191,118 +225,69 @@ class _Segment:
     name: str
     window: Window
     sampling: SamplingSection
-    before: str
+    before: str | None
+
+    def leg(self, run: Run) -> Leg:
+        s = self.sampling
+        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, k=self.window.k)
+        atoms = frame_atoms(built_model(run.path("build")), s)
+        return replace(leg, center_nm=(self.window.center_nm,) * 2, frame_ps=s.frame_ps, frame_atoms=atoms)
+
+    def start(self, shop: Workshop, out: Path) -> "Start":
+        """Where the segment starts; `out` is for what settling writes. Raises StartError, DamagedError."""
+        if self.before is None:
+            return _pulled_start(shop, self, out)
+        return Start(end_state(shop.run, self.before), {}, read_record(shop.run, self.before).get("exchange", {}).get("walker"))
 
     def __call__(self, shop: Workshop, out: Path) -> None:
-        run, s = shop.run, self.sampling
-        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps, k=self.window.k)
-        leg = replace(
-            leg, center_nm=(self.window.center_nm,) * 2, frame_ps=s.frame_ps, frame_atoms=frame_atoms(built_model(run.path("build")), s)
-        )
-        _run_and_write(shop, out, leg, end_state(run, self.before))
+        start, leg = self.start(shop, out), self.leg(shop.run)
+        write_leg(shop, out, leg, run_here(shop, start.state, leg, out), start.record)
 
 
-def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
-    """Indices of the atoms whose frames are written."""
-    if sampling.frames == "none":
-        return np.zeros(0, dtype=int)
-    if sampling.frames == "all":
-        return np.arange(model.n_atoms)
-    return np.concatenate([model.groups[name] for name in ("core", "ligand", "coating", "counterion")])
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A state to start a segment from, what its record says of it, and the exchanging walker that it belongs to, if any."""
+
+    state: MDState
+    record: dict
+    walker: str | None = None
 
 
-def prepare_products(spec: RunSpec) -> list[Product]:
+def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
+    """The nearest pulled state that is fit; where that lies outside the window it settles there first, and is looked at again."""
+    run, window = shop.run, segment.window
+    pulled = [ended_at(run, product.name, float(z)) for product, z in zip(pull_products(run, ""), pull_heights(run), strict=True)]
+    norm = Norm([e.energy_kJ_mol for e in pulled], built_model(run.path("build")).n_atoms, run.spec.simulation.temperature_K)
+    good, why = fit_start(pulled, window, norm)
+    record = {"from": good.name, "settled_ps": 0.0}
+    if not why:
+        return Start(end_state(run, good.name), {"start": record})
+    leg = replace(base_leg(run.spec, run, f"{segment.name}/move"), duration_ps=run.spec.pull.step_ps, k=window.k)
+    moved = run_here(shop, end_state(run, good.name), replace(leg, center_nm=(good.height_nm, window.center_nm)), out)
+    rest = replace(leg, seed=derived_seed(run.id, segment.name, "rest"), center_nm=(window.center_nm,) * 2)
+    result = run_here(shop, moved.state, rest, out)
+    settled = judged(good.name, window.center_nm, result, slab_of(run, result.state))
+    wrong = damage(settled, norm) or outside(settled.z, window, norm.temperature_K, settled=True)
+    if wrong:
+        raise StartError(f"no fit state to start from: {why}; after settling from {good.name}: {wrong}; raise k_kJ_mol_nm2")
+    return Start(result.state, {"start": record | {"settled_ps": 2 * run.spec.pull.step_ps, "why": why}})
+
+
+def prepare_products(run: Run) -> list[Product]:
     """Everything before the windows, in order."""
     products = [Product("build", PREPARE, SETUP_PS, make_build), Product("system", PREPARE, SETUP_PS, make_parametrize)]
-    products += equilibrate_products(spec)
-    return products + pull_products(spec, products[-1].name)
+    products += equilibrate_products(run.spec)
+    return products + pull_products(run, products[-1].name)
 
 
 def all_products(run: Run, campaign: Campaign) -> list[Product]:
-    """Every product of a run for the amount of sampling the campaign asks for, in the order they are best made."""
-    chains = [window_products(run.spec, window, campaign.sampling) for window in windows_of(run.spec, campaign.windows)]
-    return prepare_products(run.spec) + [segment for level in zip(*chains, strict=True) for segment in level]
-
-
-def base_leg(spec: RunSpec, run: Run, name: str) -> Leg:
-    """A leg of one record at the run's temperature, without bias, with the seed of product `name`: what every stage starts from."""
-    s = spec.simulation
-    return Leg(
-        seed=derived_seed(run.id, name),
-        duration_ps=PULL_RECORD_PS,
-        record_ps=PULL_RECORD_PS,
-        timestep_fs=s.timestep_fs,
-        friction_per_ps=s.friction_per_ps,
-        temperature_K=(s.temperature_K, s.temperature_K),
-        center_nm=(0.0, 0.0),
-        k=0.0,
-    )
-
-
-def coordinate_of(spec: RunSpec, model: Model) -> Coordinate:
-    """The binding coordinate of a run."""
-    return Coordinate(int(model.groups["anchor"][0]), model.site_point, spec.coordinate.radius_nm, spec.coordinate.wall_kJ_mol_nm2)
+    """Every product of a run for the amount of sampling that campaign and rounds ask for, in the order they are best made."""
+    asked = windows_of(run, campaign)
+    chains = [window_products(run, window, segments, campaign.sampling) for window, segments in asked.items()]
+    levels = zip_longest(*chains)
+    return prepare_products(run) + [segment for level in levels for segment in level if segment is not None]
 
 
 def _built_state(run: Run) -> MDState:
     model = built_model(run.path("build"))
     return MDState(model.positions, None, model.box)
-
-
-def end_state(run: Run, product: str) -> MDState:
-    """Where a published piece of MD ended. Raises DamagedError."""
-    with reading(run.path(product)):
-        return load_state(run.path(product) / "state.xml")
-
-
-@lru_cache(maxsize=2)
-def built_model(folder: Path) -> Model:
-    """The published model of a run. Raises DamagedError."""
-    with reading(folder):
-        return read_model(folder)
-
-
-@lru_cache(maxsize=2)
-def load_system(folder: Path) -> mm.System:
-    """The published System of a run. Raises DamagedError."""
-    with reading(folder):
-        return mm.XmlSerializer.deserialize((folder / "system.xml").read_text(encoding="ascii"))
-
-
-def _run_and_write(shop: Workshop, out: Path, leg: Leg, start: MDState) -> None:
-    run = shop.run
-    model = built_model(run.path("build"))
-    system = load_system(run.path("system"))
-    result = run_leg(system, start, leg, (coordinate_of(run.spec, model), shop.choice), out, shop.tick)
-    save_state(result.state, out / "state.xml")
-    np.save(out / "cv.npy", result.cv)
-    if leg.pressure_bar is not None:
-        np.save(out / "box_z.npy", result.box_z)
-    _write_json(out / "segment.json", _segment_record(shop, leg, result, model))
-
-
-def _segment_record(shop: Workshop, leg: Leg, result: LegResult, model: Model) -> dict:
-    pack = load_pack(shop.run.spec.forcefield.pack)
-    slab = check_slab(model, result.state.positions, result.state.box, pack.metals, pack.halides)
-    image = image_distance(result.state.positions[model.groups["ligand"]], result.state.box)
-    return {
-        "seed": leg.seed,
-        "duration_ps": result.duration_ps,
-        "record_ps": leg.record_ps,
-        "center_nm": leg.center_nm,
-        "k_kJ_mol_nm2": leg.k,
-        "barostat_bar": leg.pressure_bar,
-        "energy_kJ_mol": result.energies,
-        "temperature_K": result.temperature_K,
-        "box_nm": [float(x) for x in result.state.box],
-        "slab": slab.as_dict(),
-        "image_nm": round(image, 4),
-        "platform": shop.choice.name,
-        "host": socket.gethostname(),
-        "wall_s": round(result.wall_s, 3),
-        "versions": versions(),
-    }
-
-
-def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

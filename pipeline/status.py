@@ -8,7 +8,8 @@ from pipeline.campaign import Campaign
 from pipeline.plan import plan_run
 from pipeline.progress import duration
 from pipeline.run import Run
-from pipeline.stages import PREPARE, all_products
+from pipeline.stages import PREPARE, all_products, rounds_of
+from pipeline.steps import ROUNDS, replicas_of, round_due
 
 STAGES = ("build", "system", "equilibrate", "pull", "windows")
 
@@ -30,11 +31,23 @@ def open_failures(run: Run, campaign: Campaign) -> dict[str, str]:
     found = {}
     if not run.failures_folder.is_dir():
         return found
-    for product in all_products(run, campaign):
-        failures = run.failures(product.name)
-        if failures and not run.has(product.name):
-            found[product.name] = _reason(failures[-1])
+    names = [product.name for product in all_products(run, campaign)]
+    for name in [*names, f"{ROUNDS}/{len(run.rounds()):03d}"]:
+        failures = run.failures(name)
+        if failures and not run.has(name):
+            found[name] = _reason(failures[-1])
     return found
+
+
+def rounds_due(runs: list[Run], campaign: Campaign) -> bool:
+    """Whether, once everything asked for is sampled, there is something to decide."""
+    return any(round_due(replicas_of(run, runs), campaign) for run in runs if run.leads)
+
+
+def round_lines(run: Run) -> list[str]:
+    """What the rounds of a run and its replicas asked for and found, one line each, where the run holds them."""
+    rounds = enumerate(rounds_of(run) if run.leads else ())
+    return [f"{run.id} {ROUNDS}/{number:03d}: {text}" for number, one in rounds for text in (*one.notes, *one.problems)]
 
 
 def _reason(failure: Path) -> str:
@@ -54,7 +67,9 @@ def status_rows(runs: list[Run], campaign: Campaign) -> list[dict[str, str]]:
         chains = dict.fromkeys([PREPARE, *(product.chain for product in all_products(run, campaign))])
         working = sum(is_claimed(run.lock(chain)) for chain in chains)
         left = sum(total - done for done, total in counts.values())
-        state = "done" if left == 0 else f"running ({working})" if working else f"failed ({len(failures)})" if failures else "waiting"
+        due = not left and run.leads and round_due(replicas_of(run, runs), campaign)
+        done = not left and not due
+        state = "done" if done else f"running ({working})" if working else f"failed ({len(failures)})" if failures else "waiting"
         plan = plan_run(run, campaign)
         remaining = duration(plan.left_ps / 1000 / plan.speed_ns_day * 86400) + ("" if plan.measured else " (guess)") if left else "-"
         stages = {stage: f"{done}/{total}" for stage, (done, total) in counts.items()}

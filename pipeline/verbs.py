@@ -17,12 +17,13 @@ from forcefields.validity import provenance
 from jobs.local import run_side_by_side
 from jobs.stop import FOLLOW_PARENT, StopSignal
 from pipeline.campaign import Campaign, CampaignError, load_campaign
+from pipeline.exchange_report import exchange_lines
 from pipeline.plan import check_disk, check_runs, check_writable, gigabytes, plan_run
 from pipeline.platforms import Choice, choose, cores
-from pipeline.progress import Chart, Display, chart_of, duration, measure
+from pipeline.progress import Display, chart_of, duration, measure
 from pipeline.results import publish_tables
 from pipeline.run import Run, campaign_file, logs_folder, own_molecules_folder, runs_of, write_record
-from pipeline.status import open_failures, status_rows
+from pipeline.status import open_failures, round_lines, rounds_due, status_rows
 from pipeline.work import Part, Worker, WorkError
 
 
@@ -94,14 +95,13 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
         part = Part(*(options.part or (0, 1)))
         Worker(tuple(runs), campaign, choice, part, options.retry, stop, lambda line: print(line, flush=True)).work()
         return 0
-    chart = chart_of(runs, campaign)
-    before = measure(chart)
-    if before.done < before.total:
-        _sample(folder, campaign, (chart, choice), options)
+    before = measure(chart_of(runs, campaign))
+    if before.done < before.total or rounds_due(runs, campaign):
+        _sample(folder, campaign, (runs, choice), options)
     failures = [(run, product, why) for run in runs for product, why in open_failures(run, campaign).items()]
     for run, product, why in failures:
         print(f"halobind: {run.id} {product} failed: {why} (see {run.failures_folder}; try again with --retry)", file=sys.stderr)
-    amount = measure(chart)
+    amount = measure(chart_of(runs, campaign))
     if options.part and amount.done < amount.total and not failures:
         print(f"{amount.done} of {amount.total} products are published; the other parts make the rest", file=sys.stderr)
     text, sound = publish_tables(folder, campaign, runs)
@@ -109,23 +109,23 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
     return 0 if sound and not failures else 1
 
 
-def _sample(folder: Path, campaign: Campaign, work: tuple[Chart, Choice], options: RunOptions) -> None:
+def _sample(folder: Path, campaign: Campaign, work: tuple[list[Run], Choice], options: RunOptions) -> None:
     """Make what is pending in as many processes as asked for, with a progress display. Raises Stopped, WorkError."""
-    chart, choice = work
+    runs, choice = work
     threads = campaign.resources.threads
     count = options.processes or campaign.resources.processes or (1 if choice.is_gpu else max(1, cores() // threads))
-    names = f"{len(chart)} run{'s' * (len(chart) != 1)}", f"{count} process{'es' * (count != 1)}"
+    names = f"{len(runs)} run{'s' * (len(runs) != 1)}", f"{count} process{'es' * (count != 1)}"
     print(f"{names[0]} on {choice.name}, {names[1]}; logs in {logs_folder(folder)}", file=sys.stderr)
     command = [sys.executable, "-P", "-m", "pipeline", "run", str(folder.resolve()), "--platform", choice.name]
     command += ["--part", f"{options.part[0] + 1}/{options.part[1]}"] if options.part else []
     command += ["--retry"] if options.retry else []
-    display = Display(chart)
+    display = Display(lambda: chart_of(runs, campaign))
     try:
         codes = run_side_by_side(command, count, logs_folder(folder), display.tick)
     finally:
         display.close()
     broken = [how_it_ended(log, code) for log, code in codes.items() if code]
-    amount = measure(chart)
+    amount = measure(chart_of(runs, campaign))
     if broken and (amount.done < amount.total or len(broken) == count):
         raise WorkError("\n".join(broken))
     for text in broken:
@@ -153,6 +153,7 @@ def show_status(folder: Path) -> int:
     for run in runs:
         for product, why in open_failures(run, campaign).items():
             print(f"{run.id} {product} failed: {why}")
+        print("".join(f"{line}\n" for line in [*round_lines(run), *(f"{run.id} {text}" for text in exchange_lines(run))]), end="")
     return 0
 
 

@@ -1,21 +1,24 @@
-"""The worker: make what is missing, one product at a time, each by one process only; failures are data."""
+"""The worker: make what is missing, one step at a time, each by one process only; failures are data."""
 
 import json
 import shutil
 import socket
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.claims import claim
 from jobs.publish import clear_scratch, publishing
 from jobs.stop import StopSignal
 from pipeline.campaign import Campaign, CampaignError
+from pipeline.legs import Workshop
+from pipeline.planning import round_products
 from pipeline.platforms import Choice, PlatformError
 from pipeline.run import Run
-from pipeline.stages import Product, Workshop, prepare_products, window_products, windows_of
+from pipeline.stages import Product
+from pipeline.steps import PROGRESS_FILE, Step, claim_all, first_missing, make_step, members_to_make, phases_of, replicas_of
 from pipeline.versions import versions
 
 
@@ -25,14 +28,14 @@ class WorkError(RuntimeError):
 
 # The machine or the directory, not the physics: nothing to record, the worker stops and the message says what to do.
 MACHINE_ERRORS = (OSError, CampaignError, PlatformError, MemoryError)
-PROGRESS_FILE = "progress"
 PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
+ASKED = 1  # the phase of what the campaign file asks for; before it the preparation, after it the rounds
 
 
 @dataclass(frozen=True)
 class Part:
-    """Part `index` of `count` (from 0): the windows of all runs are dealt out in turn, one part each."""
+    """Part `index` of `count` (from 0): the windows (or exchange groups) of all runs are dealt out in turn, one part each."""
 
     index: int
     count: int
@@ -56,14 +59,13 @@ class Worker:
 
         Raises Stopped when asked to stop, OSError when the disk fails.
         """
-        chains = self._chains()
         while True:
             done = waiting = False
-            for run, product in self._next(chains):
+            for run, step in self._next():
                 self.stop.check()
-                with claim(run.lock(product.chain)) as mine:
-                    if mine and not run.has(product.name):
-                        self._make(run, product)
+                with claim_all([run.lock(product.chain) for product in step]) as mine:
+                    if mine and not all(run.has(product.name) for product in step):
+                        self._make(run, step)
                     waiting |= not mine
                     done |= mine
                 if done:
@@ -74,68 +76,70 @@ class Worker:
                 self.stop.check()
                 time.sleep(WAIT_S)
 
-    def _chains(self) -> list[tuple[Run, list[Product], list[list[Product]]]]:
-        """For every run with windows in this part: its preparation, and the segments of each of these windows."""
-        found, number = [], 0
-        for run in self.runs:
-            windows = windows_of(run.spec, self.campaign.windows)
-            mine = [w for k, w in enumerate(windows, start=number) if k % self.part.count == self.part.index]
-            number += len(windows)
-            if mine:
-                segments = [window_products(run.spec, window, self.campaign.sampling) for window in mine]
-                found.append((run, prepare_products(run.spec), segments))
-        return found[self.part.index % len(found) :] + found[: self.part.index % len(found)] if found else []
+    def _next(self) -> list[tuple[Run, Step]]:
+        """The next step of every chain: preparations first, then the windows with the fewest segments, then rounds.
 
-    def _next(self, chains: list[tuple[Run, list[Product], list[list[Product]]]]) -> list[tuple[Run, Product]]:
-        """The next product of every chain: preparations first, then the windows with the fewest segments."""
-        ready = []
-        for order, (run, preparation, windows) in enumerate(chains):
-            there = run.published(product.name for products in (preparation, *windows) for product in products)
-            product = first_missing(preparation, there)
-            if product is not None:
-                ready.append((-1, order, run, product))
-                continue
-            for products in windows:
-                product = first_missing(products, there)
-                if product is not None:
-                    ready.append((products.index(product), order, run, product))
+        Parts deal out what the campaign file asks for; what rounds ask for, and the rounds themselves, are for whoever is there.
+        """
+        ready, number, complete = [], 0, set[str]()
+        for order, run in enumerate(self.runs):
+            phases = phases_of(run, self.campaign)
+            there = run.published(product.name for chains in phases for chain in chains for step in chain for product in step)
+            dealt = [(number + k) % self.part.count == self.part.index for k in range(len(phases[ASKED]))]
+            number += len(phases[ASKED])
+            for phase, chains in enumerate(phases):
+                left = [(first_missing(chain, there), chain) for chain in chains]
+                if all(k is None for k, _ in left):
+                    continue
+                if phase == ASKED:
+                    left = [item for item, mine in zip(left, dealt, strict=True) if mine]
+                if phase or any(dealt):
+                    place = (order - self.part.index) % len(self.runs)
+                    ready += [(k if phase else -1, place, run, chain[k]) for k, chain in left if k is not None]
+                break
+            else:
+                complete.add(run.id)
+        for run in self.runs:
+            group = replicas_of(run, self.runs)
+            if run.leads and complete.issuperset(other.id for other in group):
+                ready += [(0, 0, run, (product,)) for product in round_products(group, self.campaign)]
         ready.sort(key=lambda item: item[:2])
-        return [(run, product) for _, _, run, product in ready if not self._failed(run, product)]
+        return [(run, step) for _, _, run, step in ready if not any(self._failed(run, product) for product in step)]
 
     def _failed(self, run: Run, product: Product) -> bool:
         """Whether the product has a recorded failure that this worker is not to try again."""
         return (run.id, product.name) in self.tried or (not self.retry and bool(run.failures(product.name)))
 
-    def _make(self, run: Run, product: Product) -> None:
-        target = run.path(product.name)
-        clear_scratch(target)
-        began = time.perf_counter()
+    def _make(self, run: Run, step: Step) -> None:
+        began, first = time.perf_counter(), next(product for product in step if not run.has(product.name))
+        outs: list[Path] = []
         try:
-            with publishing(target) as out:
+            with ExitStack() as stack:
                 try:
-                    product.make(Workshop(run, self.choice, _ticker(out, self.stop)), out)
-                    (out / PROGRESS_FILE).unlink(missing_ok=True)
+                    step = members_to_make(run, step)
+                    for product in step:
+                        clear_scratch(run.path(product.name))
+                    outs += [stack.enter_context(publishing(run.path(product.name))) for product in step]
+                    make_step(Workshop(run, self.choice, _ticker(outs, self.stop)), step, outs)
+                    for out in outs:
+                        (out / PROGRESS_FILE).unlink(missing_ok=True)
                 except MACHINE_ERRORS:
                     raise
                 except Exception as error:
                     self.stop.check()  # a program that we ran may have failed because it was stopped with us
-                    self.tried.add((run.id, product.name))
-                    _record_failure(run, product, out, error)
+                    self.tried.add((run.id, first.name))
+                    _record_failure(run, first, outs[step.index(first)] if outs else None, error)
                     raise
         except MACHINE_ERRORS:
             raise
         except Exception as error:
-            self.say(f"{run.id} {product.name}: FAILED: {_one_line(error)}")
+            self.say(f"{run.id} {first.name}: FAILED: {_one_line(error)}")
             return
-        self.say(f"{run.id} {product.name}: done in {time.perf_counter() - began:.1f} s")
+        for product in step:
+            self.say(f"{run.id} {product.name}: done in {time.perf_counter() - began:.1f} s")
 
 
-def first_missing(products: list[Product], there: set[str]) -> Product | None:
-    """The first product of a chain that is not among the published ones."""
-    return next((product for product in products if product.name not in there), None)
-
-
-def _ticker(out: Path, stop: StopSignal) -> Callable[[float], None]:
+def _ticker(outs: Sequence[Path], stop: StopSignal) -> Callable[[float], None]:
     """A callback that looks for a stop signal and leaves the fraction done where status and progress bars find it."""
     last = [0.0]
 
@@ -143,7 +147,8 @@ def _ticker(out: Path, stop: StopSignal) -> Callable[[float], None]:
         stop.check()
         if time.monotonic() - last[0] > PROGRESS_EVERY_S:
             last[0] = time.monotonic()
-            (out / PROGRESS_FILE).write_text(f"{fraction:.4f}", encoding="ascii")
+            for out in outs:
+                (out / PROGRESS_FILE).write_text(f"{fraction:.4f}", encoding="ascii")
 
     return tick
 
@@ -152,13 +157,13 @@ def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 
-def _record_failure(run: Run, product: Product, out: Path, error: Exception) -> None:
+def _record_failure(run: Run, product: Product, out: Path | None, error: Exception) -> None:
     """Keep what there is of a failed product, with the traceback, under failures/."""
     before = run.failures(product.name)
     number = int(before[-1].name.rpartition("-")[2]) + 1 if before else 0
     target = run.failures_folder / f"{product.name.replace('/', '_')}-{number:03d}"
     with publishing(target) as folder:
-        for path in out.iterdir():
+        for path in out.iterdir() if out else ():
             if path.is_file() and path.name != PROGRESS_FILE:
                 shutil.copy2(path, folder / path.name)
         record = {

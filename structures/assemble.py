@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from structures.crystal import Crystal
+from structures.crystal import Crystal, Site
 from structures.ions import Piece
 from structures.model import Model, Residue, check_groups
 
@@ -14,7 +14,7 @@ SITE_DEPTH = 0.75  # if they are not this far below it (the other face of a thin
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The pieces of a model, by what they are. `ligand` is the one whose binding is computed (none, or one), `coating` all other bound
+    """The pieces of a model, by what they are. `ligand` are those whose binding is computed (one a head), `coating` all other bound
     ligands, `dissolved` what is added to the solvent: molecules and lone ions."""
 
     ions: list[Piece]
@@ -24,8 +24,8 @@ class Parts:
     solvent: list[Piece]
 
 
-def assemble(crystal: Crystal, parts: Parts, site: tuple[np.ndarray, np.ndarray], box: np.ndarray) -> Model:
-    """One Model of all pieces, crystal first, solvent last. `site` is the point (3,) nm and the normal (3,) of the ligand's site."""
+def assemble(crystal: Crystal, parts: Parts, sites: tuple[Site, ...], box: np.ndarray) -> Model:
+    """One Model of all pieces, crystal first, solvent last. `sites` are those of the pieces in `parts.ligand`, in their order."""
     pieces = [*parts.ions, *parts.ligand, *parts.coating, *parts.dissolved, *parts.solvent]
     sizes = np.array([len(piece.positions) for piece in pieces])
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -41,15 +41,15 @@ def assemble(crystal: Crystal, parts: Parts, site: tuple[np.ndarray, np.ndarray]
         bonds=np.concatenate([*bonds, np.zeros((0, 2), dtype=int)]).astype(int),
         positions=np.concatenate([piece.positions for piece in pieces]),
         box=box,
-        groups=_groups(crystal, parts, starts, site),
-        site_point=site[0],
-        site_normal=site[1],
+        groups=_groups(crystal, parts, starts, sites),
+        site_points=np.array([site.point for site in sites]).reshape(-1, 3),
+        site_normals=np.array([site.normal for site in sites]).reshape(-1, 3),
     )
     check_groups(model)
     return model
 
 
-def _groups(crystal: Crystal, parts: Parts, starts: np.ndarray, site: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+def _groups(crystal: Crystal, parts: Parts, starts: np.ndarray, sites: tuple[Site, ...]) -> dict[str, np.ndarray]:
     """Sorted atom indices of every group."""
     found, first = {}, 0
     pieces = []
@@ -66,12 +66,14 @@ def _groups(crystal: Crystal, parts: Parts, starts: np.ndarray, site: tuple[np.n
         numbers = [k for k, piece in enumerate(parts.ions) if wanted[piece.ion]]
         return _atoms(starts, numbers)
 
-    offset = crystal.delta(crystal.positions, site[0])
-    near = np.linalg.norm(offset, axis=1) < SITE_REACH * crystal.lattice_nm
-    near &= offset @ site[1] > -SITE_DEPTH * crystal.lattice_nm
+    near = np.zeros(len(crystal.positions), dtype=bool)
+    for site in sites:
+        offset = crystal.delta(crystal.positions, site.point)
+        within = np.linalg.norm(offset, axis=1) < SITE_REACH * crystal.lattice_nm
+        near |= within & (offset @ site.normal > -SITE_DEPTH * crystal.lattice_nm)
     found["surface"] = of_ions(crystal.surface)
     found["frozen"] = of_ions(crystal.frozen)
-    found["site"] = of_ions(crystal.surface & near) if parts.ligand else np.zeros(0, dtype=int)
+    found["site"] = of_ions(crystal.surface & near)
     n_ions, n_bound = len(parts.ions), len(parts.ligand) + len(parts.coating)
     heads = [starts[n_ions + k] + piece.molecule.anchor for k, piece in enumerate(pieces[n_ions : n_ions + n_bound])]
     found["anchor"] = np.array(heads[: len(parts.ligand)], dtype=int)

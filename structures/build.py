@@ -20,6 +20,7 @@ from structures.solvate import ceil_nm, check_recipe, fill, fill_counts, liquid_
 WALL_NM = 0.20  # from an outer layer to where solvent begins
 CLOSEST_NM = 0.15  # no two atoms of different residues may start closer than this
 CLEAR_NM = 0.4  # between the end of a tail and what is across the gap
+OWN_FACE_NM = 0.3  # the head stays that much short of half the gap: nearer to its own face than to the other
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,29 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0) -> None:
             raise ValueError(f"there is no ligand {name!r}; choose one of {', '.join(LIGANDS)}, or give its SMILES in [ligands.{name}]")
         check_ligand(name, ligands[name])
     check_dissolved(dict(spec.dissolved), ligands, bool(spec.solvent))
-    tails = {name: _tail(make_molecule(name, ligands[name])) for name in {coat.ligand for coat in spec.coating if coat.amount}}
-    across = max(tails.values(), default=0.0)
-    tail = _tail(make_molecule(spec.ligand, ligands[spec.ligand])) if spec.ligand else 0.0
+    tail, across = _tails(spec)
     longest = max(reach_nm + tail, across)
     needed = longest + across + CLEAR_NM
     if reach_nm:
-        needed = max(needed, 2 * (reach_nm + 0.3))  # the head stays nearer to its own face than to the other
+        needed = max(needed, 2 * (reach_nm + OWN_FACE_NM))
     if not spec.gap_nm >= needed:
         raise ValueError(
             f"gap_nm = {spec.gap_nm:g} is too small: tails reach {longest:.2f} nm from one face and {across:.2f} nm from the other: they "
             f"would touch across the box; set gap_nm to {ceil_nm(needed)} or more" + (", or to_nm lower" if reach_nm else "")
         )
+
+
+def reach_limit(spec: ModelSpec) -> float:
+    """The greatest height (nm) to which the ligand's head can be taken in the gap: `check_model` refuses more."""
+    tail, across = _tails(spec)
+    return min(spec.gap_nm - CLEAR_NM - across - tail, spec.gap_nm / 2 - OWN_FACE_NM)
+
+
+def _tails(spec: ModelSpec) -> tuple[float, float]:
+    """How far (nm) the probe ligand reaches from its head, and the longest ligand of the coating."""
+    ligands = spec.ligands
+    across = [_tail(make_molecule(name, ligands[name])) for name in {coat.ligand for coat in spec.coating if coat.amount}]
+    return _tail(make_molecule(spec.ligand, ligands[spec.ligand])) if spec.ligand else 0.0, max(across, default=0.0)
 
 
 def _tail(item: Molecule) -> float:
@@ -158,11 +170,8 @@ def build(spec: ModelSpec) -> tuple[Model, BuildCheck]:
     if spec.solvent:
         found = fill(atoms, box, plan.block, plan.counts, spec.seed)
         parts = replace(parts, solvent=[Piece(item.name, item, xyz) for item, copies in found for xyz in copies])
-    site = (np.zeros(3), np.array([0.0, 0.0, 1.0]))
-    if probe:
-        first = crystal.sites[bounds[0].sites[0]]
-        site = (first.point, first.normal)
-    model = assemble(crystal, parts, site, box)
+    sites = tuple(crystal.sites[bound.sites[0]] for bound in bounds[:probe])
+    model = assemble(crystal, parts, sites, box)
     return model, _check(model, spec, (plan, parts), placed[0].height_nm if probe else None)
 
 

@@ -1,7 +1,7 @@
 """The Model: every atom in the box, where it is, what it belongs to; written and read as PDBx/mmCIF + groups.json."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,8 +48,9 @@ class Model:
     index array: core (the crystal, molecules on A sites included), surface (its outermost layer), frozen (ions of the middle layer,
     the reference frame), site (surface ions around the ligand's site), ligand (the one whose binding is sampled), anchor (its head
     atom), tail (its carbons), coating (all other bound ligands), coating_anchor (their heads), charged (molecules with charged
-    groups), counterion (what is dissolved in the solvent), solvent. `site_point` (3,) in nm is the centre of the ligand's site;
-    the height of the anchor is measured from there along `site_normal` (3,).
+    groups), counterion (what is dissolved in the solvent), solvent. `site_points` (heads, 3) in nm are the centres of the ligand's sites,
+    in the order of the group anchor (no row without a ligand); the height of an anchor is measured from there along `site_normals`
+    (heads, 3). A slab with a ligand on both faces has two heads.
     """
 
     elements: tuple[str, ...]
@@ -59,8 +60,18 @@ class Model:
     positions: np.ndarray
     box: np.ndarray
     groups: dict[str, np.ndarray]
-    site_point: np.ndarray
-    site_normal: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+    site_points: np.ndarray
+    site_normals: np.ndarray
+
+    @property
+    def site_point(self) -> np.ndarray:
+        """The site of the first ligand, (3,) nm. Raises IndexError for a model without one."""
+        return self.site_points[0]
+
+    @property
+    def site_normal(self) -> np.ndarray:
+        """The outward normal (3,) of the first ligand's site. Raises IndexError for a model without one."""
+        return self.site_normals[0]
 
     @property
     def n_atoms(self) -> int:
@@ -106,7 +117,7 @@ def write_model(model: Model, folder: Path) -> None:
     """Write `model.cif` (PDBx/mmCIF with box, residues and bonds) and `groups.json` (groups and site) into folder."""
     write_mmcif(model, folder / "model.cif")
     groups = {name: _spans(model.groups[name]) for name in GROUPS}
-    about = {"site_point_nm": model.site_point.tolist(), "site_normal": model.site_normal.tolist(), "groups": groups}
+    about = {"site_points_nm": model.site_points.tolist(), "site_normals": model.site_normals.tolist(), "groups": groups}
     (folder / "groups.json").write_text(json.dumps(about, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
@@ -246,8 +257,8 @@ def read_model(folder: Path) -> Model:
         groups={
             name: np.concatenate([np.zeros(0, dtype=int), *(np.arange(a, b) for a, b in spans)]) for name, spans in extra["groups"].items()
         },
-        site_point=np.array(extra["site_point_nm"]),
-        site_normal=np.array(extra["site_normal"]),
+        site_points=np.array(extra["site_points_nm"]).reshape(-1, 3),
+        site_normals=np.array(extra["site_normals"]).reshape(-1, 3),
     )
     check_groups(model)
     return model

@@ -1,7 +1,7 @@
-"""Pocket to solvent: the free energy of a bare ammonium head along the normal over its A site, lattice held rigid, solvent explicit.
+"""Pocket to solvent: the free energy of a bare ammonium head along the normal over the A vacancy of Pb4Br20Cs11 in explicit solvent.
 
-The reference, GFN2-xTB with a solvent model on a rigid cluster, has a rigid lattice too; so the two differ by the pair terms and charges of
-the pack and by the solvent, not by ions that move.
+The reference, GFN2-xTB with a solvent model, is for the same rigid cluster; so the two differ by the pair terms and charges of the pack and
+by the solvent, neither by ions that move nor by how much of the crystal the solvent reaches.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,14 @@ from forcefields.charges import ions_of
 from forcefields.coordinate import Coordinate, set_bias
 from forcefields.packs import Pack
 from forcefields.system import SystemSettings, make_system
-from forcefields.validation.pocket import references
+from forcefields.validation.pocket import LATTICE_NM, cluster, head_geometry, references
 from forcefields.validation.rows import BLOCKS, Engine, Result, Target, block_mean, judged
-from forcefields.validation.surfaces import Setup
-from structures.build import build
+from structures.model import GROUPS, Model, Residue
+from structures.molecules import molecule
+from structures.solvate import fill, fill_counts
 
 CUTOFF_NM = 1.0
+BOX_NM = (2.6, 2.6, 3.0)  # z: the head at 1.1 nm is as far from the cluster as from its image below
 RADIUS_NM, WALL_K = 0.55, 5000.0  # of the cylinder, as in campaigns
 TIMESTEP_PS, FRICTION = 0.004, 1.0
 RECORD_STEPS = 25
@@ -42,30 +44,56 @@ class PocketSampling:
     seed: int = 1
 
 
-def pocket_pmf_check(setup: Setup, head: str, how: PocketSampling, pack: Pack, engine: Engine) -> Result:
-    """Depth and place of the minimum of the curve against the reference's in the same solvent."""
-    heights, series = sample_heights(setup, head, how, pack, engine)
+def pocket_pmf_check(where: tuple[str, str], how: PocketSampling, pack: Pack, engine: Engine) -> Result:
+    """Depth and place of the minimum of the curve against the reference's; `where` = (head, solvent)."""
+    heights, series = sample_heights(solvated_cluster(*where, how.seed), how, pack, engine)
     z, W, error = mean_force_curve(series, heights, how.k)
-    grid, wanted, source = references()[METHOD, setup.solvent, head]
+    head, solvent = where
+    grid, wanted, source = references()[METHOD, solvent, head]
     best, true = int(W.argmin()), int(wanted.argmin())
-    where = f"{head} over {setup.label}"
-    note = f"rigid lattice, {len(heights)} windows of {how.measure_ps:g} ps"
+    system = f"{head} over Pb4Br20Cs11, {solvent}"
+    note = f"rigid cluster, {len(heights)} windows of {how.measure_ps:g} ps"
     depth = Target(float(wanted[true]), TOLERANCE, "kJ/mol", f"{source}, minimum")
     place = Target(float(grid[true]), PLACE_NM, "nm", f"{source}, place of the minimum")
     rows = (
-        judged(("pocket-pmf", where, "depth"), (float(W[best]), float(error[best])), depth, note),
-        judged(("pocket-pmf", where, "minimum at"), (float(z[best]), float(np.diff(z).max()) / 2), place, note, sampled=False),
+        judged(("pocket-pmf", system, "depth"), (float(W[best]), float(error[best])), depth, note),
+        judged(("pocket-pmf", system, "minimum at"), (float(z[best]), float(np.diff(z).max()) / 2), place, note, sampled=False),
     )
-    return Result(rows, {f"{pack.name}|{setup.solvent}|{head}": (z.tolist(), W.tolist())})
+    return Result(rows, {f"{pack.name}|{solvent}|{head}": (z.tolist(), W.tolist())})
 
 
-def sample_heights(setup: Setup, head: str, how: PocketSampling, pack: Pack, engine: Engine) -> tuple[np.ndarray, np.ndarray]:
+def solvated_cluster(head: str, solvent: str, seed: int) -> Model:
+    """The cluster of the reference and the head in its vacancy, in a box of solvent; the vacancy is the origin, its normal +z."""
+    ions, positions = cluster()
+    item = molecule(head)
+    elements, xyz = (*ions, *item.elements), np.concatenate([positions, head_geometry(head)])
+    box, none = np.array(BOX_NM), np.zeros(3)
+    counts = fill_counts(len(ions) / 5 * LATTICE_NM**3, box, none, {solvent: 1.0})
+    ((liquid, copies),) = fill((elements, xyz), box, none, counts, seed)
+    size, first, last = liquid.n_atoms, len(ions), len(elements)
+    starts = [*range(first), first, *range(last, last + size * len(copies) + 1, size)]
+    residues = [*(name.upper() for name in ions), head, *[solvent] * len(copies)]
+    groups = dict.fromkeys(GROUPS, np.zeros(0, dtype=int)) | {"core": np.arange(first), "ligand": np.arange(first, last)}
+    groups |= {"anchor": np.array([first + item.anchor]), "charged": groups["ligand"], "solvent": np.arange(last, starts[-1])}
+    return Model(
+        elements=elements + liquid.elements * len(copies),
+        names=(*ions, *item.names, *liquid.names * len(copies)),
+        residues=tuple(Residue(name, a, b) for name, a, b in zip(residues, starts[:-1], starts[1:], strict=True)),
+        bonds=np.concatenate([item.bonds + first, *(liquid.bonds + start for start in starts[first + 1 : -1])]),
+        positions=np.concatenate([xyz, *copies]),
+        box=box,
+        groups=groups,
+        site_points=none[None],
+        site_normals=np.array([[0.0, 0.0, 1.0]]),
+    )
+
+
+def sample_heights(model: Model, how: PocketSampling, pack: Pack, engine: Engine) -> tuple[np.ndarray, np.ndarray]:
     """Window centres (n,) and heights of N over its site plane (n, samples), both in nm. The ions have no mass and stay where they are."""
-    model, _ = build(setup.spec(pack, head))
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
     for i in ions_of(model):
         system.setParticleMass(int(i), 0.0)
-    coordinate = Coordinate(int(model.groups["anchor"][0]), model.site_point, RADIUS_NM, WALL_K)
+    coordinate = Coordinate(model.groups["anchor"], model.site_points, model.site_normals, RADIUS_NM, WALL_K)
     coordinate.add_to(system)
     motion = mm.LangevinMiddleIntegrator(how.temperature_K, FRICTION, TIMESTEP_PS / 4)
     motion.setRandomNumberSeed(how.seed)
@@ -125,8 +153,7 @@ def mean_force_curve(series: np.ndarray, centres: np.ndarray, k: float) -> tuple
     return z, W - W[bulk].mean(), np.sqrt(against**2 @ (k * spread) ** 2)
 
 
-def standard(head: str, solvent: str) -> tuple[Setup, PocketSampling]:
-    """What validation and calibration run for a head and a solvent."""
-    setup = Setup("CsPbBr3", "slab", "AX", (4, 4, 2), solvent, 3.0)
+def standard() -> PocketSampling:
+    """What validation and calibration run for every head and solvent."""
     heights = tuple(float(h) for h in np.round(np.arange(-0.075, 1.13, 0.075), 3))
-    return setup, PocketSampling(heights, 2000.0, 20.0, 5.0, 20.0, 60.0)
+    return PocketSampling(heights, 2000.0, 20.0, 5.0, 20.0, 60.0)

@@ -9,7 +9,7 @@ from forcefields.packs import Pack, molecule_checksums
 from forcefields.validation.crystals import elastic_check, lattice_check
 from forcefields.validation.dynamics import Sampling
 from forcefields.validation.pocket import heads_of, pocket_check
-from forcefields.validation.pocket_pmf import pocket_pmf_check, standard
+from forcefields.validation.pocket_pmf import BOX_NM, pocket_pmf_check, standard
 from forcefields.validation.rows import REFERENCE, UNCLAIMED, Check, Row, told
 from forcefields.validation.solvents import solvent_check
 from forcefields.validation.surfaces import Setup, heads_check, integrity_check
@@ -18,7 +18,7 @@ from structures.rows import ION_CHARGES, LIGANDS, PEROVSKITES, SOLVENTS
 
 PAIRS = (("MA", "tetramethylammonium"), ("DA", "DMDDA"))  # primary and quaternary heads that are held against each other; quick: the first
 NAMES = ("lattice", "elastic", "integrity", "heads", "pocket", "pocket-pmf", "solvent")
-REVISION = 1  # raise it when a check measures something else under the same settings
+REVISION = 2  # raise it when a check measures something else under the same settings
 LIQUID_K = 298.15
 
 
@@ -106,9 +106,9 @@ def _surfaces(perovskite: str, pack: Pack, quick: bool) -> list[Check]:
 
 def pocket_pmf(head: str, solvent: str) -> Check:
     """The check of one head in one solvent."""
-    setup, how = standard(head, solvent)
-    settings = {"setup": asdict(setup), "head": head, "sampling": asdict(how)}
-    return Check("pocket-pmf", f"{head} in {solvent}", settings, (head, solvent), partial(pocket_pmf_check, setup, head, how))
+    how, where = standard(), (head, solvent)
+    settings = {"box_nm": BOX_NM, "sampling": asdict(how)}
+    return Check("pocket-pmf", f"{head} in {solvent}", settings, where, partial(pocket_pmf_check, where, how))
 
 
 def _solvent(name: str, quick: bool) -> Check:

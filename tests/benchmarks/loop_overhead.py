@@ -16,17 +16,18 @@ from pathlib import Path
 import openmm as mm
 
 from pipeline.campaign import load_campaign
+from pipeline.legs import base_leg, built_model, coordinate_of, frame_atoms, load_system
 from pipeline.platforms import choose
 from pipeline.run import campaign_file, runs_of
 from pipeline.simulate import load_state, run_leg
-from pipeline.stages import base_leg, built_model, coordinate_of, frame_atoms, load_system, prepare_products
+from pipeline.stages import prepare_products
 
 
 def main(folder: Path, pairs: int) -> None:
     campaign = load_campaign(campaign_file(folder))
     run = runs_of(folder, campaign)[0]
     model, system = built_model(run.path("build")), load_system(run.path("system"))
-    start = load_state(run.path(prepare_products(run.spec)[-1].name) / "state.xml")
+    start = load_state(run.path(prepare_products(run)[-1].name) / "state.xml")
     choice = choose(campaign.resources.platform)
     coordinate = coordinate_of(run.spec, model)
     center = run.spec.pull.to_nm

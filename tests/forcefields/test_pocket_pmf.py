@@ -4,9 +4,20 @@ import numpy as np
 import openmm as mm
 import pytest
 
+from forcefields.charges import ion_charges, model_charge
 from forcefields.packs import load_pack
-from forcefields.validation.pocket_pmf import BULK_NM, PocketSampling, mean_force_curve, pocket_pmf_check, sample_heights, standard
-from forcefields.validation.surfaces import Setup
+from forcefields.validation.pocket import cluster, cluster_charges
+from forcefields.validation.pocket_pmf import (
+    BOX_NM,
+    BULK_NM,
+    PocketSampling,
+    mean_force_curve,
+    pocket_pmf_check,
+    sample_heights,
+    solvated_cluster,
+    standard,
+)
+from structures.model import check_groups
 
 KT = 2.494
 
@@ -52,21 +63,33 @@ def _reference(system: mm.System, integrator: mm.Integrator) -> mm.Context:
     return mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), {"Threads": "1"})
 
 
+def test_the_cluster_is_that_of_the_reference_neutral_and_in_solvent_of_its_density() -> None:
+    pack, model = load_pack("bond-increment"), solvated_cluster("MA", "acetone", 1)
+    check_groups(model)
+    ions, positions = cluster()
+    assert model.elements[:35] == tuple(ions) and np.array_equal(model.positions[:35], positions)
+    assert model_charge(model, pack, {"MA": 1}) == pytest.approx(0.0, abs=1e-12)
+    charges = ion_charges(model, pack)
+    assert [charges[i] for i in range(35)] == pytest.approx(cluster_charges(pack, ions, positions))
+    free = np.prod(BOX_NM) - 7 * 0.584**3
+    molecules = sum(residue.name == "acetone" for residue in model.residues)
+    assert molecules / free == pytest.approx(784.5 / 58.08 * 0.6022, rel=0.04)  # per nm3, at the liquid's density
+
+
 def test_a_short_run_follows_its_umbrellas_and_gives_rows() -> None:
-    setup = Setup("CsPbBr3", "slab", "AX", (4, 4, 1), "acetone", 2.2)
     how = PocketSampling((0.0, 0.95, 1.0), 20000.0, 0.4, 0.6, 0.2, 1.2)
-    heights, series = sample_heights(setup, "MA", how, load_pack("bond-increment"), _reference)
+    model = solvated_cluster("MA", "acetone", 1)
+    heights, series = sample_heights(model, how, load_pack("bond-increment"), _reference)
     assert series.shape == (3, 12)
-    assert (
-        np.abs(series.mean(axis=1) - heights).max() < 0.04
-    )  # kT/k is (0.011 nm)^2, and a mean force of 400 kJ/mol/nm shifts it by 0.02 nm
-    result = pocket_pmf_check(setup, "MA", how, load_pack("bond-increment"), _reference)
+    # kT/k is (0.011 nm)^2, and a mean force of 400 kJ/mol/nm shifts it by 0.02 nm
+    assert np.abs(series.mean(axis=1) - heights).max() < 0.04
+    result = pocket_pmf_check(("MA", "acetone"), how, load_pack("bond-increment"), _reference)
     depth, place = result.rows
-    assert depth.target < -25 and "rigid lattice, 3 windows" in depth.note
-    assert place.unit == "nm" and depth.system == "MA over CsPbBr3 AX slab 4x4x1, acetone"
+    assert depth.target < -25 and "rigid cluster, 3 windows" in depth.note
+    assert place.unit == "nm" and depth.system == "MA over Pb4Br20Cs11, acetone"
 
 
 def test_standard_path_ends_in_the_solvent() -> None:
-    setup, how = standard("MA", "toluene")
-    assert setup.solvent == "toluene" and sum(h >= BULK_NM for h in how.heights_nm) >= 3
-    assert max(how.heights_nm) < setup.gap_nm / 2
+    heights = standard().heights_nm
+    below = BOX_NM[2] + cluster()[1][:, 2].min()  # the underside of the cluster's image
+    assert sum(h >= BULK_NM for h in heights) >= 3 and below - max(heights) > 1.1

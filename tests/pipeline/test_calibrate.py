@@ -7,7 +7,7 @@ import pytest
 
 from forcefields.packs import load_pack
 from forcefields.pairs import pair_for
-from forcefields.trials import load_trials, surface_part, trial_pack
+from forcefields.trials import Trial, Trials, load_trials, surface_part, trial_pack
 from forcefields.validation.rows import Check, Result, Target, judged
 from pipeline import calibrate as module
 from pipeline.cli import main
@@ -16,17 +16,26 @@ PACK, TRIALS = load_pack("bond-increment"), load_trials()
 
 
 def test_a_trial_changes_what_it_says_and_nothing_else() -> None:
-    trial = TRIALS.trial[-1]
+    trial = Trial(charge_scale=0.7, repulsion={"Br-Pb": 0.755, "Br-N": 2.0})
     made = trial_pack(PACK, trial, TRIALS, {"CsPbBr3": 0.5861})
-    assert made.charges.charge_scale == trial.charge_scale and made.charges.t == PACK.charges.t
+    assert made.charges.charge_scale == 0.7 and made.charges.t == PACK.charges.t
     assert made.lattice_nm == {**PACK.lattice_nm, "CsPbBr3": 0.5861}
-    assert pytest.approx(96.48533212 * 6446.9831 * trial.repulsion, rel=1e-6) == pair_for(made, "Pb", "Br").A
+    assert pytest.approx(96.48533212 * 6446.9831 * 0.755, rel=1e-6) == pair_for(made, "Pb", "Br").A
+    assert pytest.approx(4.184 * 94836.351975893 * 2, rel=1e-9) == pair_for(made, "Br", "n4").A
+    assert pytest.approx(4.184 * 94836.351975893, rel=1e-9) == pair_for(made, "Br", "c3:n4").A
     assert pair_for(made, "Pb", "Br").B == pair_for(PACK, "Pb", "Br").B and pair_for(made, "Br", "Br") == pair_for(PACK, "Br", "Br")
 
 
 def test_the_default_pack_is_one_of_the_trials() -> None:
-    same = [trial for trial in TRIALS.trial if trial.charge_scale == PACK.charges.charge_scale]
-    assert pytest.approx(pair_for(PACK, "Pb", "Br").A, rel=1e-6) == pair_for(trial_pack(PACK, same[0], TRIALS), "Pb", "Br").A
+    made = [trial_pack(PACK, trial, TRIALS) for trial in TRIALS.trial]
+    kinds = [("Pb", "Br"), ("Br", "n4"), ("Br", "c3:n4")]
+    numbers = [(pack.charges.charge_scale, *(round(pair_for(pack, *kind).A, 1) for kind in kinds)) for pack in (PACK, *made)]
+    assert numbers[0] in numbers[1:]
+
+
+def test_a_trial_of_a_pair_without_a_source_is_refused() -> None:
+    with pytest.raises(ValueError, match="Br-Cs, which source_A does not name"):
+        Trials(source_A={"Br-Pb": 1.0}, trial=(Trial(charge_scale=1.0, repulsion={"Br-Cs": 2.0}),))
 
 
 def test_heads_are_measured_in_a_solvent() -> None:
@@ -74,4 +83,4 @@ def test_slabs_are_built_at_the_measured_lattice_and_nothing_is_done_twice(runs,
 @pytest.mark.parametrize("pack", ["myp", "pascazio-primary"])
 def test_packs_without_bond_increments_are_refused(runs, pack: str, tmp_path: Path, capsys) -> None:
     assert main(["validate", pack, "--calibrate", "--out", str(tmp_path)]) == 1
-    assert "has no bond increments or no Br-Pb row" in capsys.readouterr().err and not runs
+    assert "has no bond increments or no Buckingham row" in capsys.readouterr().err and not runs

@@ -61,10 +61,10 @@ def test_seeds_are_derived_and_differ() -> None:
     assert derived_seed("a", "b") == derived_seed("a", "b") != derived_seed("a", "c")
 
 
-def test_windows_span_the_pulled_path() -> None:
+def test_windows_span_the_pulled_path(tmp_path: Path) -> None:
     campaign = parse_campaign(TINY, "x")
-    spec = campaign.specs[0]
-    heights, windows = pull_heights(spec), windows_of(spec, campaign.windows)
+    run = runs_of(tmp_path, campaign)[0]
+    heights, windows = pull_heights(run), list(windows_of(run, campaign))
     assert [w.center_nm for w in windows] == pytest.approx([0.1 * i for i in range(10)])
     assert heights[0] == 0.0 and heights[-1] == pytest.approx(0.9)
     assert window_chain(windows[3]) == "windows/z+0.300-k2000"

@@ -46,6 +46,7 @@ segments = 2
 segment_ps = 0.4
 record_ps = 0.04
 frame_ps = 0.2
+max_rounds = 0
 [estimate]
 discard_fraction = 0.0
 bin_nm = 0.02

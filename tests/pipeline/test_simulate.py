@@ -7,16 +7,16 @@ import mdtraj
 import numpy as np
 import openmm as mm
 import pytest
-from openmm import unit
 
-from forcefields.coordinate import Coordinate, set_bias
+from forcefields.coordinate import Coordinate
 from pipeline.platforms import Choice
 from pipeline.simulate import GAS_CONSTANT, Leg, MDState, UnstableError, load_state, run_leg, save_state
 
 REFERENCE = Choice("Reference", ())
 BOX = np.array([2.0, 2.5, 3.0])
 POINT = np.array([1.9, 0.1, 2.8])  # near the faces of the box, so that the nearest image matters
-COORDINATE = Coordinate(0, POINT, 0.3, 5000.0)
+UP = np.array([[0.0, 0.0, 1.0]])
+COORDINATE = Coordinate(np.array([0]), POINT[None], UP, 0.3, 5000.0)
 LEG = Leg(7, 400.0, 0.1, 10.0, 2.0, (300.0, 300.0), (0.5, 0.5), 1000.0)
 
 
@@ -36,21 +36,6 @@ def start(height: float, count: int = 1) -> MDState:
 
 def run(leg: Leg, folder: Path, height: float = 0.5, tick=lambda fraction: None):
     return run_leg(free_particles(), start(height), leg, (COORDINATE, REFERENCE), folder, tick)
-
-
-def test_bias_energy_is_harmonic_across_the_boundary() -> None:
-    context = mm.Context(free_particles(), mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference"))
-    for height, center, lateral in ((0.1, 0.4, 0.0), (0.4, 0.1, 0.25), (-0.3, 0.5, 0.4), (0.9, 0.9, 0.5)):
-        context.setPositions([mm.Vec3(*(POINT + (lateral, 0.0, height)))])
-        set_bias(context, 1500.0, center)
-        energy = context.getState(getEnergy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-        expected = 0.5 * 1500 * (height - center) ** 2 + 0.5 * 5000 * max(0, lateral - 0.3) ** 2
-        assert energy == pytest.approx(expected, rel=1e-5, abs=1e-6)
-
-
-def test_measure_uses_the_nearest_image() -> None:
-    z, r = COORDINATE.measure(np.array([POINT + (BOX[0] + 0.1, -BOX[1], 0.4 - BOX[2])]), BOX)
-    assert (z, r) == (pytest.approx(0.4), pytest.approx(0.1))
 
 
 def test_umbrella_samples_its_gaussian_and_the_cylinder_its_area(tmp_path: Path) -> None:
@@ -142,7 +127,7 @@ def test_pressure_moves_the_box_along_z_only_and_ends_near_the_asked_height(tmp_
     system.setDefaultPeriodicBoxVectors(*(mm.Vec3(*row) for row in np.diag(BOX)))
     for _ in range(count):
         system.addParticle(40.0)
-    Coordinate(0, POINT, 5.0, 0.0).add_to(system)
+    Coordinate(np.array([0]), POINT[None], UP, 5.0, 0.0).add_to(system)
     random = np.random.default_rng(1)
     leg = replace(LEG, duration_ps=2500.0, record_ps=2.5, k=0.0, pressure_bar=pressure, settle_box_nm=3.3)
     begin = MDState(random.uniform(0, 1, (count, 3)) * BOX, None, BOX)
