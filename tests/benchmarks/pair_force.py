@@ -6,7 +6,7 @@
 plain     NonbondedForce for everything (no table force): what a system of this size costs at least
 folded    the System on disk, as GPUs run it: mixed pairs in the NonbondedForce, listed less mixed ones over the groups ion-ion and ion-head
 written   as halobind runs it on the CPU: the same with one force for each pair of types, constants in place of tables
-groups    the groups ion-ion and ion-head with an energy of zero: what any design with interaction groups costs at least
+groups    the groups ion-ion and ion-head with an energy of zero: the loop over all their pairs, with a type of each atom
 list      the same tables as folded over the plain cutoff list, without interaction groups
 unfolded  no Lennard-Jones on the ions in the NonbondedForce; every pair with an ion in the table force, by groups
 nbfix     (Lennard-Jones packs) no Lennard-Jones in the NonbondedForce; C12 and C6 of every pair from tables over the plain cutoff list,

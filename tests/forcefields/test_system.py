@@ -13,6 +13,7 @@ from forcefields.packs import load_pack
 from forcefields.pairs import pair_for
 from forcefields.system import FORCE_GROUPS, SystemSettings, check_cutoff, make_system, organic_types, pair_table
 from forcefields.untabulated import untabulated
+from pipeline.platforms import probe
 from structures.build import ModelSpec, build
 from structures.crystal import CrystalSpec
 from structures.model import Model
@@ -130,8 +131,9 @@ def forces_of(system: mm.System, model: Model, platform: str) -> np.ndarray:
 
 @pytest.mark.parametrize("platform", ["CPU", pytest.param("CUDA", marks=pytest.mark.gpu)])
 def test_forces_are_those_of_the_reference_platform(model: Model, system: mm.System, platform: str) -> None:
-    if platform == "CUDA" and "CUDA" not in [mm.Platform.getPlatform(k).getName() for k in range(mm.Platform.getNumPlatforms())]:
-        pytest.skip("no CUDA platform here: pip install halobind[cuda12] or [cuda13] on a machine with an NVIDIA GPU")
+    works, why = probe(platform)
+    if not works:
+        pytest.skip(f"{platform}: {why}")
     exact = forces_of(system, model, "Reference")
     scale = np.sqrt(np.mean(exact**2))
     assert np.abs(forces_of(system, model, platform) - exact).max() < 1e-3 * scale
