@@ -17,7 +17,7 @@ from pipeline.equilibration import equilibrated
 from pipeline.estimate_files import read_curve, write_csv, write_estimate
 from pipeline.faces import COLUMNS, compare_faces, face_samples
 from pipeline.pmf import estimate_pmf
-from pipeline.run import DamagedError, Run, derived_seed, tables_folder
+from pipeline.run import DamagedError, Run, derived_seed, reading, tables_folder
 from pipeline.sampled import GRAIN, Sampled, Seen
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
 from pipeline.sanity import anchor_notes, cylinder_notes
@@ -43,9 +43,11 @@ def collect(run: Run) -> Sampled | None:
     series: dict[Window, list[tuple[int, np.ndarray]]] = {}
     seen, heads = Seen(run.spec.forcefield.cutoff_nm), run.spec.model.faces
     for chain in run.window_chains():
-        for record, coordinate in seen.read(chain, run.segments(chain)):
+        for segment, (record, coordinate) in zip(run.segments(chain), seen.read(chain, run.segments(chain)), strict=False):
             window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
-            series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), coordinate.reshape(-1, heads, 2)))
+            with reading(segment):
+                both = coordinate.reshape(len(coordinate), heads, 2)
+            series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), both))
     if not series:
         return None
     interval = math.lcm(*(step for parts in series.values() for step, _ in parts))
