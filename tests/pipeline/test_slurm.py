@@ -63,6 +63,11 @@ scheduler = "slurm"
 memory_GiB = 1
 walltime = "0:10:00"
 array_limit = 1000
+[deaf]
+scheduler = "slurm"
+memory_GiB = 1
+walltime = "0:10:00"
+directives = ["--signal=B:CONT@1"]
 [greedy]
 scheduler = "slurm"
 memory_GiB = 4000
@@ -150,16 +155,16 @@ def made(campaign: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def out_of_time(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A campaign whose first sampling has a minute for segments that take hours, and whose next has segments of 0.4 ps.
+    """A campaign whose sampling has a minute for segments that take hours, and no warning; its last job is held.
 
     It is submitted before the others, as it takes longest.
     """
     campaign = new(tmp_path_factory.mktemp("wall") / "c", CAMPAIGN.replace("segment_ps = 0.4", "segment_ps = 40000.0"))
-    submit(campaign)
-    (sampling,) = ids(campaign, "sample")
+    done = halobind("submit", str(campaign), "--cluster", "deaf", "--parts", "2")
+    assert done.returncode == 0, done.stderr
+    (sampling,), (last,) = ids(campaign, "sample"), ids(campaign, "table")
+    subprocess.run(["scontrol", "hold", last], check=True)
     subprocess.run(["scontrol", "update", f"jobid={sampling}", "timelimit=1"], check=True)
-    wait(lambda: len({path.parent for path in campaign.glob("runs/*/windows/*/.seg-000.*")}) == 2, "two segments under way", campaign)
-    (campaign / "campaign.toml").write_text(CAMPAIGN)
     return campaign
 
 
@@ -255,10 +260,15 @@ def test_dask_workers_through_slurm_talk_tls(tmp_path: Path) -> None:
 
 def test_out_of_wall_time_a_job_stops_and_the_next_round_goes_on(out_of_time: Path, reference: Path) -> None:
     campaign = out_of_time
-    wait(lambda: len(ids(campaign, "table")) > 1 or not queued(campaign), "a second round", campaign)
+    (last,) = ids(campaign, "table")
+    wait(lambda: set(queued(campaign)) == {last}, "the end of the first sampling", campaign)
+    assert not list(campaign.glob("runs/*/windows/*/seg-*"))
+    (campaign / "campaign.toml").write_text(CAMPAIGN)
+    subprocess.run(["scontrol", "release", last], check=True)
+    wait(lambda: last not in queued(campaign), "the second round", campaign)
     finish(campaign)
     first = "".join(path.read_text() for path in (campaign / "jobs").glob("halobind-*-001-sample-*.log"))
-    assert "DUE TO TIME LIMIT" in first and "halobind: stopped (SIGTERM)" in first
+    assert first.count("DUE TO TIME LIMIT") == 2
     assert "Traceback" not in logs(campaign)
     assert not list(campaign.glob("runs/*/**/.seg-*")) and not list(campaign.glob("runs/*/failures"))
     assert {entry["round"] for entry in record(campaign).values()} == {1, 2}
