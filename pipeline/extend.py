@@ -57,6 +57,8 @@ def _check(campaign: Campaign, options: ExtendOptions) -> Order | None:
     """The order that the options stand for, None for plain segments. Raises CampaignError."""
     if (options.segments is None) == (options.target_kJ_mol is None):
         raise CampaignError("extend needs one of --segments N and --target-kJ-mol X")
+    if campaign.sampling.method != "umbrella":
+        raise CampaignError(f'extend is for umbrella windows, not method = "{campaign.sampling.method}": raise [sampling] segments instead')
     if options.target_kJ_mol is not None and not options.target_kJ_mol > 0:
         raise CampaignError(f"--target-kJ-mol {options.target_kJ_mol:g} is not above zero")
     if options.budget_ns is not None:

@@ -126,6 +126,8 @@ def check_hills(spec: RunSpec, campaign: Campaign, step_ps: float) -> None:
     for key, value in (("exchange_group", sampling.exchange_group or None), ("target_kJ_mol", sampling.target_kJ_mol)):
         if value is not None:
             raise CampaignError(f'[sampling] {key} = {value:g} is for umbrella windows: remove it, or set method = "umbrella"')
+    if spec.model.faces != 1:
+        raise CampaignError(f'[model] faces = {spec.model.faces}: metadynamics biases one head; set faces = 1, or method = "umbrella"')
     _check_multiples("metadynamics", [("deposit_ps", hills.deposit_ps, "timestep_fs / 1000", step_ps)])
     _check_multiples("sampling", [("segment_ps", sampling.segment_ps, "[metadynamics] deposit_ps", hills.deposit_ps)])
     length = spec.pull.to_nm - spec.pull.from_nm

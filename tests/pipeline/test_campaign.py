@@ -133,6 +133,10 @@ def test_bad_values_are_refused_with_key_value_and_advice(section: str, key: str
             with_hills("walkers", 2) | {"sampling": TINY["sampling"] | {"method": "metadynamics", "target_kJ_mol": 2.0}},
             '[sampling] target_kJ_mol = 2 is for umbrella windows: remove it, or set method = "umbrella"',
         ),
+        (
+            with_hills("walkers", 2) | {"model": TINY["model"] | {"faces": 2, "gap_nm": 9.0, "cells": "4x4x4"}},
+            "[model] faces = 2: metadynamics biases one head; set faces = 1",
+        ),
         (with_hills("walkers", 0), "[metadynamics] walkers = 0"),
         (with_hills("height", 1.0), "[metadynamics] height = 1.0 is not a known key; did you mean height_kJ_mol?"),
         (with_hills("height_kJ_mol", -1.0), "[metadynamics] height_kJ_mol = -1.0"),
