@@ -37,8 +37,8 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml constraints.txt
-	@echo "installing halobind[test] into $(VENV) (about a minute)"
-	@$(PIP) --editable ".[test]" || { echo "$(FAILED)" >&2; exit 1; }
+	@echo "installing halobind[test,hpc] into $(VENV) (about a minute)"
+	@$(PIP) --editable ".[test,hpc]" || { echo "$(FAILED)" >&2; exit 1; }
 	@touch $@
 
 clean:

@@ -36,7 +36,7 @@ def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) ->
     height = crystal.positions[:, 2]
     upper = {int(i) for i in np.flatnonzero(height > height.max() - 1e-6)}  # the periodic image of the lowest layer
     parts = Parts(crystal_pieces(crystal, upper, seed), [], [], [], [])
-    model = assemble(crystal, parts, (np.zeros(3), np.array([0.0, 0.0, 1.0])), np.full(3, cells * lattice_nm))
+    model = assemble(crystal, parts, (), np.full(3, cells * lattice_nm))
     nothing = dict.fromkeys(("surface", "frozen"), np.zeros(0, dtype=int))
     return replace(model, groups={**model.groups, **nothing})
 

@@ -20,14 +20,15 @@ def ion_charges(model: Model, pack: Pack) -> dict[int, float]:
 
     Rule "fixed": that of its element. Rule "bond-increment": q = charge_scale * (z + t * n) with z the formal charge and n the
     signed number of metal-halide bonds: -1 a bond for a metal, +1 a bond for a halide, 0 for an A-site cation. Bonds are counted
-    at the built geometry.
+    at the built geometry; a halide that is to leave with a ligand (group partner) has none, so one Hamiltonian serves its whole way.
     """
     ions = [int(i) for i in ions_of(model)]
     if isinstance(pack.charges, Fixed):
         return {i: pack.charges.ions[model.elements[i]] for i in ions}
     increments = dict.fromkeys(ions, 0.0)
     metals = [i for i in ions if model.elements[i] in pack.metals]
-    halides = [i for i in ions if model.elements[i] in pack.halides]
+    leaving = set(model.groups["partner"].tolist())
+    halides = [i for i in ions if model.elements[i] in pack.halides and i not in leaving]
     for i, j in _bonds(model, metals, halides, pack.charges.bond_nm):
         increments[i] -= pack.charges.t
         increments[j] += pack.charges.t

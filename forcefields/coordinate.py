@@ -29,6 +29,10 @@ ENERGY = (
     "cx = px + bias_center*nx; cy = py + bias_center*ny; cz = pz + bias_center*nz;"
     f"step = {STEP_NM}"
 )
+HEIGHT = (
+    "height = (periodicdistance(x, y, z, px - step*nx, py - step*ny, pz - step*nz)^2 - periodicdistance(x, y, z, px, py, pz)^2 - step^2)"
+    f"/(2*step); step = {STEP_NM}"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +70,21 @@ class Coordinate:
         force.addGlobalParameter("bias_center", 0.0)
         force.addGlobalParameter("wall_k", self.wall_k)
         force.addGlobalParameter("wall_radius", self.radius_nm)
+        self._add_heads(force)
+        force.setForceGroup(BIAS_GROUP)
+        system.addForce(force)
+
+    def height_force(self, energy: str = "height") -> mm.CustomExternalForce:
+        """A force with the energy (kJ/mol) of an expression in `height`, the z (nm) of a head, summed over heads: for other biases."""
+        force = mm.CustomExternalForce(f"{energy}; {HEIGHT}")
+        self._add_heads(force)
+        return force
+
+    def _add_heads(self, force: mm.CustomExternalForce) -> None:
         for name in ("px", "py", "pz", "nx", "ny", "nz"):
             force.addPerParticleParameter(name)
         for anchor, point, normal in zip(self.anchors, self.points, self.normals, strict=True):
             force.addParticle(int(anchor), [float(value) for value in (*point, *normal)])
-        force.setForceGroup(BIAS_GROUP)
-        system.addForce(force)
 
     def measure(self, positions: np.ndarray, box: np.ndarray) -> np.ndarray:
         """(z, r) of one head after the other, (2 * heads,) in nm, by the nearest image; positions (n_atoms, 3), box lengths (3,) in nm."""

@@ -1,7 +1,9 @@
-"""Stop cleanly: SIGINT, SIGTERM, SIGHUP or the death of the parent end the work at once, without leaving half a product."""
+"""Stop cleanly: SIGINT, SIGTERM, SIGHUP, the death of the parent or the end of the wall time end the work at once, without leaving
+half a product."""
 
 import os
 import signal
+import time
 
 FOLLOW_PARENT = "HALOBIND_FOLLOW_PARENT"  # set in the environment of processes that must not outlive the one that started them
 
@@ -14,11 +16,13 @@ class StopSignal:
     """Turns the first stop signal into Stopped, wherever the process is; products are published by rename, so any place is safe.
 
     `check()` raises it again, for the case that it was raised where Python swallows exceptions, and when a parent to
-    follow is gone.
+    follow is gone or `walltime_s` seconds have passed; `late` says that it was the wall time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, walltime_s: float | None = None) -> None:
         self.reason: str | None = None
+        self.late = False
+        self._end = None if walltime_s is None else time.monotonic() + walltime_s
         self._parent = os.getppid() if FOLLOW_PARENT in os.environ else None
 
     def listen(self) -> "StopSignal":
@@ -35,8 +39,14 @@ class StopSignal:
         self.reason = signal.Signals(number).name
         raise Stopped(self.reason)
 
+    def left_s(self) -> float:
+        """Seconds of wall time left; infinite without one."""
+        return float("inf") if self._end is None else self._end - time.monotonic()
+
     def check(self) -> None:
         """Raise Stopped when asked to stop."""
+        if self.reason is None and self.left_s() <= 0:
+            self.reason, self.late = "the wall time ended", True
         if self.reason is None and self._parent is not None and os.getppid() != self._parent:
             self.reason = "the parent process ended"
         if self.reason is not None:

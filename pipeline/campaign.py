@@ -54,10 +54,13 @@ class EquilibrateSection(Section):
 
 
 class CoordinateSection(Section):
-    """The lateral flat-bottom cylinder about the site axis."""
+    """The lateral flat-bottom cylinder about the site axis; whether the ligand leaves alone ("cation") or with the ion of the other sign
+    next to its site ("ion_pair"), which is held within `pair_nm` of the head. The walls of both have the same stiffness."""
 
     radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
     wall_kJ_mol_nm2: Stiffness = 5000.0
+    leaving: Literal["cation", "ion_pair"] = "cation"
+    pair_nm: float = Field(default=0.5, ge=0.3, le=1.0)
 
 
 class PullSection(Section):
@@ -96,14 +99,26 @@ class WindowsSection(Section):
     k_kJ_mol_nm2: float = Field(default=2000.0, ge=100, le=100000)
 
 
+class MetadynamicsSection(Section):
+    """Well-tempered metadynamics, for `method = "metadynamics"`: independent walkers, each with a bias of its own."""
+
+    walkers: int = Field(default=4, ge=1, le=1000)
+    bias_factor: float = Field(default=20.0, ge=1.5, le=1000)
+    height_kJ_mol: float = Field(default=1.0, ge=0.001, le=20)
+    width_nm: float = Field(default=0.03, ge=0.005, le=0.2)
+    deposit_ps: Ps = 1.0
+    wall_kJ_mol_nm2: float = Field(default=5000.0, ge=500, le=1e6)
+
+
 class SamplingSection(Section):
-    """How much is sampled and what is written. More segments continue the same run.
+    """How much is sampled, by which method, and what is written. More segments continue the same run.
 
     `max_rounds` times windows are added or the path lengthened where the samples ask for it. `exchange_group` neighbouring windows
     swap their umbrellas (0: none do). Sampling goes on until the error of each ligand's dG0 is at most `target_kJ_mol`, or
     `budget_ns` for that ligand are spent on it (by default as much again as the campaign asks for).
     """
 
+    method: Literal["umbrella", "metadynamics"] = "umbrella"
     replicas: int = Field(default=1, ge=1, le=100)
     segments: int = Field(default=10, ge=1, le=10000)
     segment_ps: Ps = 100.0
@@ -137,10 +152,11 @@ class SamplingSection(Section):
 
 
 class ResourcesSection(Section):
-    """Where it runs; `processes = 0` means one a core on CPU and one on a GPU."""
+    """Where it runs; `processes = 0` means one a core on CPU, `processes_per_gpu = 0` four where NVIDIA's MPS is, else one."""
 
     platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = "auto"
     processes: int = Field(default=0, ge=0, le=1024)
+    processes_per_gpu: int = Field(default=0, ge=0, le=48)
     threads: int = Field(default=1, ge=1, le=1024)
 
 
@@ -149,12 +165,19 @@ class Campaign(Section):
 
     specs: tuple[RunSpec, ...]
     windows: WindowsSection
+    metadynamics: MetadynamicsSection
     sampling: SamplingSection
     estimate: EstimateSettings
     resources: ResourcesSection
 
 
-SHARED = {"windows": WindowsSection, "sampling": SamplingSection, "estimate": EstimateSettings, "resources": ResourcesSection}
+SHARED = {
+    "windows": WindowsSection,
+    "metadynamics": MetadynamicsSection,
+    "sampling": SamplingSection,
+    "estimate": EstimateSettings,
+    "resources": ResourcesSection,
+}
 IDENTITY = tuple(name for name in RunSpec.model_fields if name not in ("replica", "ligands"))
 
 

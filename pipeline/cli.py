@@ -6,14 +6,19 @@ import sys
 from importlib import metadata, resources
 from pathlib import Path
 
+from jobs.batch import BatchError, seconds_of
+from jobs.clusters import EXAMPLE
+from jobs.mapping import Reach
 from jobs.stop import Stopped
 from pipeline.calibrate import calibrate
 from pipeline.campaign import CampaignError
 from pipeline.doctor import examine
 from pipeline.extend import ExtendOptions, extend
 from pipeline.ligands import parametrize_ligands
+from pipeline.observe import ObserveOptions, observe_campaign
 from pipeline.platforms import ORDER, PlatformError
 from pipeline.structure import BuildOptions, build_models, known_formats
+from pipeline.submit import SubmitOptions, cancel_campaign, submit_campaign
 from pipeline.validate import ValidateOptions, known_pack, validate
 from pipeline.verbs import RunOptions, make_tables, new_campaign, run_campaign, show_plan, show_status
 from pipeline.work import WorkError
@@ -27,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.verb(options)
-    except (CampaignError, PlatformError) as error:
+    except (CampaignError, PlatformError, BatchError) as error:
         print(f"halobind: {error}", file=sys.stderr)
         return 1
     except WorkError as error:
@@ -81,6 +86,8 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--processes", type=positive, metavar="M", help="processes side by side on this machine")
             one.add_argument("--platform", choices=("auto", *ORDER), help="OpenMM platform, instead of the one in campaign.toml")
             one.add_argument("--retry", action="store_true", help="try again what failed before")
+            one.add_argument("--prepare", action="store_true", help="only what comes before the windows; --part then deals out runs")
+            one.add_argument("--walltime", type=seconds, metavar="H:MM:SS", help="stop by itself after this time; begin nothing longer")
 
     text = "build the structures of a campaign, or of a file with a [model] section; simulates nothing"
     build = verbs.add_parser("build", help=text, description=text)
@@ -120,6 +127,33 @@ def parser() -> argparse.ArgumentParser:
     more.add_argument("--dry-run", action="store_true", help="only show the plan")
     more.set_defaults(verb=_extend)
 
+    text = "measure the observables of every published segment and write a table a run; only new segments are measured again"
+    watch = verbs.add_parser("observe", help=text, description=text)
+    watch.add_argument("campaign", type=Path, help="campaign directory (the one with campaign.toml)")
+    watch.add_argument("--where", default="serial", metavar="PLACE", help="serial, local (processes), slurm, pbs, lsf, or tcp://host:port")
+    watch.add_argument("--workers", type=positive, default=0, metavar="N", help="processes (default: one a core, or those of one job)")
+    watch.add_argument("--observable", nargs="+", default=[], metavar="NAME", help="only these (default: all that the frames allow)")
+    watch.add_argument("--chunk", type=positive, default=100, metavar="FRAMES", help="frames in one task (default: 100)")
+    watch.add_argument("--cluster", metavar="NAME", help="which cluster of ~/.config/halobind/clusters.toml")
+    watch.add_argument("--tls", nargs=3, type=Path, metavar=("CA", "CERTIFICATE", "KEY"), help="files for tls://host:port")
+    watch.add_argument("--insecure", action="store_true", help="allow tcp:// on another machine, without encryption")
+    watch.set_defaults(verb=_observe)
+
+    text = "do what is pending through a batch scheduler, and go on until nothing is left; clusters are in ~/.config/halobind/clusters.toml"
+    submit = verbs.add_parser("submit", help=text, description=text)
+    submit.add_argument("campaign", type=Path, nargs="?", help="campaign directory (the one with campaign.toml)")
+    submit.add_argument("--cluster", metavar="NAME", help="a table of clusters.toml")
+    submit.add_argument("--parts", type=positive, metavar="N", help="tasks of the job array (default: as many as keep every process busy)")
+    submit.add_argument("--dry-run", action="store_true", help="print exactly the scripts that would run; submit and write nothing")
+    submit.add_argument("--retry", action="store_true", help="try again what failed before")
+    submit.add_argument("--example", action="store_true", help="print a clusters.toml to start from")
+    submit.set_defaults(verb=_submit)
+
+    text = "cancel the queued and running jobs of a campaign"
+    cancel = verbs.add_parser("cancel", help=text, description=text)
+    cancel.add_argument("campaign", type=Path, help="campaign directory")
+    cancel.set_defaults(verb=_cancel)
+
     doctor = verbs.add_parser("doctor", help="platforms, versions and a short self-test of this installation")
     doctor.set_defaults(verb=_doctor)
     return top
@@ -141,6 +175,14 @@ def part(text: str) -> tuple[int, int]:
     return k - 1, n
 
 
+def seconds(text: str) -> int:
+    """ "23:58:00" in seconds. Raises argparse.ArgumentTypeError with the accepted forms."""
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
@@ -158,7 +200,8 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return run_campaign(options.campaign, RunOptions(options.part, options.processes, options.platform, options.retry))
+    how = RunOptions(options.part, options.processes, options.platform, options.retry, options.prepare, options.walltime)
+    return run_campaign(options.campaign, how)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -179,12 +222,31 @@ def _validate(options: argparse.Namespace) -> int:
     return validate(ValidateOptions(options.pack, options.quick, options.out, tuple(options.only)))
 
 
+def _observe(options: argparse.Namespace) -> int:
+    reach = Reach(options.cluster, tuple(options.tls) if options.tls else None, options.insecure)
+    how = ObserveOptions(options.where, options.workers, tuple(options.observable), options.chunk, reach)
+    return observe_campaign(options.campaign, how)
+
+
 def _table(options: argparse.Namespace) -> int:
     return make_tables(options.campaign)
 
 
 def _extend(options: argparse.Namespace) -> int:
     return extend(options.campaign, ExtendOptions(options.segments, options.target_kJ_mol, options.budget_ns, options.dry_run))
+
+
+def _submit(options: argparse.Namespace) -> int:
+    if options.example:
+        print(EXAMPLE, end="")
+        return 0
+    if options.campaign is None or options.cluster is None:
+        raise BatchError("name the campaign and the cluster: halobind submit DIR --cluster NAME (or --example for a clusters.toml)")
+    return submit_campaign(options.campaign, SubmitOptions(options.cluster, options.parts, options.dry_run, options.retry))
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    return cancel_campaign(options.campaign)
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save
 from pipeline.starts import Ended
 from pipeline.versions import versions
 from structures.integrity import Integrity, check_slab, image_distance
-from structures.model import Model, read_model
+from structures.model import Model, read_model, residues_with
 
 RECORD_PS = 0.1  # between records before windows are sampled
 
@@ -106,7 +106,7 @@ def slab_of(run: Run, state: MDState) -> Integrity:
 
 def _segment_record(shop: Workshop, leg: Leg, result: LegResult) -> dict:
     slab, model = slab_of(shop.run, result.state), built_model(shop.run.path("build"))
-    image = image_distance(result.state.positions[model.groups["ligand"]], result.state.box)
+    image = image_distance([result.state.positions[i] for i in residues_with(model, model.groups["anchor"])], result.state.box)
     return {
         "seed": leg.seed,
         "duration_ps": result.duration_ps,

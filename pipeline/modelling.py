@@ -84,6 +84,7 @@ class ModelSection(Section):
     vacancies: str = "corner"
     ligand: str | None = None
     site: str = "face"
+    faces: Literal[1, 2] = 1
     coating: dict[str, dict[str, int | float]] = Field(default_factory=dict)
     pattern: str = "uniform"
     solvent: str | dict[str, float]
@@ -134,8 +135,8 @@ class ModelSection(Section):
         ligand = self.ligand or ("coated" if self.coating else "bare")
         return f"{self.perovskite}-{self.shape}-{ligand}-{self.solvent_label}"
 
-    def spec(self, lattice_nm: float, own: dict[str, Ligand], seed: int) -> ModelSpec:
-        """The builder's settings; the lattice constant comes from the force-field pack."""
+    def spec(self, lattice_nm: float, own: dict[str, Ligand], seed: int, leaving: str) -> ModelSpec:
+        """The builder's settings; the lattice constant comes from the force-field pack, how the ligand leaves from the coordinate."""
         cut = CrystalSpec(self.perovskite, self.shape, self.cells_xyz, self.termination, lattice_nm, self.vacancies, seed)
         coats = tuple(Coat(kind, name, amount) for kind, found in self.coating.items() for name, amount in found.items())
         return ModelSpec(
@@ -148,6 +149,8 @@ class ModelSection(Section):
             pattern=self.pattern,
             dissolved=tuple(self.dissolved.items()),
             own=tuple((name, row) for name, row in own.items() if name in self.ligand_names),
+            faces=self.faces,
+            leaving=leaving,
         )
 
 

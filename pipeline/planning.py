@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.allocation import allocate, contributions
 from pipeline.binding import Binding, binding, plateau_rise
 from pipeline.campaign import Campaign
+from pipeline.equilibration import equilibrated
 from pipeline.legs import Workshop
 from pipeline.pmf import Pmf, estimate_pmf
 from pipeline.results import collect
@@ -55,7 +56,7 @@ class Evidence:
 def evidence_of(run: Run, campaign: Campaign) -> Evidence:
     """Estimate a run from all that is sampled. Raises EstimateError, DamagedError."""
     sampled, settings = collect(run), campaign.estimate
-    samples = sampled.samples.discarding(settings.discard_fraction)
+    samples = equilibrated(sampled.samples, settings).samples
     pmf = estimate_pmf(samples, settings, derived_seed(run.id, "estimate", sampled.checksum))
     return Evidence(run, samples, pmf, binding(pmf, samples, settings), windows_of(run, campaign))
 
@@ -94,7 +95,7 @@ def _windows_round(found: Sequence[Evidence], campaign: Campaign, basis: str) ->
         notes += [f"{name}{why}: centre {window.center_nm:.3f} nm, k = {window.k:g} kJ/mol/nm2" for window, why in added]
         problems += [name + why for why in hopeless]
         heights, p = pull_heights(one.run), one.run.spec.pull
-        limit = reach_limit(run_model_spec(one.run.spec, one.run.id))
+        limit = reach_limit(run_model_spec(one.run.spec, one.run.id), one.run.spec.forcefield.cutoff_nm)
         reach = Reach(float(heights[-1]), limit, float(heights[1] - heights[0]), campaign.estimate.plateau_nm)
         end, why = longer_path(plateau_rise(one.pmf, one.samples), one.samples.kT, reach)
         ends.append(end or p.from_nm)

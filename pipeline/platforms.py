@@ -9,6 +9,8 @@ from functools import cache
 
 import openmm as mm
 
+from forcefields.untabulated import untabulated
+
 ORDER = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
 POCL = "Portable Computing Language"
 PROBE = """
@@ -43,6 +45,8 @@ class Choice:
         return self.name in ("CUDA", "HIP", "OpenCL")
 
     def context(self, system: mm.System, integrator: mm.Integrator) -> mm.Context:
+        """A Context of `system` on the platform, its tabulated pair force in the form that is faster there."""
+        system = untabulated(system) if self.name == "CPU" else system
         return mm.Context(system, integrator, mm.Platform.getPlatformByName(self.name), dict(self.properties))
 
 

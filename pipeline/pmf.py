@@ -14,34 +14,38 @@ The unbiased weight of sample n and the curve of a bin b are (Shirts and Chodera
 | g, L, B | Blocks | statistical inefficiency, block length, blocks of a window |
 """
 
-import itertools
-import logging
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
+from pipeline.estimators import mbar_curve, other_curves
+from pipeline.grid import Grid, make_grid
+from pipeline.mbar import log_mixture, neighbour_overlap, solve_binned, solve_mbar
 from pipeline.samples import Blocks, EstimateError, EstimateSettings, Samples, make_blocks
 
-logging.getLogger("pymbar").setLevel(logging.ERROR)  # it advertises JAX; what it says on convergence, check_weights says by raising
-from pymbar import MBAR  # noqa: E402
-from pymbar.utils import DataError, ParameterError  # noqa: E402
-
 MIN_SAMPLES = 4  # in a window: below it there are no two halves to compare
-WEIGHT_TOLERANCE = 1e-4
 FINE = 20  # steps of the histogram behind the resamples in one bin of the curve
-ITERATIONS = 50  # of pymbar, from a start that is all but converged
-NEWTON_STEPS, NEWTON_TOLERANCE = 500, 1e-9
+FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of the data, from either end, that convergence is shown at
+
+
+class Resampled(Protocol):
+    """How resamples were drawn, and so what their spread says: Blocks of windows, or whatever a curve without windows comes from."""
+
+    def error(self, values: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class Pmf:
     """The curve W (n,) in kJ/mol over the plateau at bin centres z_nm (n,); NaN where a bin holds no sample.
 
-    `curves` (B, n) and `f_curves` (B, K) are the same from block resamples, `halves` (2, n) from the halves in time;
-    f_k is in kT. `overlap` is MBAR's (K, K): row i says where the samples of window i are found; `neighbour_overlap` (K,) is the
-    smaller overlap of a window with those next to it, sqrt(O_ij O_ji). `plateau`, `middle` and `core` are bins [start, stop): the
-    plateau, what lies between the lowest and highest median of a window, and between the lowest 2 % and highest 98 % quantile.
+    `curves` (B, n) are the same from resamples, `halves` (2, n) from the halves in time, `blocks` says what the spread of resamples
+    means. `plateau`, `middle` and `core` are bins [start, stop): the plateau, what lies between the lowest and highest median of a
+    window, and between the lowest 2 % and highest 98 % quantile. A curve that is not from windows has no more than that.
+
+    f_k (K,) is in kT with `f_curves` (B, K) from the resamples. `overlap` is MBAR's (K, K): row i says where the samples of window i
+    are found; `neighbour_overlap` (K,) is the smaller overlap of a window with those next to it, sqrt(O_ij O_ji). `forward` and
+    `backward` (F, n) are the curves from the first and the last FRACTIONS of the data in time; `others` those of the other estimators.
     """
 
     z_nm: np.ndarray
@@ -50,15 +54,18 @@ class Pmf:
     W_error: np.ndarray
     curves: np.ndarray
     halves: np.ndarray
-    f_k: np.ndarray
-    f_k_error: np.ndarray
-    f_curves: np.ndarray
-    overlap: np.ndarray
-    neighbour_overlap: np.ndarray
-    blocks: Blocks
+    blocks: Resampled
     plateau: tuple[int, int]
     middle: tuple[int, int]
     core: tuple[int, int]
+    f_k: np.ndarray | None = None
+    f_k_error: np.ndarray | None = None
+    f_curves: np.ndarray | None = None
+    overlap: np.ndarray | None = None
+    neighbour_overlap: np.ndarray | None = None
+    forward: np.ndarray | None = None
+    backward: np.ndarray | None = None
+    others: dict[str, np.ndarray] = field(default_factory=dict)
 
     def error(self, values: np.ndarray) -> np.ndarray:
         """Standard error of numbers read off each resample, values (B, ...); NaN where under half are finite."""
@@ -70,116 +77,46 @@ def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) ->
 
     Above `settings.max_samples` all windows are thinned evenly first, which loses nothing while the stride stays below g.
     Resamples are solved on a histogram of FINE steps a bin (steps far below the width of a window, so only errors and
-    halves, not the curve, see it): that costs the same for any number of samples. Raises EstimateError.
+    parts of the data, not the curve, see it): that costs the same for any number of samples. Raises EstimateError.
     """
     samples = samples.thinned(settings.max_samples)
     for window, count in zip(samples.windows, samples.counts, strict=True):
         if count < MIN_SAMPLES:
             raise EstimateError(f"window {window.center_nm:.3f} has {count} samples and needs at least {MIN_SAMPLES}: sample longer")
-    grid = _grid(samples, settings)
+    grid = make_grid(samples, settings)
     blocks = make_blocks(samples)
     histogram = _histogram(samples, grid, blocks)
-    f_k, log_w, overlap = _solve_mbar(samples, histogram.solve(samples.integrated_f())[0])
-    W = grid.curve(np.exp(log_w - log_w.max()), np.floor(np.concatenate(samples.z) / grid.bin_nm).astype(int) - grid.first)
+    f_k, log_w, overlap = solve_mbar(samples, histogram.solve(samples.integrated_f())[0])
+    W = mbar_curve(samples, grid, log_w)
     f_curves, curves = _resample(histogram, blocks, (settings.n_bootstrap, seed), f_k)
-    halves = np.array([_histogram(half, grid, None).solve(f_k)[1] for half in samples.halves()])
+    forward, backward = (np.array([_part(take(f), grid, f_k) for f in FRACTIONS]) for take in (samples.first, samples.last))
     return Pmf(
-        z_nm=(grid.first + np.arange(grid.n) + 0.5) * grid.bin_nm,
+        z_nm=grid.z_nm,
         bin_nm=grid.bin_nm,
         W=W,
         W_error=np.where(np.isnan(W), np.nan, blocks.error(curves)),
         curves=curves,
-        halves=halves,
-        f_k=f_k,
-        f_k_error=blocks.error(f_curves),
-        f_curves=f_curves,
-        overlap=overlap,
-        neighbour_overlap=_neighbour_overlap(samples, overlap),
+        halves=np.array([parts[FRACTIONS.index(0.5)] for parts in (forward, backward)]),
         blocks=blocks,
         plateau=grid.plateau,
         middle=grid.middle,
         core=grid.core,
+        f_k=f_k,
+        f_k_error=blocks.error(f_curves),
+        f_curves=f_curves,
+        overlap=overlap,
+        neighbour_overlap=neighbour_overlap(samples, overlap),
+        forward=forward,
+        backward=backward,
+        others=other_curves(samples, grid),
     )
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Bins [first + i, first + i + 1) * bin_nm, i < n, that cover every sample."""
-
-    first: int
-    n: int
-    bin_nm: float
-    kT: float
-    plateau: tuple[int, int]
-    middle: tuple[int, int]
-    core: tuple[int, int]
-
-    def curve(self, weights: np.ndarray, bins: np.ndarray) -> np.ndarray:
-        """W (n,) over the plateau from unbiased weights; all NaN when the plateau is empty. Empty bins count as zero density there."""
-        density = np.bincount(bins, weights, minlength=self.n)
-        bulk = density[slice(*self.plateau)].mean()
-        known = (density > 0) & (bulk > 0)
-        return np.where(known, -self.kT * np.log(np.where(known, density, 1.0) / (bulk if bulk > 0 else 1.0)), np.nan)
-
-
-def _grid(samples: Samples, settings: EstimateSettings) -> _Grid:
-    """The bins, with the plateau at the end of the windows' centres, or of the samples where no sample gets so far."""
-    z, width = np.concatenate(samples.z), settings.bin_nm
-    first = int(np.floor(z.min() / width))
-    n = int(np.floor(z.max() / width)) + 1 - first
-    end = min(max(w.center_nm for w in samples.windows), float(z.max()))
-    stop = min(n, int(np.ceil(end / width - 1e-6)) - first)
-    start = stop - round(settings.plateau_nm / width)
-    if start < 2:
-        sampled = f"the sampled range, {z.min():.3f} to {end:.3f} nm"
-        raise EstimateError(f"{sampled}, is too short for plateau_nm = {settings.plateau_nm:g}: pull further out, or lower it")
-    low, mid, high = (np.array([np.quantile(series, q) for series in samples.z]) for q in (0.02, 0.5, 0.98))
-    spans = np.floor(np.array([[mid.min(), mid.max()], [low.min(), high.max()]]) / width).astype(int) - first
-    middle, core = ((int(a), int(b) + 1) for a, b in spans)
-    return _Grid(first, n, width, samples.kT, (start, stop), middle, core)
-
-
-def _solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """f_k (K,), log of the unbiased weights (N,) and the overlap matrix (K, K), by pymbar from a first guess f; weights checked.
-
-    Its "robust" protocol, with fewer iterations: its tolerance is often below rounding, and each iteration is a pass over all
-    samples. Where it stops then depends on rounding (1e-6 kT): the last step, to weights right within 1e-9, does not.
-    """
-    u_kn = samples.bias(np.concatenate(samples.z))
-    robust = tuple({"method": method, "options": {"maxiter": ITERATIONS}} for method in ("adaptive", "L-BFGS-B"))
-    try:
-        with warnings.catch_warnings():  # rseed: without it the constructor reseeds numpy's global generator
-            warnings.filterwarnings("ignore", "Unknown solver options: verbose")  # pymbar's own slip
-            mbar = MBAR(u_kn, samples.counts, maximum_iterations=ITERATIONS, solver_protocol=robust, initial_f_k=f, rseed=0)
-    except (ParameterError, DataError, np.linalg.LinAlgError) as error:
-        raise EstimateError(f"MBAR did not converge ({str(error).strip()}): sample longer, or set the windows closer") from error
-    check_weights(mbar.Log_W_nk, samples.counts)
-    N = samples.counts.astype(float)
-    f = solve_binned(np.ones(u_kn.shape[1]), u_kn, N, mbar.f_k)
-    return f, -_log_mixture(u_kn, N, f), mbar.compute_overlap()["matrix"]
-
-
-def check_weights(log_W_nk: np.ndarray, counts: np.ndarray) -> None:
-    """Make sure that log weights (N, K) solve the MBAR equations: sum_n W_nk = 1, sum_k N_k W_nk = 1. Raises EstimateError."""
-    W = np.exp(log_W_nk)
-    worst = max(float(np.max(np.abs(W.sum(axis=0) - 1))), float(np.max(np.abs(W @ counts - 1))))
-    if not worst <= WEIGHT_TOLERANCE:
-        raise EstimateError(f"MBAR did not converge: weights sum to 1 within {worst:.2g} only, not {WEIGHT_TOLERANCE:g}: sample longer")
-
-
-def _neighbour_overlap(samples: Samples, overlap: np.ndarray) -> np.ndarray:
-    order = np.argsort([w.center_nm for w in samples.windows], kind="stable")
-    lowest = np.full(len(order), np.inf)
-    for i, j in itertools.pairwise(order):
-        lowest[[i, j]] = np.minimum(lowest[[i, j]], np.sqrt(overlap[i, j] * overlap[j, i]))
-    return lowest
 
 
 @dataclass(frozen=True)
 class _Histogram:
     """Counts (blocks, M) of samples in fine steps, of blocks that belong to `window` (blocks,), and the bias (K, M) there."""
 
-    grid: _Grid
+    grid: Grid
     counts: np.ndarray
     window: np.ndarray
     bias: np.ndarray
@@ -191,11 +128,11 @@ class _Histogram:
         c = times @ self.counts
         N = np.bincount(self.window, times * self.counts.sum(axis=1), minlength=len(f))
         f = solve_binned(c, self.bias, N, f)
-        log_w = -_log_mixture(self.bias, N, f)
+        log_w = -log_mixture(self.bias, N, f)
         return f, self.grid.curve(c * np.exp(log_w - log_w.max()), self.bins)
 
 
-def _histogram(samples: Samples, grid: _Grid, blocks: Blocks | None) -> _Histogram:
+def _histogram(samples: Samples, grid: Grid, blocks: Blocks | None) -> _Histogram:
     step = grid.bin_nm / FINE
     number = np.ones(len(samples.z), dtype=int) if blocks is None else blocks.number
     window = np.repeat(np.arange(len(number)), number)
@@ -215,35 +152,9 @@ def _resample(histogram: _Histogram, blocks: Blocks, draws: tuple[int, int], f: 
     return np.array([f for f, _ in found]), np.array([curve for _, curve in found])
 
 
-def _log_mixture(bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """ln sum_k N_k exp(f_k - u_km), (M,)."""
-    terms = (np.log(N) + f)[:, None] - bias
-    top = terms.max(axis=0)
-    return top + np.log(np.exp(terms - top).sum(axis=0))
-
-
-def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """The MBAR equations for c[m] samples at each of M heights with reduced bias (K, M) and N (K,) samples a window; f[0] = 0.
-
-    Damped Newton on the convex function sum_m c_m ln sum_k N_k exp(f_k - u_km) - sum_k N_k f_k. Raises EstimateError.
-    """
-    f = f - f[0]
-    log_d = _log_mixture(bias, N, f)
-    for _ in range(NEWTON_STEPS):
-        NW = np.exp((np.log(N) + f)[:, None] - bias - log_d)
-        expected = NW @ c
-        if np.max(np.abs(expected / N - 1)) < NEWTON_TOLERANCE:
-            return f
-        hessian = np.diag(expected) - (NW * c) @ NW.T
-        step = np.zeros(len(f))
-        step[1:] = np.linalg.lstsq(hessian[1:, 1:], (expected - N)[1:], rcond=None)[0]
-        slope, scale = float(step @ (expected - N)), 1.0
-        while scale > 1e-6:
-            new = _log_mixture(bias, N, f - scale * step)
-            if c @ (new - log_d) + scale * (N @ step) <= -1e-4 * scale * slope + 1e-12 * N.sum():
-                break
-            scale /= 2
-        f, log_d = f - scale * step, new
-    if np.max(np.abs(expected / N - 1)) < WEIGHT_TOLERANCE:
-        return f
-    raise EstimateError(f"MBAR did not converge within {NEWTON_STEPS} steps: sample longer, or set the windows closer")
+def _part(samples: Samples, grid: Grid, f: np.ndarray) -> np.ndarray:
+    """The curve (n,) of a part of the data; all NaN where it is too little to solve."""
+    try:
+        return _histogram(samples, grid, None).solve(f)[1]
+    except EstimateError:
+        return np.full(grid.n, np.nan)

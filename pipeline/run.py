@@ -111,12 +111,21 @@ class Run:
         """The chains of all windows on disk ("windows/z+0.350-k2000"), whether or not the campaign still asks for them."""
         return sorted(f"windows/{path.name}" for path in (self.folder / "windows").glob("z*") if path.is_dir())
 
+    def walker_chains(self, settings: str = "*") -> list[str]:
+        """The chains of all walkers of metadynamics on disk whose names end in "-settings"."""
+        found = (path for path in (self.folder / "metadynamics").glob(f"walker-[0-9]*-{settings}") if path.is_dir())
+        return [f"metadynamics/{path.name}" for path in sorted(found, key=lambda path: (len(path.name), path.name))]
+
     def segments(self, chain: str) -> list[Path]:
         """Published segments of a chain, in order, up to the first one that is missing."""
         found = []
         while (self.path(chain) / f"seg-{len(found):03d}").is_dir():
             found.append(self.path(chain) / f"seg-{len(found):03d}")
         return found
+
+    def observed(self, segment: Path, key: str) -> Path:
+        """Where the observables of a published segment are or will be published under that key."""
+        return self.folder / "observed" / segment.parent.name / f"{segment.name}-{key}"
 
 
 def campaign_file(campaign: Path) -> Path:
@@ -129,6 +138,11 @@ def tables_folder(campaign: Path) -> Path:
 
 def logs_folder(campaign: Path) -> Path:
     return campaign / "jobs"
+
+
+def ledger_file(campaign: Path) -> Path:
+    """The record of the jobs submitted for a campaign."""
+    return logs_folder(campaign) / "submitted.jsonl"
 
 
 def models_folder(campaign: Path) -> Path:

@@ -57,8 +57,24 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What a curve needs besides itself to become a binding constant: K, the cylinder (nm, kJ/mol/nm2), and how much was sampled (ns)."""
+
+    temperature_K: float
+    radius_nm: float
+    wall_k: float
+    sampling_ns: float
+
+    @property
+    def kT(self) -> float:
+        return GAS_CONSTANT * self.temperature_K
+
+
+@dataclass(frozen=True)
 class Samples:
     """Heights `z` (nm, one 1-D array a window, in time order, `interval_ps` apart) of one run inside its lateral cylinder.
+
+    A window may stand there more than once, with a series each time (one a face of the slab).
 
     The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2. Raises EstimateError when an array is empty, not 1-D or not finite.
     """
@@ -85,9 +101,22 @@ class Samples:
         return GAS_CONSTANT * self.temperature_K
 
     @property
+    def conditions(self) -> Conditions:
+        return Conditions(self.temperature_K, self.radius_nm, self.wall_k, self.sampling_ns)
+
+    @property
     def counts(self) -> np.ndarray:
         """Samples in each window, (K,)."""
         return np.array([len(z) for z in self.z])
+
+    @property
+    def distinct(self) -> tuple[Window, ...]:
+        """The windows, each once and by height: two faces of a slab give two series of one window."""
+        return tuple(sorted(set(self.windows), key=lambda w: (w.center_nm, w.k)))
+
+    def windows_where(self, wrong: np.ndarray) -> int:
+        """In how many distinct windows a series is `wrong`, (K,)."""
+        return len({window for window, true in zip(self.windows, wrong, strict=True) if true})
 
     @property
     def sampling_ns(self) -> float:
@@ -117,12 +146,23 @@ class Samples:
 
     def halves(self) -> tuple["Samples", "Samples"]:
         """The first and the second half in time of every window."""
-        first = replace(self, z=tuple(z[: len(z) // 2] for z in self.z))
-        return first, replace(self, z=tuple(z[len(z) // 2 :] for z in self.z))
+        return self.first(0.5), self.last(0.5)
+
+    def first(self, fraction: float) -> "Samples":
+        """The first `fraction` of every window in time, at least one sample of each."""
+        return replace(self, z=tuple(z[: max(1, int(fraction * len(z) + 1e-9))] for z in self.z))
+
+    def last(self, fraction: float) -> "Samples":
+        """The last `fraction` of every window in time; first(f) and last(1 - f) share no sample."""
+        return replace(self, z=tuple(z[min(int((1 - fraction) * len(z) + 1e-9), len(z) - 1) :] for z in self.z))
 
     def discarding(self, fraction: float) -> "Samples":
         """Without the first `fraction` of every window."""
-        return replace(self, z=tuple(z[int(fraction * len(z)) :] for z in self.z))
+        return self.from_start((fraction * self.counts).astype(int))
+
+    def from_start(self, start: np.ndarray) -> "Samples":
+        """Without the first start[k] samples of series k."""
+        return replace(self, z=tuple(z[first:] for z, first in zip(self.z, start, strict=True)))
 
     def thinned(self, most: int) -> "Samples":
         """Every s-th sample of every window, with the smallest s that leaves at most about `most` samples in all."""
@@ -150,11 +190,15 @@ def inefficiency(series: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Time blocks of each window: inefficiency g (samples), block length (samples) and number of blocks, (K,) each."""
+    """Time blocks of each window: inefficiency g (samples), block length (samples), number of blocks, and `weight`, (K,) each.
+
+    The weight of a window is what its mean force adds to the variance of a curve, k^2 var(z) g / N.
+    """
 
     g: np.ndarray
     length: np.ndarray
     number: np.ndarray
+    weight: np.ndarray
 
     @property
     def short(self) -> np.ndarray:
@@ -166,23 +210,31 @@ class Blocks:
         """What a spread over block resamples is multiplied by, because blocks are few and their neighbours correlated.
 
         Resampling B blocks loses 1/B of the variance; blocks of length L of an AR(1) series lose (g - 1/g)/(2 L) of it
-        (held at one half, where L < g and the flag says that the error is a lower bound).
+        (held at one half, where L < g and the flag says that the error is a lower bound). Windows count by their weight: the slow
+        and soft ones lose most, and have most of the error.
         """
         kept = (1 - 1 / self.number) * (1 - np.minimum(0.5, (self.g - 1 / self.g) / (2 * self.length)))
-        return float(np.sqrt(np.mean(1 / kept)))
+        return float(np.sqrt(np.average(1 / kept, weights=self.weight)))
 
     def error(self, values: np.ndarray) -> np.ndarray:
         """Standard error of numbers from each resample, (B, ...): `factor` times their spread; NaN where under half are finite."""
-        known = np.isfinite(values)
-        number = known.sum(axis=0)
-        mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
-        square = np.where(known, values - mean, 0.0) ** 2
-        spread = np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1))
-        return np.where(number >= max(2, len(values) / 2), spread * self.factor, np.nan)
+        return spread_error(values, self.factor)
+
+
+def spread_error(values: np.ndarray, factor: float = 1.0) -> np.ndarray:
+    """`factor` times the standard deviation of numbers (B, ...) over their B resamples; NaN where under half are finite."""
+    known = np.isfinite(values)
+    number = known.sum(axis=0)
+    mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
+    square = np.where(known, values - mean, 0.0) ** 2
+    spread = np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1))
+    return np.where(number >= max(2, len(values) / 2), spread * factor, np.nan)
 
 
 def make_blocks(samples: Samples) -> Blocks:
     """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such blocks they are shorter."""
     g, counts = samples.inefficiencies(), samples.counts
     number = np.clip(np.floor(counts / (2 * g)).astype(int), np.minimum(MIN_BLOCKS, counts), MAX_BLOCKS)
-    return Blocks(g, counts / number, number)
+    variance = np.array([(w.k * z.std()) ** 2 for w, z in zip(samples.windows, samples.z, strict=True)])
+    weight = variance * g / counts
+    return Blocks(g, counts / number, number, weight if weight.sum() > 0 else np.ones(len(g)))

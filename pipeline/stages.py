@@ -15,11 +15,12 @@ import numpy as np
 import openmm as mm
 
 from forcefields.audit import audit
+from forcefields.leaving import add_pair_restraint
 from forcefields.packs import load_pack
 from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
 from forcefields.validity import planning_lattice
-from pipeline.campaign import Campaign, CampaignError, RunSpec, SamplingSection, WindowsSection
+from pipeline.campaign import Campaign, CampaignError, MetadynamicsSection, RunSpec, SamplingSection, WindowsSection
 from pipeline.legs import (
     Workshop,
     base_leg,
@@ -29,12 +30,14 @@ from pipeline.legs import (
     ended_at,
     frame_atoms,
     judged,
+    load_system,
     read_record,
     run_here,
     slab_of,
     write_json,
     write_leg,
 )
+from pipeline.metadynamics import Hills, run_walk
 from pipeline.rounds import Round, centers_between
 from pipeline.run import DamagedError, Run, derived_seed, own_molecules_folder, reading
 from pipeline.samples import Window
@@ -61,7 +64,8 @@ class Product:
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
     """The builder's settings of a run; the lattice constant comes from the force-field pack."""
     lattice = planning_lattice(load_pack(spec.forcefield.pack), spec.model.perovskite)
-    return spec.model.spec(lattice, {name: own.row for name, own in spec.ligands.items()}, derived_seed(run_id, "build"))
+    own = {name: ligand.row for name, ligand in spec.ligands.items()}
+    return spec.model.spec(lattice, own, derived_seed(run_id, "build"), spec.coordinate.leaving)
 
 
 def make_build(shop: Workshop, out: Path) -> None:
@@ -75,6 +79,7 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     pack, own = load_pack(spec.forcefield.pack), own_molecules_folder(shop.run.campaign)
     system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2), own)
     found = audit(system, model, pack, own)
+    add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
@@ -257,7 +262,8 @@ def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
     """The nearest pulled state that is fit; where that lies outside the window it settles there first, and is looked at again."""
     run, window = shop.run, segment.window
     pulled = [ended_at(run, product.name, float(z)) for product, z in zip(pull_products(run, ""), pull_heights(run), strict=True)]
-    norm = Norm([e.energy_kJ_mol for e in pulled], built_model(run.path("build")).n_atoms, run.spec.simulation.temperature_K)
+    spec, n_atoms = run.spec, built_model(run.path("build")).n_atoms
+    norm = Norm([e.energy_kJ_mol for e in pulled], n_atoms, spec.simulation.temperature_K, spec.model.shape == "slab")
     good, why = fit_start(pulled, window, norm)
     record = {"from": good.name, "settled_ps": 0.0}
     if not why:
@@ -273,6 +279,68 @@ def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
     return Start(result.state, {"start": record | {"settled_ps": 2 * run.spec.pull.step_ps, "why": why}})
 
 
+def walker_chain(walker: int, settings: MetadynamicsSection) -> str:
+    """A walker is named by its number and by how its bias grows, so that other settings make other walkers."""
+    s = settings
+    parts = {"b": s.bias_factor, "h": s.height_kJ_mol, "w": s.width_nm, "d": s.deposit_ps, "k": s.wall_kJ_mol_nm2}
+    return f"metadynamics/walker-{walker}-" + "-".join(f"{key}{value:.12g}" for key, value in parts.items())
+
+
+def walker_start(walker: int) -> float:
+    """Where on the path (0 to 1) a walker starts, whatever their number: 0, 1, 1/2, 1/4, 3/4, 1/8, ... (van der Corput)."""
+    if walker < 2:
+        return float(walker)
+    bits = f"{walker - 1:b}"
+    return int(bits[::-1], 2) / 2 ** len(bits)
+
+
+def walker_products(run: Run, walker: int, campaign: Campaign) -> list[Product]:
+    """The segments of one walker: the first starts from a pulled state without bias, each other where the last one ended, with its bias."""
+    pulled = [product for product, z in zip(pull_products(run, ""), pull_heights(run), strict=True) if z < run.spec.pull.to_nm + 1e-6]
+    before, products = pulled[round(walker_start(walker) * (len(pulled) - 1))].name, []
+    chain, sampling = walker_chain(walker, campaign.metadynamics), campaign.sampling
+    for number in range(sampling.segments):
+        name = f"{chain}/seg-{number:03d}"
+        products.append(Product(name, chain, sampling.segment_ps, _WalkerSegment(name, sampling, campaign.metadynamics, before)))
+        before = name
+    return products
+
+
+@dataclass(frozen=True)
+class _WalkerSegment:
+    name: str
+    sampling: SamplingSection
+    settings: MetadynamicsSection
+    before: str
+
+    def __call__(self, shop: Workshop, out: Path) -> None:
+        run, s = shop.run, self.sampling
+        bias = read_bias(run.path(self.before))[1] if self.before.startswith("metadynamics/") else None
+        model, hills = built_model(run.path("build")), hills_of(run.spec, self.settings, bias)
+        leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps)
+        leg = replace(leg, frame_ps=s.frame_ps, frame_atoms=frame_atoms(model, s))
+        engine, start = (coordinate_of(run.spec, model), shop.choice), end_state(run, self.before)
+        result, grown = run_walk(load_system(run.path("system")), start, (leg, hills), engine, out, shop.tick)
+        np.save(out / "bias.npy", grown)
+        write_leg(shop, out, leg, result, {"metadynamics": self.settings.model_dump()})
+
+
+def hills_of(spec: RunSpec, settings: MetadynamicsSection, start: np.ndarray | None = None) -> Hills:
+    """How the bias of a run grows, from `start` on."""
+    s, path = settings, (spec.pull.from_nm, spec.pull.to_nm)
+    every = round(s.deposit_ps / (spec.simulation.timestep_fs / 1000))
+    return Hills(s.bias_factor, s.height_kJ_mol, s.width_nm, every, path, s.wall_kJ_mol_nm2, start)
+
+
+def read_bias(segment: Path) -> np.ndarray:
+    """The mean and the last bias (2, n) in kJ/mol of a published segment of a walker. Raises DamagedError."""
+    with reading(segment):
+        bias = np.load(segment / "bias.npy", allow_pickle=False)
+        if bias.ndim != 2 or len(bias) != 2 or not np.all(np.isfinite(bias)):
+            raise ValueError(f"bias.npy of shape {bias.shape} is not two rows of finite numbers")
+        return bias
+
+
 def prepare_products(run: Run) -> list[Product]:
     """Everything before the windows, in order."""
     products = [Product("build", PREPARE, SETUP_PS, make_build), Product("system", PREPARE, SETUP_PS, make_parametrize)]
@@ -280,11 +348,16 @@ def prepare_products(run: Run) -> list[Product]:
     return products + pull_products(run, products[-1].name)
 
 
+def sampling_chains(run: Run, campaign: Campaign) -> list[list[Product]]:
+    """The segments of every window, or of every walker, of a run."""
+    if campaign.sampling.method == "metadynamics":
+        return [walker_products(run, walker, campaign) for walker in range(campaign.metadynamics.walkers)]
+    return [window_products(run, window, segments, campaign.sampling) for window, segments in windows_of(run, campaign).items()]
+
+
 def all_products(run: Run, campaign: Campaign) -> list[Product]:
     """Every product of a run for the amount of sampling that campaign and rounds ask for, in the order they are best made."""
-    asked = windows_of(run, campaign)
-    chains = [window_products(run, window, segments, campaign.sampling) for window, segments in asked.items()]
-    levels = zip_longest(*chains)
+    levels = zip_longest(*sampling_chains(run, campaign))
     return prepare_products(run) + [segment for level in levels for segment in level if segment is not None]
 
 

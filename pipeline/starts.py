@@ -33,11 +33,13 @@ class Ended:
 
 @dataclass(frozen=True)
 class Norm:
-    """What is usual: the energies (kJ/mol) of all pulled states, the number of atoms, the temperature (K)."""
+    """What is usual: the energies (kJ/mol) of all pulled states, the number of atoms, the temperature (K), and whether the crystal is a
+    slab, whose ions keep their places: those of a cluster go to the places that it lacks ions at (which the table tells)."""
 
     energies: Sequence[float]
     n_atoms: int
     temperature_K: float
+    slab: bool = True
 
 
 def damage(ended: Ended, norm: Norm) -> str:
@@ -51,7 +53,7 @@ def damage(ended: Ended, norm: Norm) -> str:
         return f"its energy is {ended.energy_kJ_mol - usual:+.0f} kJ/mol from that of the other pulled states (limit {limit:.0f})"
     if not norm.temperature_K / WARM < ended.temperature_K < norm.temperature_K * WARM:
         return f"its temperature is {ended.temperature_K:.0f} K"
-    if ended.displaced:
+    if ended.displaced and norm.slab:
         return f"{ended.displaced} ions of its slab away from the pocket have left their places"
     return ""
 

@@ -3,25 +3,27 @@
 import json
 from pathlib import Path
 
+from jobs.batch import Task
 from jobs.claims import is_claimed
 from pipeline.campaign import Campaign
 from pipeline.plan import plan_run
 from pipeline.progress import duration
 from pipeline.run import Run
-from pipeline.stages import PREPARE, all_products, rounds_of
+from pipeline.stages import PREPARE, Product, all_products, rounds_of
 from pipeline.steps import ROUNDS, replicas_of, round_due
 
-STAGES = ("build", "system", "equilibrate", "pull", "windows")
+PREPARED = ("build", "system", "equilibrate", "pull")  # stages of the chain PREPARE
+Queued = tuple[str, Task]  # the stage ("prepare", "sample") and the state of a job
 
 
 def stage_counts(run: Run, campaign: Campaign) -> dict[str, tuple[int, int]]:
     """(published, asked for) products of each stage."""
-    counts = {stage: [0, 0] for stage in STAGES}
+    counts: dict[str, list[int]] = {}
     products = all_products(run, campaign)
     there = run.published(product.name for product in products)
     for product in products:
         stage = product.name.split("/")[0]
-        counts[stage][0] += product.name in there
+        counts.setdefault(stage, [0, 0])[0] += product.name in there
         counts[stage][1] += 1
     return {stage: (done, total) for stage, (done, total) in counts.items()}
 
@@ -58,20 +60,63 @@ def _reason(failure: Path) -> str:
         return f"its record {failure} cannot be read"
 
 
-def status_rows(runs: list[Run], campaign: Campaign) -> list[dict[str, str]]:
-    """A row a run: id, one column a stage, state, time left at the measured speed of one process."""
+def status_rows(runs: list[Run], campaign: Campaign, jobs: dict[str, list[Queued]]) -> list[dict[str, str]]:
+    """A row a run: id, one column a stage, state, time left at the measured speed of one process and of all that are at work or queued.
+
+    `jobs` holds for each run what a batch scheduler has of it.
+    """
     rows = []
     for run in runs:
-        counts = stage_counts(run, campaign)
-        failures = open_failures(run, campaign)
-        chains = dict.fromkeys([PREPARE, *(product.chain for product in all_products(run, campaign))])
-        working = sum(is_claimed(run.lock(chain)) for chain in chains)
+        products = all_products(run, campaign)
+        counts, failures = stage_counts(run, campaign), open_failures(run, campaign)
+        working = [chain for chain in dict.fromkeys([PREPARE, *(product.chain for product in products)]) if is_claimed(run.lock(chain))]
         left = sum(total - done for done, total in counts.values())
         due = not left and run.leads and round_due(replicas_of(run, runs), campaign)
-        done = not left and not due
-        state = "done" if done else f"running ({working})" if working else f"failed ({len(failures)})" if failures else "waiting"
+        state = "waiting"
+        if not left and not due:
+            state = "done"
+        elif working:
+            state = f"running ({len(working)})"
+        elif failures:
+            state = f"failed ({len(failures)})"
+        elif jobs[run.id]:
+            state = f"{_state(jobs[run.id])} ({len(jobs[run.id])} job{'s' * (len(jobs[run.id]) > 1)})"
+        stages = {stage: _cell(stage, counts[stage], working, failures, jobs[run.id]) for stage in counts}
         plan = plan_run(run, campaign)
-        remaining = duration(plan.left_ps / 1000 / plan.speed_ns_day * 86400) + ("" if plan.measured else " (guess)") if left else "-"
-        stages = {stage: f"{done}/{total}" for stage, (done, total) in counts.items()}
-        rows.append({"run": run.id, **stages, "state": state, "left, one process": remaining})
+        guess = "" if plan.measured else " (guess)"
+        alone = plan.left_ps / 1000 / plan.speed_ns_day * 86400
+        together = _serial_ps(run, products) / 1000 / plan.speed_ns_day * 86400
+        streams = max(len(working), len(jobs[run.id]))
+        times = (duration(alone) + guess, duration(max(together, alone / streams)) if streams else "-") if left else ("-", "-")
+        rows.append({"run": run.id, **stages, "state": state, "left, one process": times[0], "wall time": times[1]})
     return rows
+
+
+def _state(jobs: list[Queued]) -> str:
+    return "running" if any(task.state == "running" for _, task in jobs) else "queued"
+
+
+def _cell(stage: str, count: tuple[int, int], working: list[str], failures: dict[str, str], jobs: list[Queued]) -> str:
+    """ "3/26 running": what is published, and what is happening to the rest."""
+    done, total = count
+    kind = "prepare" if stage in PREPARED else "sample"
+    mine = [(name, task) for name, task in jobs if name == kind]
+    word = ""
+    if done < total:
+        if any(name.split("/")[0] == stage for name in failures):
+            word = " failed"
+        elif any((chain == PREPARE) == (kind == "prepare") for chain in working):
+            word = " running"
+        elif mine:
+            word = f" {_state(mine)}"
+    return f"{done}/{total}{word}"
+
+
+def _serial_ps(run: Run, products: list[Product]) -> float:
+    """Picoseconds that must follow each other: what is left of the preparation and of the longest window."""
+    there = run.published(product.name for product in products)
+    left: dict[str, float] = {}
+    for product in products:
+        if product.name not in there:
+            left[product.chain] = left.get(product.chain, 0.0) + product.cost_ps
+    return left.pop(PREPARE, 0.0) + max(left.values(), default=0.0)

@@ -20,7 +20,7 @@ from pipeline.exchange import Exchanged, Member, Swaps, run_exchange
 from pipeline.legs import Workshop, built_model, coordinate_of, load_system, read_record, write_leg
 from pipeline.rounds import Order, order_in_force
 from pipeline.run import Run, derived_seed
-from pipeline.stages import Product, grid_windows, prepare_products, pull_heights, rounds_of, window_products, windows_of
+from pipeline.stages import Product, grid_windows, prepare_products, pull_heights, rounds_of, sampling_chains, window_products, windows_of
 
 ROUNDS = "rounds"
 PROGRESS_FILE = "progress"  # in a scratch directory: the fraction that is done
@@ -31,11 +31,14 @@ Chain = list[Step]
 
 
 def phases_of(run: Run, campaign: Campaign) -> list[list[Chain]]:
-    """The phases of a run: [preparation], the campaign's windows, then what each round asks for."""
+    """The phases of a run: [preparation], the campaign's windows (or walkers), then what each round asks for."""
+    preparation = [[(product,) for product in prepare_products(run)]]
+    if campaign.sampling.method == "metadynamics":
+        return [preparation, _grouped(sampling_chains(run, campaign), 1)]
     size, sampling = max(1, campaign.sampling.exchange_group), campaign.sampling
     asked = dict.fromkeys(grid_windows(run.spec, campaign.windows), sampling.segments)
     begun = [window_products(run, window, number, sampling) for window, number in asked.items()]
-    phases = [[[(product,) for product in prepare_products(run)]], _grouped(begun, size)]
+    phases = [preparation, _grouped(begun, size)]
     for one in rounds_of(run):
         more = []
         for wish in sorted((w for w in one.wishes if w.run_id == run.id), key=lambda w: (w.window.center_nm, w.window.k)):
@@ -69,7 +72,7 @@ def round_due(group: Sequence[Run], campaign: Campaign) -> str | None:
     """The name of the round to decide when the replicas of a ligand are sampled as asked; None when the last one still holds."""
     rounds = rounds_of(group[0])
     order, _ = order_in_force(rounds, campaign_order(campaign))
-    if order is None and not campaign.sampling.max_rounds:
+    if (order is None and not campaign.sampling.max_rounds) or campaign.sampling.method != "umbrella":
         return None
     if rounds and rounds[-1].kind == "end" and rounds[-1].basis == basis_of(group, campaign, order):
         return None

@@ -88,10 +88,11 @@ def _order(run: RunSpec, out: Path, seed: int) -> _Order:
     own = {name: row.row for name, row in run.ligands.items()}
     lattice = planning_lattice(pack, run.model.perovskite)
     content = json.dumps(
-        [run.model.model_dump(), {name: asdict(row) for name, row in own.items()}, lattice, seed, run.replica], sort_keys=True
+        [run.model.model_dump(), run.coordinate.leaving, {name: asdict(row) for name, row in own.items()}, lattice, seed, run.replica],
+        sort_keys=True,
     )
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    spec = run.model.spec(lattice, own, derived_seed(digest, "build"))
+    spec = run.model.spec(lattice, own, derived_seed(digest, "build"), run.coordinate.leaving)
     return _Order(out / f"{run.model.label}-{run.model.cells}-{digest}", spec, pack.name)
 
 

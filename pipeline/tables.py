@@ -1,8 +1,5 @@
-"""Rows to text: binding.csv and binding.json with full numbers, binding.md to read. No row is ever dropped, least of all a failed one."""
+"""The rows of the table, a run or a ligand over its replicas each, and their numbers. No row is ever dropped, least of all a failed one."""
 
-import csv
-import io
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -11,22 +8,44 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.stats import t as student
 
-from pipeline.binding import QUANTITIES, STANDARD_PER_NM3, Binding
+from pipeline.binding import QUANTITIES, Binding, largest
+from pipeline.reader import STANDARD_PER_NM3
 from pipeline.samples import GAS_CONSTANT, Quantity
 
 KJ_PER_KCAL = 4.184
-LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield")
+LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield", "temperature_K")
 PACKAGES = ("openmm", "halobind", "pymbar")
 EMPTY = "-"
+NUMBERS = (
+    "dG0_difference_kJ_mol",
+    "well_depth_difference_kJ_mol",
+    "residence_is_bound",
+    "has_barrier",
+    "temperature_K",
+    "sampling_ns",
+    "n_windows",
+    "min_overlap",
+)
+LARGEST = 300.0  # power of ten that a float holds
 ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation
 RESOLUTION = 1e-9  # errors below this fraction of the value are rounding, not statistics
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """W (n,) in kJ/mol with its standard error (n,) at heights z_nm (n,); NaN where it is not known."""
+
+    z_nm: np.ndarray
+    W: np.ndarray
+    W_error: np.ndarray
 
 
 @dataclass(frozen=True)
 class Row:
     """One line of the table: a run, or a ligand over its replicas (`run_id` empty).
 
-    Give what there is: `binding`, `error` (why the run has none) and `pending` (what is done, "12 of 28 segments").
+    Give what there is: `binding`, `error` (why the run has none) and `pending` (what is done, "12 of 28 segments"). `mode` is how the
+    ligand binds, a key of MODES; `curve` is W(z) of a run.
     """
 
     ligand: str
@@ -36,11 +55,14 @@ class Row:
     forcefield: str
     replica: str
     run_id: str = ""
+    temperature_K: str = ""
+    mode: str = ""
     binding: Binding | None = None
     error: str = ""
     pending: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    curve: Curve | None = field(default=None, compare=False)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -67,7 +89,7 @@ class Row:
 def ligand_rows(runs: Sequence[Row]) -> list[Row]:
     """One row for each ligand on its surface, over the replicas: their mean, and a note for each replica that is not in it."""
     groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in _sorted(runs):
+    for row in ordered(runs):
         groups.setdefault(row.labels, []).append(row)
     return [_ligand_row(rows) for rows in groups.values()]
 
@@ -76,7 +98,9 @@ def _ligand_row(rows: list[Row]) -> Row:
     bindings = [row.binding for row in rows if row.binding is not None]
     failed, pending = ([row for row in rows if getattr(row, name)] for name in ("error", "pending"))
     versions = {name: ", ".join(sorted({row.versions[name] for row in rows if name in row.versions})) for name in PACKAGES}
-    merged = replace(rows[0], run_id="", versions=versions, binding=combine(bindings) if bindings else None, error="", pending="", notes=())
+    merged = replace(
+        rows[0], run_id="", curve=None, versions=versions, binding=combine(bindings) if bindings else None, error="", pending="", notes=()
+    )
     if len(rows) == 1:
         return replace(merged, error=rows[0].error, pending=rows[0].pending, notes=rows[0].notes)
     merged = replace(merged, replica=f"mean of {len(bindings)}")
@@ -113,6 +137,9 @@ def combine(bindings: Sequence[Binding]) -> Binding:
         sampling_ns=sum(b.sampling_ns for b in bindings),
         n_windows=sum(b.n_windows for b in bindings),
         min_overlap=min(b.min_overlap for b in bindings),
+        dG0_difference_kJ_mol=largest(b.dG0_difference_kJ_mol for b in bindings),
+        well_depth_difference_kJ_mol=largest(b.well_depth_difference_kJ_mol for b in bindings),
+        residence_is_bound=any(b.residence_is_bound for b in bindings),
         replicas=n,
         flags=tuple(flags),
     )
@@ -133,7 +160,7 @@ def _united(bindings: Sequence[Binding]) -> list[str]:
     return [f"{len(texts)} of {len(bindings)} replicas: {texts[0]}" for texts in found.values()]
 
 
-def _sorted(rows: Sequence[Row]) -> list[Row]:
+def ordered(rows: Sequence[Row]) -> list[Row]:
     """By what the rows are about, never by the order they were read in; replica 10 after replica 9."""
     return sorted(rows, key=lambda row: (*row.labels[1:], row.ligand, len(row.replica), row.replica, row.run_id))
 
@@ -172,98 +199,11 @@ def record(row: Row) -> dict:
         if name == "dG0_kJ_mol":
             content |= {"dG0_kcal_mol": q.value / KJ_PER_KCAL, "dG0_error_kcal_mol": q.error / KJ_PER_KCAL}
             content |= {"dG0_replica_sem_kJ_mol": q.sem, "dG0_propagated_error_kJ_mol": q.propagated}
-    content |= {name: getattr(b, name, None) for name in ("has_barrier", "temperature_K", "sampling_ns", "n_windows", "min_overlap")}
+        if name == "residence_log10_s" and abs(q.value) < LARGEST:
+            content |= {"residence_time_s": 10**q.value, "k_off_per_s": 10**-q.value}
+        elif name == "residence_log10_s":
+            content |= {"residence_time_s": None, "k_off_per_s": None}
+    content |= {name: getattr(b, name, None) for name in NUMBERS}
+    content["temperature_K"] = float(row.temperature_K) if row.temperature_K else content["temperature_K"]
     content |= {"status": row.status, "run_id": row.run_id, **{name: row.versions.get(name, "") for name in PACKAGES}}
     return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in content.items()}
-
-
-def csv_text(runs: Sequence[Row]) -> str:
-    """binding.csv: the runs, then the ligands over replicas, unrounded; units in the column names, empty where there is no number."""
-    records = [record(row) for row in [*_sorted(runs), *ligand_rows(runs)]]
-    columns = list(record(Row(*[""] * 6)))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: repr(value) if isinstance(value, float) else value for key, value in r.items()} for r in records)
-    return out.getvalue()
-
-
-def json_text(runs: Sequence[Row]) -> str:
-    """binding.json: {"runs": [one a run], "ligands": [one a ligand]} in full precision, null for no number."""
-    content = {
-        name: [{**record(row), "problems": list(row.problems)} for row in rows]
-        for name, rows in (("runs", _sorted(runs)), ("ligands", ligand_rows(runs)))
-    }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def markdown_text(runs: Sequence[Row]) -> str:
-    """binding.md: the ligands, the runs where a ligand has several, how they were sampled, and a note on each row that is not converged."""
-    runs, ligands = _sorted(runs), ligand_rows(runs)
-    if not runs:
-        return "# Binding free energies\n\nThere are no runs.\n"
-    same = [name for name in LABELS[1:] if len({getattr(row, name) for row in runs}) == 1]
-    shown = [name for name in LABELS if name not in same]
-    parts = ["# Binding free energies", ", ".join(getattr(runs[0], name) for name in same)]
-    parts += [_grid([_numbers(row, shown) for row in ligands])]
-    if len(runs) > len(ligands):
-        parts += ["## Runs", _grid([_numbers(row, shown) for row in runs])]
-    parts += ["## Barriers and sampling", _grid([_sampling(row, shown) for row in runs])]
-    noted = [row for row in [*runs, *(row for row in ligands if row.replica not in {r.replica for r in runs})] if row.status != "converged"]
-    parts += ["## Notes", "\n".join(_note(row, shown) for row in noted)] if noted else []
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _numbers(row: Row, shown: list[str]) -> dict[str, str]:
-    b = row.binding
-    dG0, depth, z = (b.dG0_kJ_mol, b.well_depth_kJ_mol, b.z_min_nm) if b else (Quantity(math.nan, math.nan),) * 3
-    return {name: getattr(row, name) for name in [*shown, "replica"]} | {
-        "dG0 (kJ/mol)": _shown(row, dG0),
-        "dG0 (kcal/mol)": _shown(row, dG0, 1 / KJ_PER_KCAL),
-        "well depth (kJ/mol)": _shown(row, depth),
-        "well at (nm)": _shown(row, z),
-        "status": _short_status(row),
-    }
-
-
-def _short_status(row: Row) -> str:
-    """The status as the table has room for it; the reasons are in the notes."""
-    if row.error or row.pending or not row.problems:
-        return row.status.partition(":")[0] if row.error or not row.pending else row.status.partition(";")[0]
-    return f"not converged ({len(row.problems)} reason{'s' * (len(row.problems) != 1)} below)"
-
-
-def _note(row: Row, shown: list[str]) -> str:
-    """What the notes say of a row: its status, and when it is not converged one line a reason."""
-    name = f"- {' '.join(getattr(row, label) for label in shown)}, replica {row.replica}: "
-    if row.error or row.pending or len(row.problems) < 2:
-        return name + row.status
-    return "\n".join([name + "not converged", *(f"  - {problem}" for problem in row.problems)])
-
-
-def _shown(row: Row, quantity: Quantity, scale: float = 1.0) -> str:
-    """Rounded; "± ≥ error" where a flag says that the error is a lower bound."""
-    text = rounded(quantity.value, quantity.error, scale)
-    return text.replace("± ", "± ≥") if any("error is a lower bound" in problem for problem in row.problems) else text
-
-
-def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
-    b, none = row.binding, Quantity(math.nan, math.nan)
-    off, on = (b.desorption_barrier_kJ_mol, b.adsorption_barrier_kJ_mol) if b else (none, none)
-    return {name: getattr(row, name) for name in [*shown, "replica"]} | {
-        "off (kJ/mol)": _shown(row, off),
-        "on (kJ/mol)": _shown(row, on),
-        "ns": f"{b.sampling_ns:.3g}" if b else EMPTY,
-        "windows": str(b.n_windows) if b else EMPTY,
-        "overlap": f"{b.min_overlap:.3f}" if b else EMPTY,
-        "run": row.run_id,
-        "/".join(PACKAGES): "/".join(row.versions.get(name, EMPTY) for name in PACKAGES),
-    }
-
-
-def _grid(rows: list[dict[str, str]]) -> str:
-    """A Markdown table whose columns line up in plain text too."""
-    lines = [list(rows[0]), *([" ".join(cell.replace("|", "\\|").split()) or EMPTY for cell in row.values()] for row in rows)]
-    width = [max(3, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
-    text = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, width, strict=True)) + " |" for line in lines]
-    return "\n".join([text[0], "|" + "|".join("-" * (w + 2) for w in width) + "|", *text[1:]])

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,27 +13,32 @@ from rich.table import Table
 from forcefields.molecule_xml import source_of
 from forcefields.packs import load_pack
 from forcefields.validity import provenance
-from jobs.local import run_side_by_side
+from jobs.batch import clock
 from jobs.stop import FOLLOW_PARENT, StopSignal
 from pipeline.campaign import Campaign, CampaignError, load_campaign
 from pipeline.exchange_report import exchange_lines
 from pipeline.plan import check_disk, check_runs, check_writable, gigabytes, plan_run
-from pipeline.platforms import Choice, choose, cores
-from pipeline.progress import Display, chart_of, duration, measure
+from pipeline.platforms import choose
+from pipeline.processes import side_by_side
+from pipeline.progress import chart_of, duration, measure
+from pipeline.queue import jobs_of
 from pipeline.results import publish_tables
-from pipeline.run import Run, campaign_file, logs_folder, own_molecules_folder, runs_of, write_record
+from pipeline.run import Run, campaign_file, own_molecules_folder, runs_of, write_record
 from pipeline.status import open_failures, round_lines, rounds_due, status_rows
-from pipeline.work import Part, Worker, WorkError
+from pipeline.work import Part, Worker
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options of `halobind run`: (K - 1, N) or None, processes or None for the campaign's, platform or None, retry failures."""
+    """Options of `halobind run`: (K - 1, N) or None, processes or None for the campaign's, platform or None, retry failures, only
+    what comes before the windows, seconds of wall time or None."""
 
     part: tuple[int, int] | None = None
     processes: int | None = None
     platform: str | None = None
     retry: bool = False
+    prepare: bool = False
+    walltime_s: float | None = None
 
 
 def open_campaign(folder: Path) -> tuple[Campaign, list[Run]]:
@@ -63,7 +67,8 @@ def show_plan(folder: Path) -> int:
     campaign, runs = open_campaign(folder)
     plans = [plan_run(run, campaign) for run in runs]
     table = Table(title=f"{escape(str(folder))}: {len(runs)} run{'s' * (len(runs) != 1)}", title_justify="left")
-    for column in ("run", "atoms", "box (nm)", "windows", "sampling (ns)", "left (ns)", "ns/day", "disk left"):
+    chains = "walkers" if campaign.sampling.method == "metadynamics" else "windows"
+    for column in ("run", "atoms", "box (nm)", chains, "sampling (ns)", "left (ns)", "ns/day", "disk left"):
         table.add_column(column, justify="left" if column == "run" else "right", overflow="fold")
     for plan in plans:
         box = " x ".join(f"{length:.2f}" for length in plan.box_nm)
@@ -103,18 +108,22 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
     choice = choose(options.platform or campaign.resources.platform, campaign.resources.threads)
     for run in runs:
         write_record(run)
-    stop = StopSignal().listen()
+    stop = StopSignal(options.walltime_s).listen()
     if FOLLOW_PARENT in os.environ:
-        part = Part(*(options.part or (0, 1)))
+        part = Part(*(options.part or (0, 1)), options.prepare)
         Worker(tuple(runs), campaign, choice, part, options.retry, stop, lambda line: print(line, flush=True)).work()
         return 0
     before = measure(chart_of(runs, campaign))
     if before.done < before.total or rounds_due(runs, campaign):
-        _sample(folder, campaign, (runs, choice), options)
+        side_by_side(folder, campaign, (runs, choice), options.processes, _flags(options, stop))
     failures = [(run, product, why) for run in runs for product, why in open_failures(run, campaign).items()]
     for run, product, why in failures:
         print(f"halobind: {run.id} {product} failed: {why} (see {run.failures_folder}; try again with --retry)", file=sys.stderr)
     amount = measure(chart_of(runs, campaign))
+    if options.walltime_s is not None or options.prepare:
+        where = shlex.quote(str(folder))
+        print(f"{amount.done} of {amount.total} products are published; the table: halobind table {where}", file=sys.stderr)
+        return 1 if failures else 0
     if options.part and amount.done < amount.total and not failures:
         print(f"{amount.done} of {amount.total} products are published; the other parts make the rest", file=sys.stderr)
     text, sound = publish_tables(folder, campaign, runs)
@@ -122,41 +131,19 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
     return 0 if sound and not failures else 1
 
 
-def _sample(folder: Path, campaign: Campaign, work: tuple[list[Run], Choice], options: RunOptions) -> None:
-    """Make what is pending in as many processes as asked for, with a progress display. Raises Stopped, WorkError."""
-    runs, choice = work
-    threads = campaign.resources.threads
-    count = options.processes or campaign.resources.processes or (1 if choice.is_gpu else max(1, cores() // threads))
-    names = f"{len(runs)} run{'s' * (len(runs) != 1)}", f"{count} process{'es' * (count != 1)}"
-    print(f"{names[0]} on {choice.name}, {names[1]}; logs in {logs_folder(folder)}", file=sys.stderr)
-    command = [sys.executable, "-P", "-m", "pipeline", "run", str(folder.resolve()), "--platform", choice.name]
-    command += ["--part", f"{options.part[0] + 1}/{options.part[1]}"] if options.part else []
-    command += ["--retry"] if options.retry else []
-    display = Display(lambda: chart_of(runs, campaign))
-    try:
-        codes = run_side_by_side(command, count, logs_folder(folder), display.tick)
-    finally:
-        display.close()
-    broken = [how_it_ended(log, code) for log, code in codes.items() if code]
-    amount = measure(chart_of(runs, campaign))
-    if broken and (amount.done < amount.total or len(broken) == count):
-        raise WorkError("\n".join(broken))
-    for text in broken:
-        print(f"halobind: {text}; the other processes did its work", file=sys.stderr)
-
-
-def how_it_ended(log: Path, code: int) -> str:
-    """One sentence on a process that ended with an error: its own last words, or the signal that killed it."""
-    if code < 0:
-        return f"a process was killed by {signal.Signals(-code).name} (out of memory, or by somebody; its log is {log})"
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{lines[-1].removeprefix('halobind: ') if lines else 'no output'} (see {log})"
+def _flags(options: RunOptions, stop: StopSignal) -> list[str]:
+    """What the processes are told besides the campaign and the platform."""
+    flags = ["--part", f"{options.part[0] + 1}/{options.part[1]}"] if options.part else []
+    flags += ["--retry"] if options.retry else []
+    flags += ["--prepare"] if options.prepare else []
+    return flags + (["--walltime", clock(max(0.0, stop.left_s()))] if options.walltime_s is not None else [])
 
 
 def show_status(folder: Path) -> int:
     """Print one row a run."""
     campaign, runs = open_campaign(folder)
-    rows = status_rows(runs, campaign)
+    jobs, sentences = jobs_of(runs, campaign)
+    rows = status_rows(runs, campaign, jobs)
     table = Table()
     for column in rows[0]:
         table.add_column(column, overflow="fold")
@@ -167,7 +154,13 @@ def show_status(folder: Path) -> int:
         for product, why in open_failures(run, campaign).items():
             print(f"{run.id} {product} failed: {why}")
         print("".join(f"{line}\n" for line in [*round_lines(run), *(f"{run.id} {text}" for text in exchange_lines(run))]), end="")
+    print("\n".join([*sentences, f"left: {_hours(runs, campaign):.3g} hours of one process (GPU hours, where each has a GPU)"]))
     return 0
+
+
+def _hours(runs: list[Run], campaign: Campaign) -> float:
+    plans = [plan_run(run, campaign) for run in runs]
+    return sum(plan.left_ps / 1000 / plan.speed_ns_day for plan in plans) * 24
 
 
 def make_tables(folder: Path) -> int:

@@ -15,13 +15,14 @@ SITE_DEPTH = 0.75  # if they are not this far below it (the other face of a thin
 @dataclass(frozen=True, eq=False)
 class Parts:
     """The pieces of a model, by what they are. `ligand` are those whose binding is computed (one a head), `coating` all other bound
-    ligands, `dissolved` what is added to the solvent: molecules and lone ions."""
+    ligands, `dissolved` what is added to the solvent: molecules and lone ions. `partners` are the crystal ions that leave with a ligand."""
 
     ions: list[Piece]
     ligand: list[Piece]
     coating: list[Piece]
     dissolved: list[Piece]
     solvent: list[Piece]
+    partners: tuple[int, ...] = ()
 
 
 def assemble(crystal: Crystal, parts: Parts, sites: tuple[Site, ...], box: np.ndarray) -> Model:
@@ -74,6 +75,8 @@ def _groups(crystal: Crystal, parts: Parts, starts: np.ndarray, sites: tuple[Sit
     found["surface"] = of_ions(crystal.surface)
     found["frozen"] = of_ions(crystal.frozen)
     found["site"] = of_ions(crystal.surface & near)
+    leaving = [k for k, piece in enumerate(parts.ions) if piece.ion in parts.partners]
+    found["partner"] = np.array([starts[k] + (parts.ions[k].molecule.anchor if parts.ions[k].molecule else 0) for k in leaving], dtype=int)
     n_ions, n_bound = len(parts.ions), len(parts.ligand) + len(parts.coating)
     heads = [starts[n_ions + k] + piece.molecule.anchor for k, piece in enumerate(pieces[n_ions : n_ions + n_bound])]
     found["anchor"] = np.array(heads[: len(parts.ligand)], dtype=int)

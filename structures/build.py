@@ -8,9 +8,21 @@ import numpy as np
 from structures.assemble import Parts, assemble
 from structures.bind import bind_all
 from structures.coating import Bound, Coat, check_coating, choose, head_roles, registered
-from structures.crystal import Crystal, CrystalSpec, central_site, charge_of, check_crystal, describe_sites, formal_charge, make_crystal
+from structures.crystal import (
+    TOWARDS,
+    Crystal,
+    CrystalSpec,
+    central_site,
+    charge_of,
+    check_crystal,
+    describe_sites,
+    formal_charge,
+    make_crystal,
+    mirror_site,
+)
 from structures.dissolve import check_dissolved, dissolve
 from structures.ions import Piece, crystal_pieces
+from structures.leaving import check_leaving, partner_of
 from structures.model import Model, minimum_contact
 from structures.molecules import Molecule, make_molecule
 from structures.own_ligands import check_ligand
@@ -25,8 +37,9 @@ OWN_FACE_NM = 0.3  # the head stays that much short of half the gap: nearer to i
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What to build. `ligand` sits alone on the site of kind `site` in the middle and is the one whose binding is computed; `coating`
-    are all others, `dissolved` (name, count) what is added to the solvent. `solvent` is (name, volume fraction) pairs, empty for
+    """What to build. `ligand` sits alone on the site of kind `site` in the middle and is the one whose binding is computed, with `faces`
+    = 2 another one straight below on the other face of the slab; `leaving` "ion_pair" names an ion next to each that leaves with it.
+    `coating` are all others, `dissolved` (name, count) what is added to the solvent. `solvent` is (name, volume fraction) pairs, empty for
     vacuum. `gap_nm` separates opposite faces of the crystal across the periodic boundary. `own` are ligands that are not rows."""
 
     crystal: CrystalSpec
@@ -38,6 +51,8 @@ class ModelSpec:
     pattern: str = "uniform"
     dissolved: tuple[tuple[str, int], ...] = ()
     own: tuple[tuple[str, Ligand], ...] = ()
+    faces: int = 1
+    leaving: str = "cation"
 
     @property
     def ligands(self) -> dict[str, Ligand]:
@@ -50,10 +65,13 @@ class ModelSpec:
 
 @dataclass(frozen=True, eq=False)
 class ModelPlan:
-    """The size of a model before it is built: box (3,) in nm, half-lengths (3,) of the block without solvent, solvent counts, atoms."""
+    """The size of a model before it is built: the bound ligands, `probes` of them (the first) those whose binding is computed; the crystal
+    ions that leave with these; box (3,) in nm, half-lengths (3,) of the block without solvent, solvent counts, atoms."""
 
     crystal: Crystal
     bounds: list[Bound]
+    probes: int
+    partners: tuple[int, ...]
     box: np.ndarray
     block: np.ndarray
     counts: dict[str, int]
@@ -84,8 +102,9 @@ class BuildCheck:
     anchor_height_nm: float | None
 
 
-def check_model(spec: ModelSpec, reach_nm: float = 0.0) -> None:
-    """Refuse, before any work, what cannot be built; `reach_nm` is the greatest height the ligand's head is taken to.
+def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -> None:
+    """Refuse, before any work, what cannot be built; `reach_nm` is the greatest height the ligand's head is taken to, `apart_nm` how far
+    from each other two ligands at that height must be.
 
     Raises ValueError naming the setting, its value and what to do.
     """
@@ -98,11 +117,26 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0) -> None:
             raise ValueError(f"there is no ligand {name!r}; choose one of {', '.join(LIGANDS)}, or give its SMILES in [ligands.{name}]")
         check_ligand(name, ligands[name])
     check_dissolved(dict(spec.dissolved), ligands, bool(spec.solvent))
-    tail, across = _tails(spec)
-    longest = max(reach_nm + tail, across)
+    if spec.faces not in (1, 2):
+        raise ValueError(f"faces = {spec.faces!r} is not 1 or 2")
+    if spec.faces == 2 and (spec.crystal.shape != "slab" or not spec.ligand):
+        what = "a ligand" if spec.crystal.shape == "slab" else f"a slab, and this is a {spec.crystal.shape}"
+        raise ValueError(f"faces = 2 needs {what}: use faces = 1")
+    if spec.ligand:
+        check_leaving(spec.leaving, spec.ligand, ligands[spec.ligand])
+    (tail, across), slope = _tails(spec), _slope(spec)
+    longest = max(slope * (reach_nm + tail), across)
     needed = longest + across + CLEAR_NM
     if reach_nm:
-        needed = max(needed, 2 * (reach_nm + OWN_FACE_NM))
+        needed = max(needed, 2 * (slope * reach_nm + OWN_FACE_NM))
+    both = 2 * (reach_nm + tail) + max(apart_nm, CLEAR_NM)
+    if spec.faces == 2 and not spec.gap_nm >= both:
+        raise ValueError(
+            f"gap_nm = {spec.gap_nm:g} is too small for faces = 2: the ligands reach {reach_nm + tail:.2f} nm from each face and must "
+            f"stay {max(apart_nm, CLEAR_NM):g} nm apart; set gap_nm to {ceil_nm(both)} or more, "
+            + ("to_nm lower, " if reach_nm else "")
+            + "or faces = 1"
+        )
     if not spec.gap_nm >= needed:
         raise ValueError(
             f"gap_nm = {spec.gap_nm:g} is too small: tails reach {longest:.2f} nm from one face and {across:.2f} nm from the other: they "
@@ -110,10 +144,11 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0) -> None:
         )
 
 
-def reach_limit(spec: ModelSpec) -> float:
+def reach_limit(spec: ModelSpec, apart_nm: float = 0.0) -> float:
     """The greatest height (nm) to which the ligand's head can be taken in the gap: `check_model` refuses more."""
-    tail, across = _tails(spec)
-    return min(spec.gap_nm - CLEAR_NM - across - tail, spec.gap_nm / 2 - OWN_FACE_NM)
+    (tail, across), slope = _tails(spec), _slope(spec)
+    limit = min((spec.gap_nm - CLEAR_NM - across) / slope - tail, (spec.gap_nm / 2 - OWN_FACE_NM) / slope)
+    return limit if spec.faces == 1 else min(limit, (spec.gap_nm - max(apart_nm, CLEAR_NM)) / 2 - tail)
 
 
 def _tails(spec: ModelSpec) -> tuple[float, float]:
@@ -121,6 +156,13 @@ def _tails(spec: ModelSpec) -> tuple[float, float]:
     ligands = spec.ligands
     across = [_tail(make_molecule(name, ligands[name])) for name in {coat.ligand for coat in spec.coating if coat.amount}]
     return _tail(make_molecule(spec.ligand, ligands[spec.ligand])) if spec.ligand else 0.0, max(across, default=0.0)
+
+
+def _slope(spec: ModelSpec) -> float:
+    """The part of a path along the normal of the site that goes along the axis of the box on which it gets furthest."""
+    if spec.crystal.shape != "cuboid" or spec.site not in TOWARDS:
+        return 1.0
+    return float(1 / np.linalg.norm(TOWARDS[spec.site]))
 
 
 def _tail(item: Molecule) -> float:
@@ -131,11 +173,11 @@ def _tail(item: Molecule) -> float:
 def plan_model(spec: ModelSpec) -> ModelPlan:
     """The crystal, the ligands' sites, the box and the number of atoms (solvent to about 3 %), without building. Raises ValueError."""
     crystal, ligands = make_crystal(spec.crystal), spec.ligands
-    probe = None
+    probes = ()
     if spec.ligand:
-        role = head_roles(ligands[spec.ligand], crystal)[0]
-        probe = (spec.ligand, central_site(crystal, role, spec.site))
-    bounds = choose(crystal, probe, spec.coating, (ligands, spec.pattern, spec.seed))
+        first = central_site(crystal, head_roles(ligands[spec.ligand], crystal)[0], spec.site)
+        probes = tuple((spec.ligand, site) for site in ((first, mirror_site(crystal, first)) if spec.faces == 2 else (first,)))
+    bounds = choose(crystal, probes, spec.coating, (ligands, spec.pattern, spec.seed))
     size = 2 * crystal.half
     box = np.where(np.isinf(size), 0.0, size) + spec.gap_nm
     if crystal.box_xy is not None:
@@ -146,12 +188,17 @@ def plan_model(spec: ModelSpec) -> ModelPlan:
     volume = sum(liquid_volume(item) for item in items)
     counts = fill_counts(volume, box, block, dict(spec.solvent)) if spec.solvent else {}
     gone = {i for bound in bounds for i in bound.removed}
+    partners = ()
+    if spec.ligand and spec.leaving == "ion_pair":
+        charge, sites = ligands[spec.ligand].charge, [crystal.sites[bound.sites[0]] for bound in bounds[: len(probes)]]
+        for site in sites:
+            partners += (partner_of(crystal, site, charge, gone | set(partners)),)
     ions = sum(
         1 if name in ION_CHARGES else make_molecule(name, LIGANDS[name]).n_atoms for i, name in enumerate(crystal.species) if i not in gone
     )
     lone = sum(count for name, count in spec.dissolved if name not in ligands)
     liquid = sum(count * make_molecule(name, SOLVENTS[name]).n_atoms for name, count in counts.items())
-    return ModelPlan(crystal, bounds, box, block, counts, ions + sum(item.n_atoms for item in items) + lone + liquid)
+    return ModelPlan(crystal, bounds, len(probes), partners, box, block, counts, ions + sum(item.n_atoms for item in items) + lone + liquid)
 
 
 def build(spec: ModelSpec) -> tuple[Model, BuildCheck]:
@@ -162,17 +209,16 @@ def build(spec: ModelSpec) -> tuple[Model, BuildCheck]:
     ions = crystal_pieces(crystal, {i for bound in bounds for i in bound.removed}, spec.seed)
     placed = bind_all(crystal, ions, bounds, (ligands, box))
     pieces = [Piece(b.ligand, make_molecule(b.ligand, ligands[b.ligand]), p.positions) for b, p in zip(bounds, placed, strict=True)]
-    probe = 1 if spec.ligand else 0
-    parts = Parts(ions, pieces[:probe], pieces[probe:], [], [])
+    parts = Parts(ions, pieces[: plan.probes], pieces[plan.probes :], [], [], plan.partners)
     parts = replace(parts, dissolved=dissolve(dict(spec.dissolved), (ions + pieces, ligands), (box, plan.block), spec.seed))
     solute = [*ions, *pieces, *parts.dissolved]
     atoms = (tuple(e for piece in solute for e in piece.elements), np.concatenate([piece.positions for piece in solute]))
     if spec.solvent:
         found = fill(atoms, box, plan.block, plan.counts, spec.seed)
         parts = replace(parts, solvent=[Piece(item.name, item, xyz) for item, copies in found for xyz in copies])
-    sites = tuple(crystal.sites[bound.sites[0]] for bound in bounds[:probe])
+    sites = tuple(crystal.sites[bound.sites[0]] for bound in bounds[: plan.probes])
     model = assemble(crystal, parts, sites, box)
-    return model, _check(model, spec, (plan, parts), placed[0].height_nm if probe else None)
+    return model, _check(model, spec, (plan, parts), placed[0].height_nm if plan.probes else None)
 
 
 def _check(model: Model, spec: ModelSpec, made: tuple[ModelPlan, Parts], height: float | None) -> BuildCheck:

@@ -67,18 +67,16 @@ def head_roles(row: Ligand, crystal: Crystal) -> tuple[str, ...]:
 
 
 def choose(
-    crystal: Crystal, probe: tuple[str, int] | None, coats: tuple[Coat, ...], spec: tuple[Mapping[str, Ligand], str, int]
+    crystal: Crystal, probes: tuple[tuple[str, int], ...], coats: tuple[Coat, ...], spec: tuple[Mapping[str, Ligand], str, int]
 ) -> list[Bound]:
-    """Every bound ligand, the probe (ligand, index of its site) first. `spec` is (ligand rows, pattern, seed).
+    """Every bound ligand, the probes (ligand, index of its site) first. `spec` is (ligand rows, pattern, seed).
 
-    Fractions count the sites that are free after the probe. Raises ValueError when sites or ions run out.
+    Fractions count the sites that are free after the probes. Raises ValueError when sites or ions run out.
     """
     ligands, pattern, seed = spec
     picker = _Picker(crystal, ligands, np.random.default_rng(seed))
-    shared = []
-    if probe:
-        picker.free[probe[1]] = False
-        shared.append(probe)
+    shared = list(probes)
+    picker.free[[site for _, site in probes]] = False
     before = picker.free.copy()
     for role, kind in dict.fromkeys((head_roles(ligands[coat.ligand], crystal)[0], coat.kind) for coat in coats):
         group = [coat for coat in coats if (head_roles(ligands[coat.ligand], crystal)[0], coat.kind) == (role, kind)]

@@ -18,6 +18,7 @@ SHAPES = {
 }
 TERMINATIONS = ("AX", "BX2")
 KINDS = ("face", "edge", "corner")
+TOWARDS = {"face": (0.0, 0.0, 1.0), "edge": (1.0, 0.0, 1.0), "corner": (1.0, 1.0, 1.0)}  # where the site in the middle looks
 FROZEN_REACH = 0.75  # of the lattice constant: the ions this near to the centre of a cluster are its reference frame
 
 
@@ -241,8 +242,11 @@ def central_site(crystal: Crystal, role: str, kind: str) -> int:
     (0, 0, 1), (1, 0, 1) or (1, 1, 1). Raises ValueError, naming what there is, when there is none."""
     found = [i for i, site in enumerate(crystal.sites) if (site.role, site.kind) == (role, kind)]
     if not found:
-        raise ValueError(f"there is no {role} site on a {kind} here: {describe_sites(crystal)}")
-    towards = {"face": (0.0, 0.0, 1.0), "edge": (1.0, 0.0, 1.0), "corner": (1.0, 1.0, 1.0)}[kind]
+        left = ", ".join(f"{count} {name}" for name, count in crystal.removed.items())
+        other = next(name for name in ("edge", "face") if name != kind)
+        advice = f'; {left} are left out for neutrality: with vacancies = "{other}" elsewhere' if left and role == "A" else ""
+        raise ValueError(f"there is no {role} site on a {kind} here: {describe_sites(crystal)}{advice}")
+    towards = TOWARDS[kind]
     centre = np.zeros(3) if crystal.box_xy is None else np.array([*crystal.box_xy / 2, 0.0])
 
     def rank(i: int) -> tuple[float, float]:
@@ -252,6 +256,16 @@ def central_site(crystal: Crystal, role: str, kind: str) -> int:
         return (-round(float(site.normal @ towards), 6), round(float(aside), 6))
 
     return min(found, key=rank)
+
+
+def mirror_site(crystal: Crystal, index: int) -> int:
+    """Index in `crystal.sites` of the site straight below `index` on the other face of a slab. Raises ValueError when there is none."""
+    site = crystal.sites[index]
+    for i, other in enumerate(crystal.sites):
+        same = (other.role, other.kind) == (site.role, site.kind) and np.allclose(other.normal, -site.normal)
+        if same and np.linalg.norm(crystal.delta(other.point * (1, 1, -1), site.point)) < 1e-6:
+            return i
+    raise ValueError(f"faces = 2: the other face has no {site.kind} {site.role} site like this one: use faces = 1")
 
 
 def describe_sites(crystal: Crystal) -> str:

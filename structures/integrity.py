@@ -1,12 +1,13 @@
 """Is the slab still a slab? Displaced ions and lost metal-halide contacts against the built crystal."""
 
+import itertools
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from structures.model import Model
-from structures.periodic import nearest, wrapped
+from structures.model import Model, residues_with
+from structures.periodic import nearest, nearest_shift, wrapped
 
 DISPLACED_NM = 0.30  # about half the way to the next A site (0.58 nm); thermal displacements at 300 K stay below 0.15 nm
 COORDINATED_NM = 0.40  # between the first (0.29 nm) and second (0.65 nm) metal-halide shell
@@ -16,7 +17,7 @@ COORDINATED_NM = 0.40  # between the first (0.29 nm) and second (0.65 nm) metal-
 class Integrity:
     """`displaced` ions moved more than 0.30 nm from where they were built, `displaced_at_site` of them around the pocket.
 
-    `broken` metals have fewer halides than built.
+    `broken` metals have fewer halides than built. Ions that are to leave with a ligand (group partner) are not looked at.
     """
 
     displaced: int
@@ -31,7 +32,8 @@ class Integrity:
 def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> Integrity:
     """Compare positions (n_atoms, 3) nm in `box` (3,) nm with the built model."""
     starts, shift = displacements(model, positions, box)
-    moved = np.linalg.norm(shift, axis=1)
+    stays = ~np.isin(starts, [residue[0] for residue in residues_with(model, model.groups["partner"])])
+    starts, moved = starts[stays], np.linalg.norm(shift[stays], axis=1)
     now = coordination(model, positions, box, metals, halides)
     built = coordination(model, model.positions, model.box, metals, halides)
     far = starts[moved > DISPLACED_NM]
@@ -48,16 +50,21 @@ def displacements(model: Model, positions: np.ndarray, box: np.ndarray) -> tuple
     return starts, np.add.reduceat(delta, starts) / size[:, None]
 
 
-def image_distance(ligand: np.ndarray, box: np.ndarray) -> float:
-    """The shortest distance (nm) from a ligand, whole positions (n, 3) nm, to its own images along x and y."""
-    delta = ligand[:, None] - ligand[None]
-    shifts = [(box[0], 0.0, 0.0), (0.0, box[1], 0.0), (box[0], box[1], 0.0), (box[0], -box[1], 0.0)]
-    return float(min(np.linalg.norm(delta + shift, axis=-1).min() for shift in shifts))
+def image_distance(ligands: list[np.ndarray], box: np.ndarray) -> float:
+    """The shortest distance (nm) from one of the ligands, each whole (n, 3) nm, to its own images and to the others and theirs."""
+    shortest = np.inf
+    for a, b in itertools.combinations_with_replacement(range(len(ligands)), 2):
+        first, second = ligands[a], ligands[b] + nearest_shift(ligands[a].mean(axis=0) - ligands[b].mean(axis=0), box)
+        delta = first[:, None] - second[None]
+        for step in itertools.product((-1, 0, 1), repeat=3):
+            if a != b or any(step):
+                shortest = min(shortest, float(np.linalg.norm(delta + np.array(step) * box, axis=-1).min()))
+    return shortest
 
 
 def coordination(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> np.ndarray:
-    """How many halides are within 0.40 nm of each metal of the crystal, in the order of the metals."""
-    core = [i for i in model.groups["core"] if model.elements[i] in (*metals, *halides)]
+    """How many halides that are not to leave are within 0.40 nm of each metal of the crystal, in the order of the metals."""
+    core = [i for i in np.setdiff1d(model.groups["core"], model.groups["partner"]) if model.elements[i] in (*metals, *halides)]
     centres = [i for i in core if model.elements[i] in metals]
     ligands = [i for i in core if model.elements[i] in halides]
     inside_box = wrapped(positions, box)

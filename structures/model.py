@@ -18,6 +18,7 @@ GROUPS = (
     "surface",
     "frozen",
     "site",
+    "partner",
     "ligand",
     "anchor",
     "tail",
@@ -44,13 +45,14 @@ class Residue:
 class Model:
     """Atoms, residues, bonds, an orthorhombic box and named groups.
 
-    `positions` (n_atoms, 3) and `box` (3,) in nm; `bonds` (n_bonds, 2) atom indices. `groups` maps each of GROUPS to a sorted
-    index array: core (the crystal, molecules on A sites included), surface (its outermost layer), frozen (ions of the middle layer,
-    the reference frame), site (surface ions around the ligand's site), ligand (the one whose binding is sampled), anchor (its head
-    atom), tail (its carbons), coating (all other bound ligands), coating_anchor (their heads), charged (molecules with charged
-    groups), counterion (what is dissolved in the solvent), solvent. `site_points` (heads, 3) in nm are the centres of the ligand's sites,
-    in the order of the group anchor (no row without a ligand); the height of an anchor is measured from there along `site_normals`
-    (heads, 3). A slab with a ligand on both faces has two heads.
+    `positions` (n_atoms, 3) and `box` (3,) in nm; `bonds` (n_bonds, 2) atom indices. `groups` maps each of GROUPS to a sorted index
+    array: core (the crystal, molecules on A sites included), surface (its outermost layer), frozen (ions of the middle layer, the
+    reference frame), site (surface ions around the ligand's site), partner (ions of the crystal that leave with a ligand; of a molecule
+    its head), ligand (the one whose binding is sampled, on each face that has one), anchor (its head atom), tail (its carbons), coating
+    (all other bound ligands), coating_anchor (their heads), charged (molecules with charged groups), counterion (what is dissolved in
+    the solvent), solvent. `site_points` (heads, 3) in nm are the centres of the ligand's sites, in the order of the group anchor (no
+    row without a ligand); the height of an anchor is measured from there along `site_normals` (heads, 3). A slab with a ligand on both
+    faces has two heads.
     """
 
     elements: tuple[str, ...]
@@ -76,6 +78,11 @@ class Model:
     @property
     def n_atoms(self) -> int:
         return len(self.elements)
+
+
+def residues_with(model: Model, atoms: np.ndarray) -> list[np.ndarray]:
+    """Atom indices of each residue that holds one of `atoms`, in order."""
+    return [np.arange(r.start, r.stop) for r in model.residues if ((r.start <= atoms) & (atoms < r.stop)).any()]
 
 
 def minimum_contact(model: Model) -> tuple[float, int, int]:
@@ -107,7 +114,7 @@ def check_groups(model: Model) -> None:
     if np.any(count != 1):
         atom = int(np.argmax(count != 1))
         raise ValueError(f"atom {atom} ({model.names[atom]}) is in {count[atom]} of {', '.join(PARTITION)}; must be one")
-    inside = {"core": ("surface", "frozen", "site"), "ligand": ("anchor", "tail"), "coating": ("coating_anchor",)}
+    inside = {"core": ("surface", "frozen", "site", "partner"), "ligand": ("anchor", "tail"), "coating": ("coating_anchor",)}
     for inner, outer in ((inner, outer) for outer, names in inside.items() for inner in names):
         if not np.isin(model.groups[inner], model.groups[outer]).all():
             raise ValueError(f"group {inner} reaches outside {outer}")

@@ -11,4 +11,9 @@ def wrapped(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 def nearest(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Differences (..., 3) between nearest images."""
-    return delta - box * np.round(delta / box)
+    return delta - nearest_shift(delta, box)
+
+
+def nearest_shift(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """What must be added to the second of two places, which differ by `delta` (..., 3), to have its image nearest to the first."""
+    return box * np.round(delta / box)

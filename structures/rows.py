@@ -50,11 +50,13 @@ class Ligand:
 
 @dataclass(frozen=True)
 class Solvent:
-    """A solvent: its SMILES and its density at 298.15 K in kg/m3, with the source of the number."""
+    """A solvent: its SMILES, its density at 298.15 K in kg/m3 and its static relative permittivity, each with its source."""
 
     smiles: str
     density_kg_m3: float
     source: str
+    permittivity: float
+    permittivity_source: str
 
 
 ION_CHARGES = {"Cs": 1, "Pb": 2, "Cl": -1, "Br": -1, "I": -1}  # formal charges in e, what the ledger counts
@@ -133,16 +135,17 @@ LIGANDS = {
 
 _CRC = "CRC Handbook of Chemistry and Physics, 97th ed."
 _RIDDICK = "Riddick, Bunger and Sakano, Organic Solvents, 4th ed., Wiley 1986, 25 C"
+_CRC_20 = f"{_CRC}, Permittivity (Dielectric Constant) of Liquids, 20 C"
 
 SOLVENTS = {
-    "acetone": Solvent("CC(C)=O", 784.5, f"{_CRC}, 25 C"),
-    "toluene": Solvent("Cc1ccccc1", 862.3, f"{_CRC}, 25 C"),
-    "hexane": Solvent("CCCCCC", 654.8, _RIDDICK),
-    "octane": Solvent("CCCCCCCC", 698.5, _RIDDICK),
-    "1-octadecene": Solvent("CCCCCCCCCCCCCCCCC=C", 789.0, f"{_CRC}, 20 C"),
-    "DMF": Solvent("CN(C)C=O", 943.9, _RIDDICK),
-    "DMSO": Solvent("CS(C)=O", 1095.4, _RIDDICK),
-    "2-propanol": Solvent("CC(C)O", 781.3, _RIDDICK),
-    "chloroform": Solvent("ClC(Cl)Cl", 1479.7, _RIDDICK),
-    "water": Solvent("O", 997.0, f"{_CRC}, 25 C"),
+    "acetone": Solvent("CC(C)=O", 784.5, f"{_CRC}, 25 C", 21.01, _CRC_20),
+    "toluene": Solvent("Cc1ccccc1", 862.3, f"{_CRC}, 25 C", 2.379, f"{_CRC}, Permittivity (Dielectric Constant) of Liquids, 23 C"),
+    "hexane": Solvent("CCCCCC", 654.8, _RIDDICK, 1.8865, _CRC_20),
+    "octane": Solvent("CCCCCCCC", 698.5, _RIDDICK, 1.948, _CRC_20),
+    "1-octadecene": Solvent("CCCCCCCCCCCCCCCCC=C", 789.0, f"{_CRC}, 20 C", 2.087, f"refractive index 1.4448 squared ({_CRC}, 20 C)"),
+    "DMF": Solvent("CN(C)C=O", 943.9, _RIDDICK, 38.25, _CRC_20),
+    "DMSO": Solvent("CS(C)=O", 1095.4, _RIDDICK, 47.24, _CRC_20),
+    "2-propanol": Solvent("CC(C)O", 781.3, _RIDDICK, 20.18, _CRC_20),
+    "chloroform": Solvent("ClC(Cl)Cl", 1479.7, _RIDDICK, 4.8069, _CRC_20),
+    "water": Solvent("O", 997.0, f"{_CRC}, 25 C", 80.1, _CRC_20),
 }

@@ -1,11 +1,18 @@
 """What the ion pairs cost: designs of the pair force against a NonbondedForce alone, same box, same run; energies compared.
 
-    python tests/benchmarks/pair_force.py [CPU|CUDA|HIP|OpenCL] [cells ...]      default: CPU, slabs of 4x4x3 and 6x6x3 cells
+    python tests/benchmarks/pair_force.py [CPU|CUDA|HIP|OpenCL] [PACK] [PEROVSKITE] [cells ...]
+                                          default: CPU bond-increment CsPbBr3, slabs of 4x4x3 and 6x6x3 cells
 
 plain     NonbondedForce for everything (no table force): what a system of this size costs at least
-folded    what halobind ships: mixed pairs in the NonbondedForce, listed less mixed ones over the groups ion-ion and ion-head
-list      the same tables over the plain cutoff list, without interaction groups
+folded    the System on disk, as GPUs run it: mixed pairs in the NonbondedForce, listed less mixed ones over the groups ion-ion and ion-head
+written   as halobind runs it on the CPU: the same with one force for each pair of types, constants in place of tables
+groups    the groups ion-ion and ion-head with an energy of zero: the loop over all their pairs, with a type of each atom
+list      the same tables as folded over the plain cutoff list, without interaction groups
 unfolded  no Lennard-Jones on the ions in the NonbondedForce; every pair with an ion in the table force, by groups
+nbfix     (Lennard-Jones packs) no Lennard-Jones in the NonbondedForce; C12 and C6 of every pair from tables over the plain cutoff list,
+          as OpenMM reads CHARMM's NBFIX
+
+Times are those of the process, lowest of ROUNDS rounds in turn, so that a busy machine hurts no design more than another.
 """
 
 import sys
@@ -15,13 +22,15 @@ import numpy as np
 import openmm as mm
 
 from forcefields.charges import ions_of
-from forcefields.packs import Pack, load_pack
+from forcefields.packs import FORCEFIELDS, Pack, load_pack
+from forcefields.pairs import mixed
 from forcefields.system import SystemSettings, make_system, pair_table
+from forcefields.untabulated import untabulated
 from structures.build import ModelSpec, build
 from structures.crystal import CrystalSpec
 from structures.model import Model
 
-STEPS = 400
+STEPS, ROUNDS = 30, 4
 
 
 def copy_of(system: mm.System) -> mm.System:
@@ -70,41 +79,80 @@ def unfolded(system: mm.System, model: Model, pack: Pack) -> mm.System:
     return made
 
 
-def measure(system: mm.System, positions: np.ndarray, platform: str) -> tuple[float, float]:
-    """Seconds a step and the potential energy at the given positions in kJ/mol.
+def empty_groups(system: mm.System) -> mm.System:
+    made = copy_of(system)
+    _, force = forces_of(made)
+    force.setEnergyFunction("0*type1*type2*r")
+    return made
+
+
+def nbfix(system: mm.System, model: Model, pack: Pack) -> mm.System:
+    made = listed(system)
+    nonbonded, force = forces_of(made)
+    numbers, pairs, kinds = pair_table(nonbonded, model, pack)
+    lj = {}
+    for i, number in enumerate(numbers):
+        charge, sigma, epsilon = nonbonded.getParticleParameters(i)
+        lj[kinds[number]] = (epsilon._value, sigma._value)
+        nonbonded.setParticleParameters(i, charge, sigma, 0.0)
+    every = [[pairs.get((a, b)) or pairs.get((b, a)) or mixed(lj[a], lj[b]) for b in kinds] for a in kinds]
+    force.setEnergyFunction("(C12(t1,t2)/r^6 - C6(t1,t2))/r^6; t1=type1; t2=type2")
+    for k, parameter in enumerate(("A", "B", "C6", "C12")):
+        values = [getattr(pair, parameter) for row in every for pair in row]
+        force.getTabulatedFunction(k).setFunctionParameters(len(kinds), len(kinds), values)
+    return made
+
+
+def designs_of(system: mm.System, model: Model, pack: Pack) -> dict[str, mm.System]:
+    found = {"plain": plain(system), "folded": system, "written": untabulated(system), "groups": empty_groups(system)}
+    found |= {"list": listed(system), "unfolded": unfolded(system, model, pack)}
+    if all(table.form == "lennard-jones" for table in pack.table):
+        found["nbfix"] = nbfix(system, model, pack)
+    return found
+
+
+def measure(designs: dict[str, mm.System], positions: np.ndarray, platform: str) -> dict[str, tuple[float, float]]:
+    """Seconds a step and the potential energy at the given positions in kJ/mol, by design.
 
     Steps are short (0.2 fs), so that the box without its walls lives through them; the neighbour list is rebuilt less often.
     """
-    integrator = mm.LangevinMiddleIntegrator(300, 1, 0.0002)
-    properties = {"Threads": "1"} if platform == "CPU" else {}
-    context = mm.Context(system, integrator, mm.Platform.getPlatformByName(platform), properties)
-    context.setPositions(positions)
-    energy = context.getState(getEnergy=True).getPotentialEnergy()._value
-    integrator.step(STEPS // 4)
-    context.getState(getEnergy=True)
-    began = time.perf_counter()
-    integrator.step(STEPS)
-    context.getState(getEnergy=True)
-    return (time.perf_counter() - began) / STEPS, energy
+    properties, clock = ({"Threads": "1"}, time.process_time) if platform == "CPU" else ({}, time.perf_counter)
+    contexts, energies, seconds = {}, {}, {name: [] for name in designs}
+    for name, system in designs.items():
+        contexts[name] = mm.Context(
+            system, mm.LangevinMiddleIntegrator(300, 1, 0.0002), mm.Platform.getPlatformByName(platform), properties
+        )
+        contexts[name].setPositions(positions)
+        energies[name] = contexts[name].getState(getEnergy=True).getPotentialEnergy()._value
+        contexts[name].getIntegrator().step(STEPS // 3)
+    for _ in range(ROUNDS):
+        for name, context in contexts.items():
+            context.getState(getEnergy=True)
+            began = clock()
+            context.getIntegrator().step(STEPS)
+            context.getState(getEnergy=True)
+            seconds[name].append((clock() - began) / STEPS)
+    return {name: (min(seconds[name]), energies[name]) for name in designs}
 
 
 def main(arguments: list[str]) -> None:
-    platform = arguments[0] if arguments else "CPU"
-    pack = load_pack("bond-increment")
-    print(f"{platform}; milliseconds a step and ratio to plain")
-    for cells in [int(n) for n in arguments[1:]] or [4, 6]:
-        crystal = CrystalSpec("CsPbBr3", "slab", (cells, cells, 3), "AX", pack.lattice_nm["CsPbBr3"])
+    words = [word for word in arguments if not word.isdigit()]
+    pack = load_pack(next((word for word in words if word in FORCEFIELDS), "bond-increment"))
+    perovskite = next((word for word in words if word in pack.lattice_nm), next(iter(pack.lattice_nm)))
+    platform = next((word for word in words if word not in (pack.name, perovskite)), "CPU")
+    print(f"{platform}, {pack.name}, {perovskite}; milliseconds a step and ratio to plain")
+    for cells in [int(word) for word in arguments if word.isdigit()] or [4, 6]:
+        crystal = CrystalSpec(perovskite, "slab", (cells, cells, 3), "AX", pack.lattice_nm[perovskite])
         model = build(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 4.0))[0]
         system = make_system(model, pack, SystemSettings(1.0, 1000.0))
         mover = mm.Context(system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName(platform))
         mover.setPositions(model.positions)
         mm.LocalEnergyMinimizer.minimize(mover, 100.0, 100)
         positions = mover.getState(getPositions=True).getPositions(asNumpy=True)._value
-        designs = {"plain": plain(system), "folded": system, "list": listed(system), "unfolded": unfolded(system, model, pack)}
-        found = {name: measure(design, positions, platform) for name, design in designs.items()}
+        found = measure(designs_of(system, model, pack), positions, platform)
         print(f"{cells}x{cells}x3: {model.n_atoms} atoms, {len(ions_of(model))} ions")
         for name, (seconds, energy) in found.items():
-            same = "" if name == "plain" else f"   energy off by {abs(energy / found['folded'][1] - 1):.1e}"
+            same = "" if name in ("plain", "groups") else f"   energy off by {abs(energy / found['folded'][1] - 1):.1e}"
             print(f"  {name:9s} {1e3 * seconds:7.2f} {seconds / found['plain'][0]:6.2f}{same}", flush=True)
 
 

@@ -12,6 +12,8 @@ from forcefields.charges import ion_charges
 from forcefields.packs import load_pack
 from forcefields.pairs import pair_for
 from forcefields.system import FORCE_GROUPS, SystemSettings, check_cutoff, make_system, organic_types, pair_table
+from forcefields.untabulated import untabulated
+from pipeline.platforms import probe
 from structures.build import ModelSpec, build
 from structures.crystal import CrystalSpec
 from structures.model import Model
@@ -122,13 +124,35 @@ def test_exceptions_are_mirrored_and_one_four_charges_scaled(model: Model, syste
     assert checked > 50
 
 
-def test_cpu_and_reference_forces_agree(model: Model, system: mm.System) -> None:
-    forces = {}
-    for platform in ("Reference", "CPU"):
-        state = context_of(system, model, platform).getState(getForces=True)
-        forces[platform] = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
-    scale = np.sqrt(np.mean(forces["Reference"] ** 2))
-    assert np.abs(forces["CPU"] - forces["Reference"]).max() < 1e-3 * scale
+def forces_of(system: mm.System, model: Model, platform: str) -> np.ndarray:
+    state = context_of(system, model, platform).getState(getForces=True)
+    return state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+
+
+@pytest.mark.parametrize("platform", ["CPU", pytest.param("CUDA", marks=pytest.mark.gpu)])
+def test_forces_are_those_of_the_reference_platform(model: Model, system: mm.System, platform: str) -> None:
+    works, why = probe(platform)
+    if not works:
+        pytest.skip(f"{platform}: {why}")
+    exact = forces_of(system, model, "Reference")
+    scale = np.sqrt(np.mean(exact**2))
+    assert np.abs(forces_of(system, model, platform) - exact).max() < 1e-3 * scale
+    assert np.abs(forces_of(untabulated(system), model, platform) - exact).max() < 1e-3 * scale
+
+
+@pytest.mark.parametrize("name", ["bond-increment", "pascazio-primary"])
+def test_pairs_written_out_have_the_energies_and_forces_of_the_tables(model: Model, name: str) -> None:
+    system = make_system(model, load_pack(name), SystemSettings(CUTOFF, 1000.0))
+    written = untabulated(system)
+    tables, forces = ([f for f in s.getForces() if isinstance(f, mm.CustomNonbondedForce)] for s in (system, written))
+    assert len(tables) == 1 and len(forces) > 10 and all(f.getNumPerParticleParameters() == 0 for f in forces)
+    assert untabulated(written) is written
+    (one, first), (two, second) = (
+        (energy(c, "ion pairs"), c.getState(getForces=True)) for c in (context_of(system, model), context_of(written, model))
+    )
+    assert two == pytest.approx(one, rel=1e-10)
+    difference = first.getForces(asNumpy=True)._value - second.getForces(asNumpy=True)._value
+    assert np.abs(difference).max() < 1e-8 * np.sqrt(np.mean(first.getForces(asNumpy=True)._value ** 2))
 
 
 def test_forces_are_the_gradient_of_the_energy(model: Model, system: mm.System) -> None:

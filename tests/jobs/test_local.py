@@ -29,7 +29,7 @@ from pathlib import Path
 from jobs.local import run_side_by_side
 from jobs.stop import StopSignal
 StopSignal().listen()
-run_side_by_side([sys.executable, "-c", sys.argv[2]], 2, Path(sys.argv[1]), lambda: None)
+run_side_by_side([sys.executable, "-c", sys.argv[2]], [{}] * 2, Path(sys.argv[1]), lambda: None)
 """
 
 
@@ -44,7 +44,7 @@ def wait_for(condition, seconds: float = 20.0) -> bool:
 
 def test_codes_and_logs(tmp_path: Path) -> None:
     code = "import os, sys; print(os.environ['OMP_NUM_THREADS']); sys.exit(3)"
-    codes = run_side_by_side([sys.executable, "-c", code], 2, tmp_path, lambda: None)
+    codes = run_side_by_side([sys.executable, "-c", code], [{}] * 2, tmp_path, lambda: None)
     assert list(codes.values()) == [3, 3] and len(codes) == 2
     assert sorted(tmp_path.iterdir()) == sorted(codes)
     assert [path.read_text() for path in codes] == ["1\n", "1\n"]
@@ -57,7 +57,7 @@ def test_when_the_tick_stops_every_process_is_stopped(tmp_path: Path) -> None:
             raise Stopped("SIGTERM")
 
     with pytest.raises(Stopped):
-        run_side_by_side([sys.executable, "-c", WAITING], 2, tmp_path, tick)
+        run_side_by_side([sys.executable, "-c", WAITING], [{}] * 2, tmp_path, tick)
     assert not subprocess.run(["pgrep", "-f", MARK], capture_output=True, text=True).stdout
 
 

@@ -25,6 +25,10 @@ def with_key(section: str, key: str, value: object) -> dict:
     return TINY | {section: TINY.get(section, {}) | {key: value}}
 
 
+def with_hills(key: str, value: object) -> dict:
+    return with_key("sampling", "method", "metadynamics") | {"metadynamics": {key: value}}
+
+
 def refusal(raw: dict, folder: Path) -> str:
     with pytest.raises(CampaignError) as error:
         campaign = parse_campaign(raw, "campaign.toml")
@@ -114,6 +118,48 @@ def test_segments_come_level_by_level(tmp_path: Path) -> None:
 )
 def test_bad_values_are_refused_with_key_value_and_advice(section: str, key: str, value: object, expected: str, tmp_path: Path) -> None:
     assert expected in refusal(with_key(section, key, value), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (with_key("sampling", "method", "abf"), "[sampling] method = 'abf': input should be 'umbrella' or 'metadynamics'"),
+        (with_hills("bias_factor", 1.0), "[metadynamics] bias_factor = 1.0: input should be greater than or equal to 1.5"),
+        (
+            with_hills("walkers", 2) | {"sampling": TINY["sampling"] | {"method": "metadynamics", "exchange_group": 2}},
+            '[sampling] exchange_group = 2 is for umbrella windows: remove it, or set method = "umbrella"',
+        ),
+        (
+            with_hills("walkers", 2) | {"sampling": TINY["sampling"] | {"method": "metadynamics", "target_kJ_mol": 2.0}},
+            '[sampling] target_kJ_mol = 2 is for umbrella windows: remove it, or set method = "umbrella"',
+        ),
+        (with_hills("walkers", 0), "[metadynamics] walkers = 0"),
+        (with_hills("height", 1.0), "[metadynamics] height = 1.0 is not a known key; did you mean height_kJ_mol?"),
+        (with_hills("height_kJ_mol", -1.0), "[metadynamics] height_kJ_mol = -1.0"),
+        (with_hills("width_nm", 0.1), "[metadynamics] width_nm = 0.1 is too wide for a path of 0.9 nm: use 0.09 or less"),
+        (
+            with_hills("deposit_ps", 0.101),
+            "[metadynamics] deposit_ps = 0.101 is not a whole multiple of timestep_fs / 1000 = 0.004: use 0.1,",
+        ),
+        (with_hills("deposit_ps", 0.6), "[sampling] segment_ps = 2 is not a whole multiple of [metadynamics] deposit_ps = 0.6: use 1.8,"),
+    ],
+)
+def test_bad_metadynamics_is_refused(raw: dict, expected: str, tmp_path: Path) -> None:
+    assert expected in refusal(raw, tmp_path)
+
+
+def test_walkers_take_the_place_of_windows_in_the_same_run(tmp_path: Path) -> None:
+    """The method is an amount: the run keeps its id; other hills are other walkers, more walkers leave those there are alone."""
+    umbrella, other = parse_campaign(TINY, "x"), parse_campaign(with_hills("walkers", 3), "x")
+    assert runs_of(tmp_path, umbrella)[0].id == runs_of(tmp_path, other)[0].id
+    names = [p.name for p in all_products(runs_of(tmp_path, other)[0], other)]
+    assert [name for name in names if name.startswith("metadynamics/")] == [
+        f"metadynamics/walker-{w}-b20-h1-w0.03-d1-k5000/seg-{s:03d}" for s in range(2) for w in range(3)
+    ]
+    assert not [name for name in names if name.startswith("windows/")]
+    higher = parse_campaign(with_hills("height_kJ_mol", 0.5), "x")
+    assert not {p.name for p in all_products(runs_of(tmp_path, higher)[0], higher)} & {n for n in names if n.startswith("metadynamics/")}
+    assert set(names) < {p.name for p in all_products(runs_of(tmp_path, other)[0], parse_campaign(with_hills("walkers", 5), "x"))}
 
 
 def test_unknown_sections_and_missing_keys_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.clusters import EXAMPLE
 from pipeline.cli import main
 from pipeline.doctor import madelung_error
 from pipeline.progress import duration
@@ -69,11 +70,16 @@ def test_commands_of_the_readme_exist(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1::2]
     lines = re.findall(r"^halobind (.+?)(?:  +#.*)?$", "\n".join(blocks), re.MULTILINE)
-    verbs = {"new", "plan", "run", "status", "table", "build", "parametrize", "validate", "doctor", "extend"}
+    verbs = {"new", "plan", "run", "status", "table", "extend", "observe", "build", "parametrize", "validate", "doctor", "submit", "cancel"}
     assert {line.split()[0] for line in lines} == verbs
     programs = util.find_spec("acpype") and util.find_spec("parmed")
-    for line in lines:
-        if not line.startswith(("run", "build", "validate")) and (programs or "--name" not in line):
+    (tmp_path / "halobind").mkdir()
+    (tmp_path / "halobind" / "clusters.toml").write_text(EXAMPLE, encoding="utf-8")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    computing = ("run", "build", "observe", "validate")
+    quick = [line for line in lines if not line.startswith(computing) and line != "submit mycampaign --cluster gpu"]
+    for line in quick:
+        if programs or "--name" not in line:
             assert main(shlex.split(line)) == 0, line
     (model,) = [block.removeprefix("toml\n") for block in blocks if block.startswith("toml\n")]
     (tmp_path / "cube.toml").write_text(model.replace("5x5x5", "3x3x3").replace("mine = 12", "mine = 6"), encoding="utf-8")

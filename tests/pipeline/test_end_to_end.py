@@ -205,6 +205,18 @@ def test_parts_take_their_own_windows(reference: Path, tmp_path: Path) -> None:
     assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
 
 
+def test_prepared_first_and_cut_by_the_wall_time_it_is_the_same_campaign(reference: Path, tmp_path: Path) -> None:
+    campaign = new(tmp_path / "c")
+    prepared = halobind("run", str(campaign), "--prepare", "--processes", "1")
+    assert prepared.returncode == 0 and "10 of 18 products are published" in prepared.stderr, prepared.stderr
+    assert not list(campaign.glob("runs/*/windows")) and not (campaign / "tables").exists()
+    cut = halobind("run", str(campaign), "--walltime", "0:00:00", "--processes", "1")
+    assert cut.returncode == 0 and "10 of 18 products are published" in cut.stderr, cut.stderr
+    assert "the wall time ended" in logs(campaign) and not list(campaign.glob("runs/*/**/.seg-*"))
+    assert halobind("run", str(campaign), "--processes", "1").returncode == 0
+    assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
+
+
 def test_more_segments_continue_the_same_run(reference: Path, tmp_path: Path) -> None:
     campaign = copy(reference, tmp_path / "c")
     before = products(campaign)

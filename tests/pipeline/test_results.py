@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.campaign import Campaign, parse_campaign
 from pipeline.cli import TEMPLATES
-from pipeline.results import Sampled, cylinder_notes, physics_notes
+from pipeline.results import Sampled, physics_notes
 from pipeline.samples import EstimateSettings, Samples, Window
+from pipeline.sanity import anchor_notes, cylinder_notes
 
 SETTINGS = EstimateSettings(discard_fraction=0.0)
 RADIUS, WALL, COUNT = 0.55, 5000.0, 4000
@@ -18,7 +19,7 @@ RADIUS, WALL, COUNT = 0.55, 5000.0, 4000
 def sampled(lateral: list[np.ndarray]) -> Sampled:
     windows = tuple(Window(0.1 * k, 2000.0) for k in range(len(lateral)))
     samples = Samples(windows, tuple(np.full(len(r), w.center_nm) for w, r in zip(windows, lateral, strict=True)), 0.2, 300.0, RADIUS, WALL)
-    return Sampled(samples, tuple(lateral), "", at_site=0, elsewhere=0, images=0, closest_nm=1.5, openmm_versions=("8",))
+    return Sampled(samples, tuple(lateral), "", at_site=0, elsewhere=0, images=0, broken=0, closest_nm=1.5, openmm_versions=("8",))
 
 
 def uniform(seed: int) -> np.ndarray:
@@ -30,15 +31,20 @@ def uniform(seed: int) -> np.ndarray:
     return r[kept][:COUNT]
 
 
+def explored(lateral: list[np.ndarray]) -> list[str]:
+    found = sampled(lateral)
+    return cylinder_notes(found.samples, found.lateral, SETTINGS)
+
+
 def test_an_even_cylinder_is_fine() -> None:
-    assert cylinder_notes(sampled([uniform(k) for k in range(6)]), SETTINGS) == []
+    assert explored([uniform(k) for k in range(6)]) == []
 
 
 @pytest.mark.parametrize("wrong", [np.full(COUNT, 0.5), np.abs(np.random.default_rng(1).normal(0.1, 0.05, COUNT))])
 def test_an_anchor_that_stays_somewhere_is_noticed(wrong: np.ndarray) -> None:
-    found = cylinder_notes(sampled([uniform(k) for k in range(5)] + [wrong]), SETTINGS)
+    found = explored([uniform(k) for k in range(5)] + [wrong])
     assert found == ["the unbound head has not explored its cylinder in 1 of 3 plateau windows"]
-    assert cylinder_notes(sampled([wrong] + [uniform(k) for k in range(5)]), SETTINGS) == []  # in the pocket it may
+    assert explored([wrong] + [uniform(k) for k in range(5)]) == []  # in the pocket it may
 
 
 def campaign(replicas: int) -> Campaign:
@@ -50,8 +56,28 @@ def test_notes_say_what_and_how_often() -> None:
     good = sampled([uniform(k) for k in range(6)])
     assert physics_notes(good, campaign(3)) == ()
     assert physics_notes(good, campaign(1)) == ("one replica from one pulled path: hysteresis is not tested, use replicas = 3",)
-    bad = replace(good, at_site=2, elsewhere=1, images=3, closest_nm=0.456)
+    bad = replace(good, at_site=2, elsewhere=1, images=3, broken=4, closest_nm=0.456)
     text = " | ".join(physics_notes(bad, campaign(3)))
     assert "ions around the pocket moved more than 0.30 nm in 2 of 6 windows" in text
-    assert "the slab did not stay a slab: ions away from the pocket moved more than 0.30 nm in 1 of 6 windows" in text
+    assert "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm in 1 of 6 windows" in text
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
+    assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
+
+
+def test_an_anchor_under_the_crystal_or_outside_its_cylinder_is_noticed() -> None:
+    found = sampled([uniform(k) for k in range(6)])
+    s, r = found.samples, list(found.lateral)
+    assert anchor_notes(s, r) == []
+    sunk = replace(s, z=(*s.z[:2], np.where(np.arange(COUNT) < 0.02 * COUNT, -0.6, s.z[2]), *s.z[3:]))
+    assert anchor_notes(sunk, r) == ["the ligand was under the crystal in 1 of 6 windows (anchor down to -0.60 nm): the path is wrong"]
+    brief = replace(s, z=(*s.z[:2], np.where(np.arange(COUNT) < 0.005 * COUNT, -0.6, s.z[2]), *s.z[3:]))
+    assert anchor_notes(brief, r) == []
+    deep = replace(s, windows=(Window(-0.4, 2000.0), *s.windows[1:]), z=(np.full(COUNT, -0.5), *s.z[1:]))
+    assert anchor_notes(deep, r) == []  # a window that is meant to be there
+    r[3] = np.where(np.arange(COUNT) < 0.02 * COUNT, 0.7, r[3])
+    assert anchor_notes(s, r) == [
+        "the anchor was outside its cylinder in 1 of 6 windows (0.70 nm from the axis, where the wall ends at 0.64): "
+        "use a stiffer wall or shorter steps"
+    ]
+    both = replace(s, windows=s.windows * 2, z=s.z * 2)
+    assert anchor_notes(both, r * 2)[0].startswith("the anchor was outside its cylinder in 1 of 6 windows")  # two faces of one window

@@ -141,8 +141,8 @@ def test_a_pdb_too_large_and_a_place_not_to_write_are_told_first(tmp_path: Path,
 def test_what_can_be_built_but_not_sampled_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     slab = '[model]\nperovskite = "CsPbBr3"\ncells = "4x4x1"\nsolvent = "{solvent}"\ngap_nm = 4.0\n{more}'
     for text, message in (
-        (CUBE.format(perovskite="CsPbBr3", more='ligand = "MA"\nsite = "edge"'), "only slabs can be sampled"),
-        (slab.format(solvent="vacuum", more='ligand = "DA"'), "a slab beside a vacuum cannot be sampled"),
+        (CUBE.format(perovskite="CsPbBr3", more='ligand = "MA"\nsite = "edge"'), "a cuboid in vacuum cannot be sampled"),
+        (slab.format(solvent="vacuum", more='ligand = "DA"'), "a slab in vacuum cannot be sampled"),
         (slab.format(solvent="toluene", more=""), "[model] ligand is missing"),
         (slab.format(solvent="toluene", more='ligand = "APTES-ammonium"'), "APTES-ammonium"),
         (

@@ -17,7 +17,7 @@ def cut(shape: str, cells: tuple[int, int, int], termination: str = "AX") -> Cry
 
 
 def pick(crystal: Crystal, coats: tuple[Coat, ...], pattern: str = "uniform", seed: int = 1, probe: str | None = None):
-    start = (probe, central_site(crystal, head_roles(LIGANDS[probe], crystal)[0], "face")) if probe else None
+    start = ((probe, central_site(crystal, head_roles(LIGANDS[probe], crystal)[0], "face")),) if probe else ()
     return choose(crystal, start, coats, (LIGANDS, pattern, seed))
 
 

@@ -53,9 +53,18 @@ def test_ions_around_the_pocket_are_told_from_the_others(model: Model) -> None:
 
 def test_image_distance_of_a_rod() -> None:
     rod = np.array([[0.1 + 0.1 * i, 0.5, 0.5] for i in range(15)])  # 1.4 nm long in a box of 2 nm
-    assert image_distance(rod, np.array([2.0, 3.0, 4.0])) == pytest.approx(0.6)
-    assert image_distance(rod[:, [2, 0, 1]], np.array([3.0, 2.0, 4.0])) == pytest.approx(0.6)
-    assert image_distance(rod[:, [1, 2, 0]], np.array([3.0, 3.5, 1.5])) == pytest.approx(3.0)  # along z there is no image to fear
+    assert image_distance([rod], np.array([2.0, 3.0, 4.0])) == pytest.approx(0.6)
+    assert image_distance([rod[:, [2, 0, 1]]], np.array([3.0, 2.0, 4.0])) == pytest.approx(0.6)
+    assert image_distance([rod[:, [1, 2, 0]]], np.array([3.0, 3.5, 2.0])) == pytest.approx(0.6)  # a cluster has images along z too
+
+
+def test_distance_between_the_ligands_of_two_faces_whatever_their_images() -> None:
+    box = np.array([3.0, 3.0, 5.0])
+    first, second = np.array([[0.5, 0.5, 1.0], [0.5, 0.5, 1.6]]), np.array([[0.5, 0.5, -1.0], [0.5, 0.9, -1.6]])
+    near = np.hypot(0.4, 5.0 - 3.2)  # tail to tail across the boundary
+    for shift in (np.zeros(3), 3 * box, box * (1, -2, 1)):
+        assert image_distance([first, second + shift], box) == pytest.approx(near)
+        assert image_distance([second + shift, first], box) == pytest.approx(near)
 
 
 def test_solvent_does_not_count(model: Model) -> None:

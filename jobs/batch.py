@@ -1,0 +1,162 @@
+"""What a batch scheduler is to halobind: script text, submission, job id, queue and cancellation; and one cluster, job, queued task."""
+
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+STOP_EARLY_S = 120  # before the wall time ends, work stops by its own clock; the scheduler's signal comes at half of it
+PATIENCE_S = 60
+WALLTIME = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
+
+
+class BatchError(RuntimeError):
+    """A cluster or scheduler that cannot be used: the message names it, the value and what to do."""
+
+
+def seconds_of(text: str) -> int:
+    """ "2-00:00:00" or "23:58:00" in seconds. Raises ValueError with the accepted forms."""
+    found = WALLTIME.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a time like 23:58:00 (hours:minutes:seconds) or 2-00:00:00 (days-hours:minutes:seconds)")
+    days, hours, minutes, seconds = (int(item or 0) for item in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def clock(seconds: float) -> str:
+    """Seconds as "23:58:00"."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+class Cluster(BaseModel):
+    """One table of clusters.toml: how a job is asked for there. Everything counts for one job, which is on one node."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scheduler: str
+    queue: str | None = None
+    cpu_queue: str | None = None
+    account: str | None = None
+    environment: tuple[str, ...] = ()
+    gpus: int = Field(default=0, ge=0, le=64)
+    cpus: int = Field(default=1, ge=1, le=4096)
+    memory_GiB: int = Field(default=4, ge=1)
+    walltime: str
+    array_limit: int = Field(default=1000, ge=1)
+    requeue: bool = False
+    directives: tuple[str, ...] = ()
+
+    @field_validator("walltime")
+    @classmethod
+    def _long_enough(cls, text: str) -> str:
+        if seconds_of(text) < 2 * STOP_EARLY_S:
+            raise ValueError(f"too short, as a job stops {STOP_EARLY_S} s before it ends: give it {clock(2 * STOP_EARLY_S)} or more")
+        return text
+
+    @field_validator("environment", "directives", "queue", "cpu_queue", "account")
+    @classmethod
+    def _one_line(cls, value: object) -> object:
+        for text in (value,) if isinstance(value, str) else value or ():
+            if not text.strip() or "\n" in text:
+                raise ValueError(f"{text!r} must be one line of text")
+        return value
+
+    @property
+    def seconds(self) -> int:
+        return seconds_of(self.walltime)
+
+    @property
+    def working_s(self) -> int:
+        """How long a job works before it stops by itself."""
+        return self.seconds - STOP_EARLY_S
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job to submit: its name, the array indices it has (none: no array), whether it computes, and the shell lines it runs.
+
+    `{part}` in a line stands for the array index.
+    """
+
+    name: str
+    indices: tuple[int, ...]
+    computes: bool
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job, or one task of an array, that a scheduler holds: state "queued" or "running", and why it waits."""
+
+    name: str
+    id: str
+    index: int | None
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """One row of SCHEDULERS. The script goes to the submit command on its standard input.
+
+    `programs` submit, query and cancel; `own_id` is the variable in which a job finds its id; `ranges` says that array indices
+    must be one range; `limit` is what its messages say when an array is too long.
+    """
+
+    programs: tuple[str, str, str]
+    own_id: str
+    ranges: bool
+    limit: re.Pattern
+    script: Callable[[Job, Cluster], str]
+    submit: Callable[[Sequence[str]], list[str]]
+    job_id: Callable[[str], str]
+    queue: Callable[[Sequence[str]], list[Task]]
+    cancel: Callable[[Sequence[str]], list[str]]
+
+
+def ask(command: Sequence[str], stdin: str = "", folder: Path | None = None) -> subprocess.CompletedProcess:
+    """Run a scheduler's command. Raises BatchError when it is not on this machine or does not answer."""
+    try:
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=PATIENCE_S, cwd=folder, check=False)
+    except FileNotFoundError:
+        raise BatchError(
+            f"there is no {command[0]} on this machine: give this command where the cluster's jobs are submitted (a login node)"
+        ) from None
+    except OSError as error:
+        raise BatchError(f"cannot run {command[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise BatchError(f"{command[0]} gave no answer in {PATIENCE_S} s: the scheduler may be down; try again later") from None
+
+
+def answer(command: Sequence[str], nothing: str = "") -> str:
+    """Standard output of a query, empty when it failed by saying `nothing`. Raises BatchError with its message when it failed otherwise."""
+    done = ask(command)
+    if done.returncode != 0 and not (nothing and nothing in done.stderr + done.stdout):
+        raise BatchError(f"{command[0]} failed: {last_words(done)}")
+    return done.stdout
+
+
+def last_words(done: subprocess.CompletedProcess) -> str:
+    """What a command that failed said, on one line."""
+    text = " ".join((done.stderr.strip() or done.stdout.strip()).split())
+    return text or f"no message (exit code {done.returncode})"
+
+
+def spans(indices: Sequence[int]) -> list[tuple[int, int]]:
+    """(1, 2, 3, 7) -> [(1, 3), (7, 7)]."""
+    found: list[tuple[int, int]] = []
+    for index in sorted(indices):
+        if found and found[-1][1] == index - 1:
+            found[-1] = (found[-1][0], index)
+        else:
+            found.append((index, index))
+    return found
+
+
+def index_list(indices: Sequence[int]) -> str:
+    """(1, 2, 3, 7) -> "1-3,7"."""
+    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans(indices))

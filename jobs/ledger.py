@@ -1,0 +1,99 @@
+"""The record of submitted jobs: one line of JSON before a job is submitted and one after, so that a kill between them loses nothing."""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from jobs.batch import BatchError, Task
+from jobs.clusters import SCHEDULERS
+
+OPEN = ("submitting", "submitted")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job: parts `parts` of `of` of a stage, in round `round`, and how much was published when it was submitted.
+
+    `event`: submitting, submitted, rejected, cancelled or ended (no longer in the queue).
+    """
+
+    name: str
+    round: int
+    stage: str
+    cluster: str
+    scheduler: str
+    parts: tuple[int, ...]
+    of: int
+    published: int
+    event: str = "submitting"
+    id: str = ""
+    message: str = ""
+
+    def part(self, task: Task) -> int:
+        """The part that a queued task of this job has."""
+        return self.parts[0] if task.index is None else task.index
+
+
+class Ledger:
+    """The entries of submitted.jsonl, each by its last event. Lines are only ever added."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries: dict[str, Entry] = {}
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        self._cut_short = bool(text) and not text.endswith("\n")
+        for number, line in enumerate(text.splitlines(), start=1):
+            if not line.endswith("}"):
+                continue  # a kill while it was written
+            try:
+                values = json.loads(line)
+                values.pop("time")
+                self._entries[values["name"]] = Entry(**{**values, "parts": tuple(values["parts"])})
+            except (ValueError, TypeError, KeyError) as error:
+                raise BatchError(f"{path}, line {number}, cannot be read ({error}): remove this line") from None
+
+    @property
+    def entries(self) -> list[Entry]:
+        return list(self._entries.values())
+
+    def add(self, entry: Entry) -> None:
+        """Record an event durably, before returning."""
+        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **asdict(entry)}) + "\n"
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            os.write(handle, (("\n" if self._cut_short else "") + line).encode())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        self._cut_short = False
+        self._entries[entry.name] = entry
+
+    def queued(self) -> list[tuple[Entry, Task]]:
+        """What the schedulers hold of the jobs recorded here, but for the job that asks. Raises BatchError when one cannot be asked.
+
+        A job whose submission was cut short is found by its name.
+        """
+        found = []
+        for name, scheduler in SCHEDULERS.items():
+            entries = {entry.name: entry for entry in self.entries if entry.event in OPEN and entry.scheduler == name}
+            if entries:
+                own = os.environ.get(scheduler.own_id)
+                found += [(entries[task.name], task) for task in scheduler.queue(list(entries)) if task.id != own]
+        return found
+
+    def own(self) -> Entry | None:
+        """The entry of the job that this process is part of."""
+        for entry in self.entries:
+            if entry.id and os.environ.get(SCHEDULERS[entry.scheduler].own_id) == entry.id:
+                return entry
+        return None
+
+    def close(self, queued: list[tuple[Entry, Task]]) -> None:
+        """Record as ended, once, what the schedulers hold no longer."""
+        alive = {entry.name for entry, _ in queued}
+        own = self.own()
+        for entry in self.entries:
+            if entry.event in OPEN and entry.name not in alive and entry != own:
+                self.add(replace(entry, event="ended"))

@@ -1,0 +1,64 @@
+"""LSF: bsub, bjobs, bkill."""
+
+import re
+from collections.abc import Sequence
+
+from jobs.batch import STOP_EARLY_S, BatchError, Cluster, Job, Scheduler, Task, answer, index_list
+
+RUNNING = {"RUN", "USUSP", "SSUSP", "UNKWN"}
+WAITING = {"PEND", "PSUSP", "WAIT", "PROV"}
+
+
+def script(job: Job, cluster: Cluster) -> str:
+    minutes = -(-cluster.seconds // 60)
+    options = [f'-J "{job.name}[{index_list(job.indices)}]"' if job.indices else f"-J {job.name}"]
+    queue = cluster.queue if job.computes else cluster.cpu_queue or cluster.queue
+    options += [f"-q {queue}"] if queue else []
+    options += [f"-P {cluster.account}"] if cluster.account else []
+    options += [f"-n {cluster.cpus if job.computes else 1}", '-R "span[hosts=1]"', f'-R "rusage[mem={cluster.memory_GiB}GB]"']
+    options += [f'-gpu "num={cluster.gpus}"'] if cluster.gpus and job.computes else []
+    options += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-wt {STOP_EARLY_S // 120} -wa TERM"]
+    options += ["-r" if cluster.requeue else "-rn"]
+    options += [f"-o jobs/{job.name}{'-%I' if job.indices else ''}.log", *cluster.directives]
+    lines = [line.replace("{part}", "$LSB_JOBINDEX") for line in job.lines]
+    return "\n".join(["#!/bin/bash", *(f"#BSUB {option}" for option in options), *cluster.environment, *lines]) + "\n"
+
+
+def submit(after: Sequence[str]) -> list[str]:
+    return ["bsub", *(["-w", " && ".join(f"ended({job})" for job in after)] if after else [])]
+
+
+def job_id(output: str) -> str:
+    found = re.search(r"Job <(\d+)>", output)
+    if found is None:
+        raise BatchError(f"bsub gave no job id: {output.strip()}")
+    return found[1]
+
+
+def queue(names: Sequence[str]) -> list[Task]:
+    tasks = []
+    for name in names:
+        columns = "jobid jobindex stat pend_reason delimiter='|'"
+        for line in answer(["bjobs", "-noheader", "-J", name, "-o", columns], nothing="not found").splitlines():
+            job, index, state, reason = line.strip().split("|", 3)
+            if state in RUNNING | WAITING:
+                kind, why = ("running", "") if state in RUNNING else ("queued", reason.strip("- "))
+                tasks.append(Task(name, job, int(index) or None, kind, why))
+    return tasks
+
+
+def cancel(ids: Sequence[str]) -> list[str]:
+    return ["bkill", *ids]
+
+
+LSF = Scheduler(
+    programs=("bsub", "bjobs", "bkill"),
+    own_id="LSB_JOBID",
+    ranges=False,
+    limit=re.compile(r"[Jj]ob array|MAX_JOB_ARRAY_SIZE|job limit"),
+    script=script,
+    submit=submit,
+    job_id=job_id,
+    queue=queue,
+    cancel=cancel,
+)

@@ -1,0 +1,59 @@
+"""SLURM: sbatch, squeue, scancel."""
+
+import re
+from collections.abc import Sequence
+
+from jobs.batch import STOP_EARLY_S, Cluster, Job, Scheduler, Task, answer, index_list
+
+FORMAT = "%j|%F|%K|%t|%r"  # name, array job id, array index, state, reason
+ENDED = {"CG", "CD", "CA", "F", "TO", "NF", "OOM", "BF", "DL", "PR"}
+
+
+def script(job: Job, cluster: Cluster) -> str:
+    options = [f"--job-name={job.name}"]
+    options += [f"--array={index_list(job.indices)}"] if job.indices else []
+    queue = cluster.queue if job.computes else cluster.cpu_queue or cluster.queue
+    options += [f"--partition={queue}"] if queue else []
+    options += [f"--account={cluster.account}"] if cluster.account else []
+    options += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={cluster.cpus if job.computes else 1}", f"--mem={cluster.memory_GiB}G"]
+    options += [f"--gres=gpu:{cluster.gpus}"] if cluster.gpus and job.computes else []
+    options += [f"--time={cluster.walltime}", f"--signal=B:TERM@{STOP_EARLY_S // 2}"]
+    options += ["--requeue" if cluster.requeue else "--no-requeue", "--open-mode=append"]
+    options += [f"--output=jobs/{job.name}{'-%a' if job.indices else ''}.log", *cluster.directives]
+    lines = [line.replace("{part}", "$SLURM_ARRAY_TASK_ID") for line in job.lines]
+    return "\n".join(["#!/bin/bash", *(f"#SBATCH {option}" for option in options), *cluster.environment, *lines]) + "\n"
+
+
+def submit(after: Sequence[str]) -> list[str]:
+    return ["sbatch", "--parsable", *([f"--dependency=afterany:{':'.join(after)}"] if after else [])]
+
+
+def job_id(output: str) -> str:
+    return output.strip().splitlines()[-1].split(";")[0]
+
+
+def queue(names: Sequence[str]) -> list[Task]:
+    tasks = []
+    for line in answer(["squeue", "--noheader", "--array", f"--name={','.join(names)}", f"--format={FORMAT}"]).splitlines():
+        name, job, index, state, reason = line.strip().split("|", 4)
+        if state not in ENDED:
+            state, reason = ("running", "") if state == "R" else ("queued", reason)
+            tasks.append(Task(name, job, int(index) if index.isdecimal() else None, state, reason))
+    return tasks
+
+
+def cancel(ids: Sequence[str]) -> list[str]:
+    return ["scancel", *ids]
+
+
+SLURM = Scheduler(
+    programs=("sbatch", "squeue", "scancel"),
+    own_id="SLURM_JOB_ID",
+    ranges=False,
+    limit=re.compile(r"[Ii]nvalid job array|MaxArraySize|MaxSubmit|job submit limit|QOSMaxSubmit"),
+    script=script,
+    submit=submit,
+    job_id=job_id,
+    queue=queue,
+    cancel=cancel,
+)

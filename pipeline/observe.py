@@ -1,0 +1,185 @@
+"""`halobind observe`: observables of every published segment of every run, mapped over chunks of frames, and a table a run."""
+
+import contextlib
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from importlib import util
+from pathlib import Path
+
+from forcefields.packs import load_pack
+from jobs.claims import claim
+from jobs.mapping import INSTALL, MappingError, Reach, place_of
+from jobs.publish import clear_scratch, publishing
+from jobs.stop import StopSignal
+from pipeline.campaign import Campaign, CampaignError
+from pipeline.chunks import Source, code_checksum, frame_shape, scenes
+from pipeline.legs import built_model
+from pipeline.measuring import Segment, Watched, measure
+from pipeline.observables import OBSERVABLES
+from pipeline.observe_figures import draw
+from pipeline.observed import AVERAGES, Series, frame_counts, summarise, write_about, write_averages, write_profiles
+from pipeline.plan import check_writable
+from pipeline.results import collect, ensure_estimate
+from pipeline.run import DamagedError, Run, logs_folder, reading
+from pipeline.samples import EstimateError, Window
+from pipeline.scene import Chemistry
+from pipeline.verbs import open_campaign
+from pipeline.versions import versions
+from pipeline.weights import Weights, frame_weights
+from structures.rows import LIGANDS, MODES
+
+
+@dataclass(frozen=True)
+class ObserveOptions:
+    """Options of `halobind observe`: where, how many processes (0: one a core), names of observables (empty: all), frames in a chunk."""
+
+    where: str = "serial"
+    workers: int = 0
+    names: tuple[str, ...] = ()
+    chunk: int = 100
+    reach: Reach = field(default_factory=Reach)
+
+
+def observe_campaign(folder: Path, options: ObserveOptions) -> int:
+    """Measure what is new, publish a table for each run and print its averages; 1 when something could not be measured.
+
+    Raises CampaignError, before anything is computed, for what cannot work.
+    """
+    unknown = [name for name in options.names if name not in OBSERVABLES]
+    if unknown:
+        raise CampaignError(f"there is no observable {unknown[0]!r}; choose from {', '.join(OBSERVABLES)}")
+    if util.find_spec("pyarrow") is None:
+        raise CampaignError(f"pyarrow, which writes the tables, is not installed; install it with: {INSTALL}")
+    folder = folder.resolve()  # workers may have another working directory
+    campaign, runs = open_campaign(folder)
+    check_writable(folder)
+    try:
+        place = place_of(options.where, options.workers, options.reach, logs_folder(folder).resolve())
+    except MappingError as error:
+        raise CampaignError(str(error)) from None
+    stop = StopSignal().listen()
+    begun = [run for run in runs if any(run.segments(chain) for chain in run.window_chains())]
+    if not begun:
+        raise CampaignError(f"no run of {folder} has a published segment yet; sample first: halobind run {folder}")
+    with contextlib.ExitStack() as held:
+        for run in begun:
+            if not held.enter_context(claim(run.lock("observe"))):
+                raise CampaignError(f"another halobind observe is at work on {run.id}; wait for it")
+        try:
+            watched = [watch(run, options.names) for run in begun]
+        except DamagedError as error:
+            raise CampaignError(str(error)) from None
+        _check_frames(watched, options.names)
+        try:
+            measure(watched, options.chunk, place, stop)
+        except MappingError as error:
+            raise CampaignError(f"{error}; what was measured is kept, the same command goes on from there") from None
+        sound = [report(one, campaign) for one in watched]
+    return 0 if all(sound) else 1
+
+
+def watch(run: Run, names: tuple[str, ...]) -> Watched:
+    """Everything of a run that has frames, with the names of what is measured: `names`, or all that its frames allow."""
+    found, spans, errors = [], {}, {}
+    model = built_model(run.path("build"))
+    for chain in run.window_chains():
+        begins = 0.0
+        for number, folder in enumerate(run.segments(chain)):
+            try:
+                with reading(folder):
+                    about = (folder / "segment.json").read_bytes()
+                    record, cv = json.loads(about), (folder / "cv.npy").read_bytes()
+                    window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
+                    lasts = float(record["duration_ps"])
+                shape = frame_shape(folder)
+            except DamagedError as error:
+                errors[folder] = str(error)
+                continue
+            key = hashlib.sha256(about + cv + repr(shape).encode()).hexdigest()
+            found.append((window, number, folder, shape, begins, key))
+            begins += lasts
+            spans[window] = begins
+    whole = bool(len(model.groups["solvent"])) and any(shape[1] == model.n_atoms for *_, shape, _, _ in found)
+    chosen = names or tuple(name for name, row in OBSERVABLES.items() if whole or not row.needs_solvent)
+    source = Source(run.path("build"), chemistry_of(run), chosen, code_checksum())
+    built = hashlib.sha256((source.build / "groups.json").read_bytes() + (source.build / "model.cif").read_bytes()).hexdigest()
+    segments = []
+    for window, number, folder, shape, begins, key in found:
+        if shape[0]:
+            whole_key = hashlib.sha256(json.dumps([key, built, chosen, source.code]).encode()).hexdigest()[:12]
+            segments.append(Segment(window, number, folder, shape[0], begins, run.observed(folder, whole_key)))
+    segments.sort(key=lambda s: (s.window.center_nm, s.window.k, s.number))
+    most = max((shape[1] for *_, shape, _, _ in found), default=0)
+    return Watched(run, source, most, segments, spans, whole, errors)
+
+
+def chemistry_of(run: Run) -> Chemistry:
+    """Metals, halides and the role of the site of the sampled ligand."""
+    spec = run.spec
+    pack, name = load_pack(spec.forcefield.pack), spec.model.ligand
+    row = spec.ligands[name].row if name in spec.ligands else LIGANDS[name]
+    return Chemistry(pack.metals, pack.halides, MODES[row.mode].sites[0])
+
+
+def _check_frames(watched: list[Watched], names: tuple[str, ...]) -> None:
+    """Refuse runs without frames, and observables of a solvent that is not in them. Raises CampaignError."""
+    advice = "set it in campaign.toml and sample more segments: only new ones are written that way"
+    for one in watched:
+        if not one.segments and not one.errors:
+            raise CampaignError(f'{one.run.id}: no segment of it holds frames ([sampling] frames = "none"); frames = "solute": {advice}')
+        for name in names:
+            if OBSERVABLES[name].needs_solvent and not one.has_solvent:
+                raise CampaignError(f'{one.run.id}: {name} needs frames with the solvent; [sampling] frames = "all": {advice}')
+    without = [one.run.id for one in watched if not one.has_solvent]
+    if without and not names:
+        left = ", ".join(name for name, row in OBSERVABLES.items() if row.needs_solvent)
+        print(f'left out: {left} (the frames hold no solvent; [sampling] frames = "all": {advice})', file=sys.stderr)
+
+
+def report(one: Watched, campaign: Campaign) -> bool:
+    """Publish observe-<hash>/ of a run, unless it is there, and print its averages; whether nothing was wrong."""
+    run = one.run
+    for error in one.errors.values():
+        print(f"halobind: {run.id}: {error}", file=sys.stderr)
+    done = [segment for segment in one.segments if segment.target.is_dir()]
+    if not done:
+        return False
+    series = [Series(s.window, s.number, s.target, s.begins_ps, one.window_ps[s.window]) for s in done]
+    discard, why, weights, checksum = campaign.estimate.discard_fraction, "", None, ""
+    try:
+        sampled = collect(run)
+        checksum = sampled.checksum
+        counts = frame_counts(series, discard)
+        if not counts:
+            raise EstimateError(f"no frame is later than discard_fraction = {discard:g} of its window")
+        barrier = ensure_estimate(run, sampled, campaign.estimate).has_barrier
+        weights = frame_weights(sampled.samples, counts, campaign.estimate, barrier)
+    except (EstimateError, DamagedError) as error:
+        why = f"no averages over the bound basin: {error}"
+    content = [[s.target.name for s in done], checksum, campaign.estimate.model_dump(), versions()["halobind"], why]
+    target = run.path(f"observe-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]}")
+    if not target.is_dir():
+        clear_scratch(target)
+        with publishing(target) as out:
+            _write(out, one, series, (weights, discard, why))
+    print(f"{run.id}: {why or 'averages over the bound basin'}\n{(target / AVERAGES).read_text(encoding='utf-8')}{target}")
+    return not one.errors
+
+
+def _write(out: Path, one: Watched, series: list[Series], estimate: tuple[Weights | None, float, str]) -> None:
+    """Write the table, the averages, the profiles and the figures of a run into `out`."""
+    weights, discard, why = estimate
+    names, end = one.source.names, weights.end_nm if weights is not None else None
+    found = summarise(series, names, weights, discard, out)
+    view = scenes(one.source.build, one.n_atoms, one.source.chemistry)[0]
+    bins = {name: OBSERVABLES[name].bins(view) for name in names if OBSERVABLES[name].bins is not None}
+    write_averages(out, found)
+    if bins:
+        write_profiles(out, found, bins)
+    draw(out, found, bins, end)
+    columns = {name: {"columns": OBSERVABLES[name].columns, "about": OBSERVABLES[name].about} for name in names}
+    about = {"run": one.run.id, "segments": len(series), "frames_in_basin": found.frames, "effective_frames": found.effective}
+    about |= {"basin_ends_nm": end, "discard_fraction": discard, "note": why, "chemistry": asdict(one.source.chemistry)}
+    write_about(out, about | {"observables": columns, "code": one.source.code, "versions": versions()})

@@ -1,0 +1,78 @@
+"""What the published segments of windows or walkers hold: samples, and what else is said beside them."""
+
+import hashlib
+import io
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.run import reading
+from pipeline.samples import Samples
+from pipeline.walkers import Walks
+
+GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What is published of a run's windows, or walkers: the samples, a checksum over them, and what the segments say besides.
+
+    With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances (nm) from the site axis, one array a
+    window like `samples.z`. `at_site` and `elsewhere` count windows in which ions around the pocket, or others, ended a segment
+    displaced; `images` those in which the ligand ended one within the cutoff of its own image or of the other ligand, `closest_nm` the
+    nearest such approach; `broken` those in which two segments in a row, or the only one, ended with a metal short of halides.
+    """
+
+    samples: Samples | Walks
+    lateral: tuple[np.ndarray, ...]
+    checksum: str
+    at_site: int
+    elsewhere: int
+    images: int
+    broken: int
+    closest_nm: float
+    openmm_versions: tuple[str, ...]
+    heads: int = 1
+
+
+class Seen:
+    """Reads segments and remembers, over all of them, a checksum and what they say besides their samples."""
+
+    def __init__(self, cutoff_nm: float) -> None:
+        self._cutoff_nm, self._digest, self._openmm, self._closest = cutoff_nm, hashlib.sha256(), set(), math.inf
+        self._chains: dict[str, set[str]] = {"at_site": set(), "elsewhere": set(), "images": set(), "broken": set()}
+
+    def read(self, chain: str, segments: list[Path]) -> Iterator[tuple[dict, np.ndarray]]:
+        """The record and the coordinate (n, 2 * heads) of each segment of a chain. Raises DamagedError."""
+        broken: list[bool] = []
+        for segment in segments:
+            with reading(segment):
+                record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
+                content = (segment / "cv.npy").read_bytes()
+                heights = np.load(io.BytesIO(content), allow_pickle=False).astype(float)
+                self._openmm.add(record["versions"]["openmm"])
+                slab, self._closest = record["slab"], min(self._closest, record["image_nm"])
+                found = {
+                    "at_site": slab["displaced_at_site"] > 0,
+                    "elsewhere": slab["displaced"] > slab["displaced_at_site"],
+                    "images": record["image_nm"] < self._cutoff_nm,
+                }
+                broken.append(slab["broken"] > 0)
+            for name, true in found.items():
+                if true:
+                    self._chains[name].add(chain)
+            self._digest.update(f"{chain}/{segment.name}".encode() + content)
+            yield record, heights
+        if broken == [True] or any(first and second for first, second in itertools.pairwise(broken)):
+            self._chains["broken"].add(chain)
+
+    def sampled(self, samples: Samples | Walks, lateral: tuple[np.ndarray, ...], heads: int = 1) -> Sampled:
+        """All of it together, once every segment is read."""
+        counts = {name: len(chains) for name, chains in self._chains.items()}
+        about = {"closest_nm": self._closest, "openmm_versions": tuple(sorted(self._openmm)), "heads": heads}
+        return Sampled(samples, lateral, self._digest.hexdigest(), **about, **counts)

@@ -1,0 +1,249 @@
+"""Every row of SCHEDULERS: golden scripts, commands, ids and queues; the clusters file; the record of submitted jobs."""
+
+import json
+import os
+import subprocess
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobs.batch import BatchError, Cluster, Job, Task, index_list, seconds_of, spans
+from jobs.clusters import EXAMPLE, SCHEDULERS, load_cluster, load_clusters
+from jobs.ledger import Entry, Ledger
+
+CLUSTER = {
+    "queue": "gpu",
+    "cpu_queue": "short",
+    "account": "chem",
+    "environment": ["module load cuda"],
+    "gpus": 1,
+    "cpus": 4,
+    "memory_GiB": 16,
+    "walltime": "1-12:00:00",
+    "requeue": True,
+}
+EXTRA = {"slurm": "--constraint=a100", "pbs": "-l place=excl", "lsf": "-x"}
+ARRAY = Job("halobind-1-001-sample", (1, 2, 3), True, ("exec halobind run /c --part {part}/3",))
+LAST = Job("halobind-1-001-table", (), False, ("halobind table /c",))
+GOLDEN = {
+    "slurm": """#!/bin/bash
+#SBATCH --job-name=halobind-1-001-sample
+#SBATCH --array=1-3
+#SBATCH --partition=gpu
+#SBATCH --account=chem
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=16G
+#SBATCH --gres=gpu:1
+#SBATCH --time=1-12:00:00
+#SBATCH --signal=B:TERM@60
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=jobs/halobind-1-001-sample-%a.log
+#SBATCH --constraint=a100
+module load cuda
+exec halobind run /c --part $SLURM_ARRAY_TASK_ID/3
+""",
+    "pbs": """#!/bin/bash
+#PBS -N halobind-1-001-sample
+#PBS -J 1-3
+#PBS -q gpu
+#PBS -A chem
+#PBS -l select=1:ncpus=4:ngpus=1:mem=16gb
+#PBS -l walltime=36:00:00
+#PBS -r y
+#PBS -j oe
+#PBS -o jobs/halobind-1-001-sample-^array_index^.log
+#PBS -l place=excl
+module load cuda
+exec halobind run /c --part $PBS_ARRAY_INDEX/3
+""",
+    "lsf": """#!/bin/bash
+#BSUB -J "halobind-1-001-sample[1-3]"
+#BSUB -q gpu
+#BSUB -P chem
+#BSUB -n 4
+#BSUB -R "span[hosts=1]"
+#BSUB -R "rusage[mem=16GB]"
+#BSUB -gpu "num=1"
+#BSUB -W 36:00
+#BSUB -wt 1 -wa TERM
+#BSUB -r
+#BSUB -o jobs/halobind-1-001-sample-%I.log
+#BSUB -x
+module load cuda
+exec halobind run /c --part $LSB_JOBINDEX/3
+""",
+}
+SUBMIT = {
+    "slurm": ["sbatch", "--parsable", "--dependency=afterany:7:8"],
+    "pbs": ["qsub", "-W", "depend=afterany:7:8"],
+    "lsf": ["bsub", "-w", "ended(7) && ended(8)"],
+}
+ANSWERS = {"slurm": ("12;cluster\n", "12"), "pbs": ("12[].head\n", "12[].head"), "lsf": ("Job <12> is submitted to queue <gpu>.\n", "12")}
+PBS_JOBS = {
+    "12[].head": {"Job_Name": "a", "job_state": "B"},
+    "12[1].head": {"Job_Name": "a", "job_state": "X"},
+    "12[2].head": {"Job_Name": "a", "job_state": "R"},
+    "12[3].head": {"Job_Name": "a", "job_state": "Q", "comment": "Not Running: no GPU"},
+    "13.head": {"Job_Name": "b", "job_state": "H"},
+}
+QUEUES = {  # what the query programs print, and what that means
+    "slurm": (
+        {"squeue": "a|12|1|CG|None\na|12|2|R|None\na|12|3|PD|Resources\nb|13|N/A|PD|Dependency\n"},
+        [Task("a", "12", 2, "running", ""), Task("a", "12", 3, "queued", "Resources"), Task("b", "13", None, "queued", "Dependency")],
+    ),
+    "pbs": (
+        {"qselect": "12[].head\n", "qstat": json.dumps({"Jobs": PBS_JOBS})},
+        [
+            Task("a", "12[].head", 2, "running", ""),
+            Task("a", "12[].head", 3, "queued", "Not Running: no GPU"),
+            Task("b", "13.head", None, "queued", ""),
+        ],
+    ),
+    "lsf": (
+        {"bjobs": "12|1|DONE|-\n12|2|RUN|-\n12|3|PEND|New job is waiting for scheduling;\n"},
+        [Task("a", "12", 2, "running", ""), Task("a", "12", 3, "queued", "New job is waiting for scheduling;")],
+    ),
+}
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Puts programs on PATH that print a text."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+    def add(name: str, text: str, code: int = 0, to: int = 1) -> None:
+        (folder / f"{name}.txt").write_text(text)
+        (folder / name).write_text(f"#!/bin/sh\ncat {folder}/{name}.txt >&{to}\nexit {code}\n")
+        (folder / name).chmod(0o755)
+
+    return add
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the clusters file is looked for."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "halobind").mkdir(parents=True)
+    return tmp_path / "config" / "halobind" / "clusters.toml"
+
+
+def cluster(scheduler: str, **more: object) -> Cluster:
+    return Cluster(**{**CLUSTER, "scheduler": scheduler, "directives": [EXTRA[scheduler]], **more})
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_golden_scripts(name: str, tmp_path: Path) -> None:
+    text = SCHEDULERS[name].script(ARRAY, cluster(name))
+    assert text == GOLDEN[name]
+    last = SCHEDULERS[name].script(LAST, cluster(name, requeue=False))
+    assert "short" in last and "gpu" not in last and not any(word in last for word in ("--array", "-J 1", "[1", "%a", "%I", "^"))
+    assert {"slurm": "--no-requeue", "pbs": "-r n", "lsf": "-rn"}[name] in last
+    for script in (text, last):
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_commands_and_ids(name: str) -> None:
+    row = SCHEDULERS[name]
+    assert row.submit(["7", "8"]) == SUBMIT[name]
+    assert row.submit([]) == (["sbatch", "--parsable"] if name == "slurm" else [row.programs[0]])
+    printed, expected = ANSWERS[name]
+    assert row.job_id(printed) == expected
+    assert row.cancel(["12"]) == [row.programs[2], "12"]
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_queues(name: str, programs) -> None:
+    printed, expected = QUEUES[name]
+    for program, text in printed.items():
+        programs(program, text)
+    assert SCHEDULERS[name].queue(["a"]) == expected
+
+
+@pytest.mark.parametrize(("name", "program"), [("slurm", "squeue"), ("pbs", "qselect"), ("lsf", "bjobs")])
+def test_a_scheduler_that_does_not_answer_is_an_error_not_an_empty_queue(name: str, program: str, programs) -> None:
+    programs(program, "cannot reach the server", code=1, to=2)
+    with pytest.raises(BatchError, match=f"{program} failed: cannot reach the server"):
+        SCHEDULERS[name].queue(["a"])
+
+
+def test_lsf_says_not_found_for_an_empty_queue(programs) -> None:
+    programs("bjobs", "Job <a> is not found", code=255, to=2)
+    assert SCHEDULERS["lsf"].queue(["a"]) == []
+
+
+def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BatchError, match="there is no squeue on this machine: give this command where"):
+        SCHEDULERS["slurm"].queue(["a"])
+
+
+def test_indices_and_times() -> None:
+    assert spans((7, 1, 2, 3)) == [(1, 3), (7, 7)] and index_list((1, 2, 3, 7)) == "1-3,7"
+    assert seconds_of("1-12:00:30") == 129630 and seconds_of("100:00:00") == 360000
+    with pytest.raises(ValueError, match="'24h' is not a time like 23:58:00"):
+        seconds_of("24h")
+    assert Cluster(scheduler="slurm", walltime="0:10:00").working_s == 480
+
+
+def test_the_example_is_a_clusters_file(config: Path) -> None:
+    config.write_text(EXAMPLE)
+    assert load_cluster("gpu").gpus == 1 and load_cluster("gpu").directives == ("--constraint=a100",)
+    shown = set(tomllib.loads(EXAMPLE.replace("# cpu_queue", "cpu_queue"))["gpu"])
+    assert shown == set(Cluster.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[a]\nscheduler = "slurm"', "[a] walltime is missing"),
+        ('[a]\nscheduler = "sge"\nwalltime = "1:00:00"', "scheduler = 'sge' is not known; there are: slurm, pbs, lsf"),
+        ('[a]\nscheduler = "pbs"\nwalltime = "1:00:00"\npartition = "x"', "partition = 'x' is not a known key; the keys are"),
+        ('[a]\nscheduler = "pbs"\nwalltime = "1 day"', "walltime = '1 day': '1 day' is not a time like"),
+        ('[a]\nscheduler = "pbs"\nwalltime = "0:03:00"', "too short, as a job stops 120 s before it ends: give it 0:04:00 or more"),
+        ('[a]\nscheduler = "pbs"\nwalltime = "1:00:00"\nenvironment = ["a\\nb"]', "must be one line of text"),
+        ("a = 1", "a = 1 must be a table, written [a]"),
+        ("[a", "is not TOML"),
+        (None, "halobind submit --example >"),
+    ],
+)
+def test_a_bad_clusters_file(config: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        config.write_text(text)
+    with pytest.raises(BatchError) as raised:
+        load_clusters()
+    assert message in str(raised.value) and str(config.parent) in str(raised.value)
+
+
+def test_an_unknown_cluster_names_those_there_are(config: Path) -> None:
+    config.write_text(EXAMPLE)
+    with pytest.raises(BatchError, match=r"no cluster 'gpus' in .*there are: gpu\. Add a table \[gpus\].*submit --example"):
+        load_cluster("gpus")
+
+
+def test_a_home_that_cannot_be_read(config: Path) -> None:
+    config.mkdir()
+    with pytest.raises(BatchError, match="cannot read .*XDG_CONFIG_HOME"):
+        load_clusters()
+
+
+def test_the_record_survives_a_kill_while_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "submitted.jsonl"
+    entry = Entry("a", 1, "sample", "gpu", "slurm", (1, 2), 2, 5)
+    Ledger(path).add(entry)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write('{"time": "2026", "name": "b", "rou')
+    ledger = Ledger(path)
+    assert ledger.entries == [entry]
+    ledger.add(replace(entry, event="submitted", id="3"))
+    assert Ledger(path).entries == [replace(entry, event="submitted", id="3")]
+    path.write_text('{"name": "b"}\n')
+    with pytest.raises(BatchError, match="line 1, cannot be read"):
+        Ledger(path)
