@@ -252,7 +252,7 @@ def test_one_sigma_bars_hold_the_truth():
         held.append((near(b.dG0_kJ_mol, dG0, 1), near(b.well_depth_kJ_mol, low - zero, 1), off, on))
     coverage = np.mean(held, axis=0)
     print("one-sigma coverage of dG0, depth, desorption and adsorption barrier:", coverage)
-    assert np.all((coverage >= 0.6) & (coverage <= 0.8)), coverage
+    assert np.all((coverage >= 0.55) & (coverage <= 0.85)), coverage  # 60 to 80 %, with the 5 % that 100 seeds leave open
 
 
 def test_correlated_data_give_larger_errors():
