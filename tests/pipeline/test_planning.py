@@ -78,7 +78,7 @@ class Drawn:
         z = np.interp(random.uniform(size=round(sampling.segment_ps / sampling.record_ps)), below / below[-1], GRID)
         np.save(out / "cv.npy", np.column_stack([z, 0.55 * np.sqrt(random.uniform(size=len(z)))]))
         record = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": sampling.record_ps, "image_nm": 2.0}
-        record |= {"slab": {"displaced": 0, "displaced_at_site": 0}, "versions": {"openmm": "8"}, "wall_s": 1.0, "duration_ps": 20.0}
+        record |= {"slab": {"displaced": 0, "displaced_at_site": 0, "broken": 0}, "versions": {"openmm": "8"}, "wall_s": 1.0, "duration_ps": 20.0}
         (out / "segment.json").write_text(json.dumps(record))
 
 
@@ -124,7 +124,7 @@ def test_status_and_plan_count_what_rounds_ask_for(planned: tuple[Path, Campaign
     runs = runs_of(folder, campaign)
     windows = windows_of(runs[0], campaign)
     assert len(windows) > 5 and not rounds_due(runs, campaign)
-    (row,) = status_rows(runs, campaign)
+    (row,) = status_rows(runs, campaign, {runs[0].id: []})
     assert row["windows"] == f"{2 * len(windows)}/{2 * len(windows)}" and row["state"] == "done"
     plan = plan_run(runs[0], campaign)
     assert plan.n_windows == len(windows) and plan.left_ps == 0
