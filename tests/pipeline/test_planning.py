@@ -250,6 +250,14 @@ def test_extend_refuses_what_makes_no_sense(arguments, expected, tmp_path, capsy
     assert expected in capsys.readouterr().err and not (tmp_path / "runs").exists()
 
 
+def test_extend_of_walkers_is_refused(tmp_path, capsys) -> None:
+    keys = TINY | {"sampling": TINY["sampling"] | {"method": "metadynamics"}}
+    toml = "".join(f"[{s}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()) for s, values in keys.items())
+    (tmp_path / "campaign.toml").write_text(toml)
+    assert main(["extend", str(tmp_path), "--segments", "2"]) == 1
+    assert "extend is for umbrella windows" in capsys.readouterr().err and not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("sampling", "expected"),
     [
