@@ -49,7 +49,10 @@ def test_order_of_ions_does_not_matter() -> None:
         assert pair_for(PACK, first, second) == pair_for(PACK, second, first)
 
 
-@pytest.mark.parametrize(("pair", "wrong", "right"), [(("Br", "n4"), 1.28 * 4836.35, 1.28 * 94836.351975893), (("Br", "c3:n4"), 4836.35, 94836.351975893)])
+@pytest.mark.parametrize(
+    ("pair", "wrong", "right"),
+    [(("Br", "n4"), 1.28 * 4836.35, 1.28 * 94836.351975893), (("Br", "c3:n4"), 4836.35, 94836.351975893)],
+)
 def test_lost_leading_digit_is_not_copied(pair: tuple[str, str], wrong: float, right: float) -> None:
     assert pytest.approx(right) == pair_for(PACK, *pair).A / KJ_PER_KCAL
     assert pytest.approx(wrong, rel=0.1) != pair_for(PACK, *pair).A / KJ_PER_KCAL
