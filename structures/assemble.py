@@ -37,8 +37,7 @@ def assemble(crystal: Crystal, parts: Parts, sites: tuple[Site, ...], box: np.nd
         elements=tuple(e for piece in pieces for e in piece.elements),
         names=tuple(names),
         residues=tuple(
-            Residue(_residue_name(piece.name), int(a), int(b))
-            for piece, a, b in zip(pieces, starts[:-1], starts[1:], strict=True)
+            Residue(_residue_name(piece.name), int(a), int(b)) for piece, a, b in zip(pieces, starts[:-1], starts[1:], strict=True)
         ),
         bonds=np.concatenate([*bonds, np.zeros((0, 2), dtype=int)]).astype(int),
         positions=np.concatenate([piece.positions for piece in pieces]),
