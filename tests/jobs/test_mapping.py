@@ -157,16 +157,17 @@ def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, m
     (tmp_path / "halobind" / "clusters.toml").write_text(CLUSTERS.partition("[old]")[0].replace("slurm", kind))
     place = place_of(kind, 0, Reach(), tmp_path)
     assert place.workers == 2
-    with getattr(dask_jobqueue, f"{kind.upper()}Cluster")(**batch_options(place), shared_temp_directory=str(tmp_path)) as cluster:
+    with getattr(dask_jobqueue, f"{kind.upper()}Cluster")(**batch_options(place, tmp_path)) as cluster:
         script = cluster.job_script()
         assert cluster.scheduler_address.startswith("tls://")
         for port in {c.laddr for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN}:
             assert port.ip == "127.0.0.1" or f":{port.port}" in cluster.scheduler_address  # the dashboard stays here
-        keys = list(tmp_path.glob(".dask-jobqueue*"))
+        keys = list(tmp_path.glob("*.pem"))
         assert len(keys) == 3 and all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
     for line in (*lines, "module load python", "export OMP_NUM_THREADS=1"):
         assert line in script, script
-    for option in ("--nworkers 2", "--nthreads 1", "--lifetime 7080s", "--no-dashboard", "--tls-key", "--protocol tls://"):
+    own = ("--no-dashboard", "--dashboard-address 127.0.0.1:0")
+    for option in ("--nworkers 2", "--nthreads 1", "--lifetime 7080s", *own, "--tls-key", "--protocol tls://"):
         assert option in script, script
 
 
