@@ -5,6 +5,7 @@ import shutil
 import signal
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -157,13 +158,13 @@ def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, m
     (tmp_path / "halobind" / "clusters.toml").write_text(CLUSTERS.partition("[old]")[0].replace("slurm", kind))
     place = place_of(kind, 0, Reach(), tmp_path)
     assert place.workers == 2
-    with getattr(dask_jobqueue, f"{kind.upper()}Cluster")(**batch_options(place), shared_temp_directory=str(tmp_path)) as cluster:
+    with getattr(dask_jobqueue, f"{kind.upper()}Cluster")(**batch_options(place, tmp_path)) as cluster:
         script = cluster.job_script()
         assert cluster.scheduler_address.startswith("tls://")
         for port in {c.laddr for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN}:
             assert port.ip == "127.0.0.1" or f":{port.port}" in cluster.scheduler_address  # the dashboard stays here
-        keys = list(tmp_path.glob(".dask-jobqueue*"))
-        assert len(keys) == 3 and all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
+        keys = list(tmp_path.glob("*.pem"))
+        assert len(keys) == 7 and all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
     for line in (*lines, "module load python", "export OMP_NUM_THREADS=1"):
         assert line in script, script
     for option in ("--nworkers 2", "--nthreads 1", "--lifetime 7080s", "--no-dashboard", "--tls-key", "--protocol tls://"):
@@ -174,6 +175,28 @@ def test_a_cluster_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MappingError, match="there is no sbatch on this machine: give the command where jobs are submitted"):
         place_of("slurm", 0, Reach(), tmp_path)
+
+
+def test_a_batch_scheduler_that_takes_no_job_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    (tmp_path / "sbatch").write_text('#!/bin/bash\necho "sbatch: error: invalid account" >&2\nexit 1\n')
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(mapping, "CHECK_S", 0.5)
+    place = Place("slurm", 1, cluster=Cluster(scheduler="slurm", memory_GiB=1, walltime="01:00:00"), shared=tmp_path / "shared")
+    with pytest.raises(MappingError, match="slurm did not take the job: sbatch: error: invalid account; .*clusters.toml.*--where local"):
+        list(mapped(abs, range(5), place))
+    assert not list((tmp_path / "shared").iterdir()) and "Traceback" not in capfd.readouterr().err
+
+
+def test_a_place_without_workers_is_waited_for_and_that_is_said(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(mapping, "CHECK_S", 0.25)
+    monkeypatch.setattr(mapping, "NOTICE_S", 0.5)
+    with LocalCluster(n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        threading.Timer(2.0, cluster.scale, [1]).start()
+        assert sorted(mapped(abs, range(3), Place("address", 0, address))) == [(0, 0), (1, 1), (2, 2)]
+    err = capfd.readouterr().err
+    assert f"the scheduler at {address} has no worker: start some with: dask worker {address}" in err and "what is measured is kept" in err
 
 
 def test_batch_jobs_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
