@@ -6,8 +6,10 @@ with the number of tasks. A task whose worker dies is done again by another one.
 
 import contextlib
 import ipaddress
+import itertools
 import logging
 import os
+import queue
 import shutil
 import socket
 import sys
@@ -25,6 +27,9 @@ LOOPBACK = "127.0.0.1"
 PATIENCE_S = 20  # to reach a scheduler
 DEATHS = 5  # workers that may die with one task before it is given up
 SPARE = 2  # tasks submitted beyond two a worker
+CHECK_S = 5  # without a result: is there a worker at all?
+NOTICE_S = 120  # without a result and without a worker: it is said, and again ever after
+QUEUES = {"slurm": "squeue --me", "pbs": "qstat -u $USER", "lsf": "bjobs"}  # what shows the jobs of the user
 LEAVE_S = 120  # before the wall time ends a worker hands its tasks over and stops
 ADVICE = "processes of this machine do the same: --where local"
 
@@ -150,29 +155,60 @@ def mapped(function: Callable[[T], R], tasks: Iterable[T], place: Place) -> Iter
         for task in tasks:
             yield task, function(task)
         return
-    from distributed import as_completed  # noqa: PLC0415 (optional)
+    refused: list[str] = []
+    with _client(place, refused) as client:
+        waiting, left, done = {}, iter(tasks), queue.SimpleQueue()
 
-    with _client(place) as client:
-        waiting, left, pool = {}, iter(tasks), as_completed()
+        def submit(task: T) -> None:
+            future = client.submit(function, task, pure=False)
+            waiting[future] = task
+            future.add_done_callback(done.put)
 
-        def submit(count: int) -> None:
-            for _, task in zip(range(count), left):  # noqa: B905 (as many as there are)
-                future = client.submit(function, task, pure=False)
-                waiting[future.key] = task
-                pool.add(future)
-
-        submit(2 * (place.workers or len(client.nthreads()) or 4) + SPARE)
+        for task in itertools.islice(left, 2 * (place.workers or len(client.nthreads()) or 4) + SPARE):
+            submit(task)
         doubtful = []  # a worker's death is blamed on every task it had: these are tried again, one at a time
-        for future in pool:
-            result, task = _result(future, place), waiting.pop(future.key)
+        while waiting:
+            future = _next(done, client, (place, refused))
+            result, task = _result(future, place), waiting.pop(future)
             future.release()
-            submit(1)
+            for another in itertools.islice(left, 1):
+                submit(another)
             if isinstance(result, Lost):
                 doubtful.append(task)
             else:
                 yield task, result
         for task in doubtful:
-            yield task, _result(client.submit(function, task, pure=False), place)
+            submit(task)
+            future = _next(done, client, (place, refused))
+            yield waiting.pop(future), _result(future, place)
+
+
+def _next(done: queue.SimpleQueue, client: object, batch: tuple[Place, list[str]]) -> object:
+    """The next future that is done; while none is and no worker is there, that is said from time to time.
+
+    Raises MappingError when the batch scheduler `refused` every job.
+    """
+    place, refused = batch
+    for turn in itertools.count(1):
+        try:
+            return done.get(timeout=CHECK_S)
+        except queue.Empty:
+            if refused and not any(job.job_id for job in client.cluster.workers.values()):
+                advice = f"mend the table of the cluster in {clusters_path()}"
+                raise MappingError(f"{place.kind} did not take the job: {refused[-1]}; {advice}; {ADVICE}") from None
+            if turn % (NOTICE_S // CHECK_S) == 0 and not client.scheduler_info().get("workers"):
+                print(f"halobind: waiting: {_no_worker(place)}", file=sys.stderr, flush=True)
+
+
+def _no_worker(place: Place) -> str:
+    """Why there may be no worker, and what to do."""
+    if place.kind in QUEUES:
+        why = f"no {place.kind} job has started a worker yet: {QUEUES[place.kind]} shows whether they queue, {place.shared} has their logs"
+    elif place.kind == "address":
+        why = f"the scheduler at {place.address} has no worker: start some with: dask worker {place.address}"
+    else:
+        why = "no process of this machine has started yet"
+    return f"{why}; to stop press Ctrl-C, what is measured is kept" + ("" if place.kind == "local" else f"; {ADVICE}")
 
 
 def _result(future: object, place: Place) -> object:
@@ -190,8 +226,9 @@ def _result(future: object, place: Place) -> object:
 
 
 @contextlib.contextmanager
-def _client(place: Place) -> Iterator[object]:
-    """A client of the place's scheduler, which is started here unless it exists. Raises MappingError."""
+def _client(place: Place, refused: list[str]) -> Iterator[object]:
+    """A client of the place's scheduler, which is started here unless it exists; `refused` gets what a batch scheduler says to jobs that it
+    does not take. Raises MappingError."""
     import dask  # noqa: PLC0415 (optional)
     from distributed import Client  # noqa: PLC0415
 
@@ -211,7 +248,7 @@ def _client(place: Place) -> Iterator[object]:
                 raise MappingError(f"no dask scheduler answers at {place.address} ({type(error).__name__}); {ADVICE}") from None
             yield client
             return
-        cluster = stack.enter_context(_local(place) if place.kind == "local" else _batch(place))
+        cluster = stack.enter_context(_local(place) if place.kind == "local" else _batch(place, refused))
         yield stack.enter_context(Client(cluster, security=cluster.security))
 
 
@@ -292,14 +329,32 @@ def _temporary_security(folder: Path) -> object:
 
 
 @contextlib.contextmanager
-def _batch(place: Place) -> Iterator[object]:
+def _batch(place: Place, refused: list[str]) -> Iterator[object]:
     import dask_jobqueue  # noqa: PLC0415 (optional)
+
+    def keep(record: logging.LogRecord) -> bool:
+        """A job that is not taken is only logged, as an exception in the loop of tornado."""
+        said = str(record.exc_info[1]) if record.exc_info else ""
+        if "non-zero exit code" in said:
+            refused.append(" ".join(said.partition("stderr:")[2].split()) or "it says nothing")
+        return "non-zero exit code" not in said
 
     kind = {"slurm": dask_jobqueue.SLURMCluster, "pbs": dask_jobqueue.PBSCluster, "lsf": dask_jobqueue.LSFCluster}[place.kind]
     place.shared.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=".keys-", dir=place.shared) as keys,
-        kind(**batch_options(place, Path(keys))) as cluster,
-    ):
+    with contextlib.ExitStack() as stack:
+        keys = stack.enter_context(tempfile.TemporaryDirectory(prefix=".keys-", dir=place.shared))
+        logging.getLogger("tornado.application").addFilter(keep)
+        stack.callback(logging.getLogger("tornado.application").removeFilter, keep)
+        cluster = stack.enter_context(kind(**batch_options(place, Path(keys))))
         cluster.adapt(minimum=0, maximum=place.workers, wait_count=10)
+        stack.callback(_fail_refused, cluster)
         yield cluster
+
+
+def _fail_refused(cluster: object) -> None:
+    """Jobs that were not taken are not waited for when the cluster closes."""
+    from distributed.core import Status  # noqa: PLC0415 (optional)
+
+    for job in cluster.workers.values():
+        if not job.job_id:
+            job.status = Status.failed

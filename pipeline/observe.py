@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from importlib import util
 from pathlib import Path
 
+import numpy as np
+
 from forcefields.packs import load_pack
 from jobs.claims import claim
 from jobs.mapping import INSTALL, MappingError, Reach, place_of
@@ -15,6 +17,7 @@ from jobs.publish import clear_scratch, publishing
 from jobs.stop import StopSignal
 from pipeline.campaign import Campaign, CampaignError
 from pipeline.chunks import Source, code_checksum, frame_shape, scenes
+from pipeline.equilibration import Equilibrated, equilibrated
 from pipeline.legs import built_model
 from pipeline.measuring import Segment, Watched, measure
 from pipeline.observables import OBSERVABLES
@@ -59,10 +62,16 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
         place = place_of(options.where, options.workers, options.reach, logs_folder(folder).resolve())
     except MappingError as error:
         raise CampaignError(str(error)) from None
-    stop = StopSignal().listen()
+    stop, again = StopSignal().listen(), f"halobind run {folder}"
     begun = [run for run in runs if any(run.segments(chain) for chain in run.window_chains())]
+    if not begun and campaign.sampling.method != "umbrella":
+        why = f'with method = "{campaign.sampling.method}" there are none; set method = "umbrella" in campaign.toml'
+        raise CampaignError(f"observe measures the frames of umbrella windows, and no run of {folder} has one: {why}, then: {again}")
     if not begun:
-        raise CampaignError(f"no run of {folder} has a published segment yet; sample first: halobind run {folder}")
+        raise CampaignError(f"no run of {folder} has a published segment yet; sample first: {again}")
+    for run in runs:
+        if run not in begun:
+            print(f"left out: {run.id} has no window with a published segment yet: {again}", file=sys.stderr)
     with contextlib.ExitStack() as held:
         for run in begun:
             if not held.enter_context(claim(run.lock("observe"))):
@@ -146,16 +155,16 @@ def report(one: Watched, campaign: Campaign) -> bool:
     done = [segment for segment in one.segments if segment.target.is_dir()]
     if not done:
         return False
-    series = [Series(s.window, s.number, s.target, s.begins_ps, one.window_ps[s.window]) for s in done]
-    discard, why, weights, checksum = campaign.estimate.discard_fraction, "", None, ""
+    series, weights, why, checksum = series_of(one, done, {}, campaign.estimate.discard_fraction), None, "", ""
     try:
         sampled = collect(run)
-        checksum = sampled.checksum
-        counts = frame_counts(series, discard)
+        checksum, ready = sampled.checksum, equilibrated(sampled.samples, campaign.estimate)
+        series = series_of(one, done, left_out(ready), campaign.estimate.discard_fraction)
+        counts = frame_counts(series)
         if not counts:
-            raise EstimateError(f"no frame is later than discard_fraction = {discard:g} of its window")
+            raise EstimateError("no frame is later than what its window takes to equilibrate, and than discard_fraction")
         barrier = ensure_estimate(run, sampled, campaign.estimate).has_barrier
-        weights = frame_weights(sampled.samples, counts, campaign.estimate, barrier)
+        weights = frame_weights(ready.samples, counts, campaign.estimate, barrier)
     except (EstimateError, DamagedError) as error:
         why = f"no averages over the bound basin: {error}"
     content = [[s.target.name for s in done], checksum, campaign.estimate.model_dump(), versions()["halobind"], why]
@@ -163,16 +172,31 @@ def report(one: Watched, campaign: Campaign) -> bool:
     if not target.is_dir():
         clear_scratch(target)
         with publishing(target) as out:
-            _write(out, one, series, (weights, discard, why))
+            _write(out, one, series, (weights, why))
     print(f"{run.id}: {why or 'averages over the bound basin'}\n{(target / AVERAGES).read_text(encoding='utf-8')}{target}")
     return not one.errors
 
 
-def _write(out: Path, one: Watched, series: list[Series], estimate: tuple[Weights | None, float, str]) -> None:
+def left_out(ready: Equilibrated) -> dict[Window, list[float]]:
+    """The beginning (ps) of each window that the estimate does not use, for each head."""
+    found: dict[Window, list[float]] = {}
+    for window, start in zip(ready.samples.windows, ready.start, strict=True):
+        found.setdefault(window, []).append(start * ready.samples.interval_ps)
+    return found
+
+
+def series_of(one: Watched, done: list[Segment], begins_ps: dict[Window, list[float]], discard: float) -> list[Series]:
+    """The measured segments; of each head `begins_ps` of its window is left out, or `discard` of it where that is not known."""
+    heads, spans = one.run.spec.model.faces, one.window_ps
+    parts = {w: np.array(begins_ps.get(w, heads * [discard * span])) / span for w, span in spans.items()}
+    return [Series(s.window, s.number, s.target, s.begins_ps, spans[s.window], parts[s.window]) for s in done]
+
+
+def _write(out: Path, one: Watched, series: list[Series], estimate: tuple[Weights | None, str]) -> None:
     """Write the table, the averages, the profiles and the figures of a run into `out`."""
-    weights, discard, why = estimate
+    weights, why = estimate
     names, end = one.source.names, weights.end_nm if weights is not None else None
-    found = summarise(series, names, weights, discard, out)
+    found = summarise(series, names, weights, out)
     view = scenes(one.source.build, one.n_atoms, one.source.chemistry)[0]
     bins = {name: OBSERVABLES[name].bins(view) for name in names if OBSERVABLES[name].bins is not None}
     write_averages(out, found)
@@ -181,5 +205,6 @@ def _write(out: Path, one: Watched, series: list[Series], estimate: tuple[Weight
     draw(out, found, bins, end)
     columns = {name: {"columns": OBSERVABLES[name].columns, "about": OBSERVABLES[name].about} for name in names}
     about = {"run": one.run.id, "segments": len(series), "frames_in_basin": found.frames, "effective_frames": found.effective}
-    about |= {"basin_ends_nm": end, "discard_fraction": discard, "note": why, "chemistry": asdict(one.source.chemistry)}
+    about |= {"left_out_fractions": {f"{s.window.center_nm:.3f} k {s.window.k:g}": s.left_out.tolist() for s in series}}
+    about |= {"basin_ends_nm": end, "note": why, "chemistry": asdict(one.source.chemistry)}
     write_about(out, about | {"observables": columns, "code": one.source.code, "versions": versions()})

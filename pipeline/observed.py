@@ -22,35 +22,36 @@ TABLE = ("window_nm", "k_kJ_mol_nm2", "segment", "frame", "head", "record", "tim
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Measured frames of one segment: its window, number, the folder they are in, where its time begins in that of the window, and how long
-    the window is in all (ps)."""
+    """Measured frames of one segment: its window, number, the folder they are in, where its time begins in that of the window, how long
+    the window is in all (ps), and which first part of that is left out as equilibration, for each head (heads,)."""
 
     window: Window
     number: int
     folder: Path
     begins_ps: float
     window_ps: float
+    left_out: np.ndarray
 
     def load(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
-    def frames(self, discard: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def frames(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The "frames" array (n, heads, 4) with times since the window began, the share (n,) of the window's time that is over, and the
-        block (n,) of the time that is used: -1 in the first part, `discard`, that is left out."""
+        block (n, heads) of the time that is used: -1 in the part that is left out."""
         table = np.array(self.load("frames"))
         table[..., 1] += self.begins_ps
         share = table[:, 0, 1] / self.window_ps
-        block = np.minimum(BLOCKS - 1, np.floor((share - discard) / (1 - discard) * BLOCKS + 1e-9)).astype(int)
-        return table, share, np.where(share > discard + 1e-9, np.maximum(block, 0), -1)
+        over = share[:, None] - self.left_out
+        block = np.floor(over / np.maximum(1 - self.left_out, 1e-9) * BLOCKS + 1e-9).astype(int)
+        return table, share, np.where(over > 1e-9, np.clip(block, 0, BLOCKS - 1), -1)
 
 
-def frame_counts(series: list[Series], discard: float) -> dict[Window, np.ndarray]:
+def frame_counts(series: list[Series]) -> dict[Window, np.ndarray]:
     """Frames (all heads) of each window in each block of the time that is used, (B,)."""
     counts: dict[Window, np.ndarray] = {}
     for one in series:
-        table, _, block = one.frames(discard)
-        found = np.bincount(block[block >= 0], minlength=BLOCKS) * table.shape[1]
-        counts[one.window] = counts.get(one.window, np.zeros(BLOCKS)) + found
+        block = one.frames()[2]
+        counts[one.window] = counts.get(one.window, np.zeros(BLOCKS)) + np.bincount(block[block >= 0], minlength=BLOCKS)
     return {window: found for window, found in counts.items() if found.sum() > 0}
 
 
@@ -71,14 +72,14 @@ def scalar_columns(names: tuple[str, ...]) -> list[str]:
     return [column for name in names if OBSERVABLES[name].bins is None for column in OBSERVABLES[name].columns]
 
 
-def rows_of(one: Series, names: tuple[str, ...], discard: float) -> Rows:
+def rows_of(one: Series, names: tuple[str, ...]) -> Rows:
     """The rows of a segment, a head after the other in every frame."""
-    table, share, block = one.frames(discard)
+    table, share, block = one.frames()
     n, heads = table.shape[:2]
     values = [one.load(name) for name in names if OBSERVABLES[name].bins is None]
     flat = np.concatenate([value.reshape(n * heads, -1) for value in values], axis=1) if values else np.zeros((n * heads, 0))
     frame, head = np.divmod(np.arange(n * heads), heads)
-    return Rows(one, frame, head, table.reshape(-1, 4), share[frame], block[frame], flat)
+    return Rows(one, frame, head, table.reshape(-1, 4), share[frame], block.reshape(-1), flat)
 
 
 class Mean:
@@ -154,7 +155,7 @@ class Writer:
             file.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
 
 
-def summarise(series: list[Series], names: tuple[str, ...], weights: Weights | None, discard: float, out: Path) -> Summary:
+def summarise(series: list[Series], names: tuple[str, ...], weights: Weights | None, out: Path) -> Summary:
     """Write the table into `out` and return the means of everything. Rows without a weight (left out as equilibration, or no estimate) have
     an empty one; weights sum to 1."""
     columns = scalar_columns(names)
@@ -167,11 +168,11 @@ def summarise(series: list[Series], names: tuple[str, ...], weights: Weights | N
     profiles = {name: Mean(shape) for name, shape in shapes.items()}
     in_window = {name: np.zeros((2, len(windows), *shape)) for name, shape in shapes.items()}
     course = np.zeros((2, len(windows), TIMES, len(columns)))
-    total = sum(w.sum() for w in _all_weights(series, weights, discard))
+    total = sum(w.sum() for w in _all_weights(series, weights))
     used, squares = 0, 0.0
     with Writer(out, columns) as writer:
         for one in series:
-            rows, k = rows_of(one, names, discard), place[one.window]
+            rows, k = rows_of(one, names), place[one.window]
             kept = rows.block >= 0
             weight = np.full(len(kept), np.nan)
             if weights is not None:
@@ -215,12 +216,11 @@ def summarise(series: list[Series], names: tuple[str, ...], weights: Weights | N
     )
 
 
-def _all_weights(series: list[Series], weights: Weights | None, discard: float) -> Iterator[np.ndarray]:
+def _all_weights(series: list[Series], weights: Weights | None) -> Iterator[np.ndarray]:
     """Weights with all data of the frames that are used, a segment after the other."""
     for one in series if weights is not None else ():
-        table, _, block = one.frames(discard)
-        for head in range(table.shape[1]):
-            yield weights.of(table[block >= 0, head, 2], block[block >= 0])[:, 0]
+        table, _, block = one.frames()
+        yield weights.of(table[block >= 0, 2], block[block >= 0])[:, 0]
 
 
 def write_averages(out: Path, found: Summary) -> str:

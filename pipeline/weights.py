@@ -4,7 +4,7 @@
 
 | symbol | here | meaning |
 |---|---|---|
-| f_k | Weights.f | reduced free energies of the windows by MBAR from every recorded height |
+| f_k | Weights.f | reduced free energies of the windows by MBAR from every recorded height, equilibrated |
 | M_k | Weights.counts | frames of window k that are used |
 | u_k | Samples.bias | reduced bias of window k |
 
@@ -58,20 +58,20 @@ def inverse_mixture(z: np.ndarray, windows: tuple[Window, ...], f: np.ndarray, M
 def frame_weights(samples: Samples, counts: dict[Window, np.ndarray], settings: EstimateSettings, has_barrier: bool) -> Weights:
     """The Weights from the samples of the windows and the frames used in each block of each window, counts (B,).
 
-    `samples` are all that were recorded; the first `settings.discard_fraction` is left out, of frames by the caller. The bound basin ends
-    at the top of the barrier, where the estimate has one, else where the plateau begins. Raises EstimateError.
+    `samples` hold the equilibrated part only (pipeline/equilibration.py), `counts` frames of that part. A window that is there twice, once
+    for each face, is one state with all their frames. The bound basin ends at the top of the barrier, where the estimate has one, else
+    where the plateau begins. Raises EstimateError.
     """
-    kept = samples.discarding(settings.discard_fraction)
-    f = [_solve(kept)]
+    f = [_solve(samples)]
     for block in range(BLOCKS):
-        pieces = [np.array_split(z, BLOCKS) for z in kept.z]
+        pieces = [np.array_split(z, BLOCKS) for z in samples.z]
         parts = [np.concatenate([part for b, part in enumerate(piece) if b != block]) for piece in pieces]
-        f.append(_solve(replace(kept, z=tuple(part if len(part) else z for part, z in zip(parts, kept.z, strict=True)))))
-    rows = {window: i for i, window in enumerate(kept.windows)}  # two series of one window have the same f
+        f.append(_solve(replace(samples, z=tuple(part if len(part) else z for part, z in zip(parts, samples.z, strict=True)))))
+    rows = {window: i for i, window in enumerate(samples.windows)}  # two series of one window have the same f
     windows = tuple(window for window in rows if window in counts)
     chosen = np.array(f)[:, [rows[window] for window in windows]]
     table = np.array([counts[window] for window in windows], dtype=float)
-    return Weights(windows, chosen, table, kept.kT, bound_end(kept, f[0], settings, has_barrier))
+    return Weights(windows, chosen, table, samples.kT, bound_end(samples, f[0], settings, has_barrier))
 
 
 def bound_end(samples: Samples, f: np.ndarray, settings: EstimateSettings, has_barrier: bool) -> float:

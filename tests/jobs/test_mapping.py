@@ -1,10 +1,12 @@
 """Tasks mapped over processes: lost workers, sockets and keys, addresses, batch scripts."""
 
+import contextlib
 import os
 import shutil
 import signal
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -34,28 +36,28 @@ walltime = "01:00:00"
 
 def listening() -> set[str]:
     """Addresses on which this process and its children wait for connections."""
-    me = psutil.Process()
-    found = [c for p in (me, *me.children(recursive=True)) for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-    return {c.laddr.ip for c in found}
+    me, found = psutil.Process(), set()
+    for process in (me, *me.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # killed meanwhile
+            found |= {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+    return found
 
 
 def test_serial_needs_nothing() -> None:
     assert list(mapped(lambda n: n * n, range(4), Place("serial"))) == [(0, 0), (1, 1), (2, 4), (3, 9)]
 
 
-def test_a_task_whose_worker_is_killed_is_done_again_and_only_a_deadly_one_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """kill -9 of the worker at work, once for task 3 and every time for task 5; all sockets are on loopback meanwhile."""
+def test_a_task_whose_worker_is_killed_is_done_again_and_only_a_deadly_one_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """kill -9 of the only worker by task 5, then by task 5 alone; the others that it had are done by the next. Sockets are on loopback."""
     monkeypatch.setattr(mapping, "DEATHS", 0)  # every death is the last: tried once more, alone
-    sign = str(tmp_path / "killed")
 
     def square(n: int) -> int:
-        if n == 5 or (n == 3 and not os.path.exists(sign)):
-            Path(sign).touch()
+        if n == 5:
             os.kill(os.getpid(), signal.SIGKILL)
         return n * n
 
     before, addresses, found = listening(), set(), {}
-    for task, result in mapped(square, range(8), Place("local", 2)):
+    for task, result in mapped(square, range(8), Place("local", 1)):
         addresses |= listening() - before
         found[task] = result
     assert isinstance(found.pop(5), Lost)
@@ -175,6 +177,28 @@ def test_a_cluster_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MappingError, match="there is no sbatch on this machine: give the command where jobs are submitted"):
         place_of("slurm", 0, Reach(), tmp_path)
+
+
+def test_a_batch_scheduler_that_takes_no_job_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    (tmp_path / "sbatch").write_text('#!/bin/bash\necho "sbatch: error: invalid account" >&2\nexit 1\n')
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(mapping, "CHECK_S", 0.5)
+    place = Place("slurm", 1, cluster=Cluster(scheduler="slurm", memory_GiB=1, walltime="01:00:00"), shared=tmp_path / "shared")
+    with pytest.raises(MappingError, match="slurm did not take the job: sbatch: error: invalid account; .*clusters.toml.*--where local"):
+        list(mapped(abs, range(5), place))
+    assert not list((tmp_path / "shared").iterdir()) and "Traceback" not in capfd.readouterr().err
+
+
+def test_a_place_without_workers_is_waited_for_and_that_is_said(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(mapping, "CHECK_S", 0.25)
+    monkeypatch.setattr(mapping, "NOTICE_S", 0.5)
+    with LocalCluster(n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        threading.Timer(2.0, cluster.scale, [1]).start()
+        assert sorted(mapped(abs, range(3), Place("address", 0, address))) == [(0, 0), (1, 1), (2, 2)]
+    err = capfd.readouterr().err
+    assert f"the scheduler at {address} has no worker: start some with: dask worker {address}" in err and "what is measured is kept" in err
 
 
 def test_batch_jobs_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,8 @@ def test_the_table_has_a_row_a_frame_with_its_record_and_weight(drawn, capsys: p
     assert "| tail_tilt_deg" in out and str(folder) in out
     profiles = pyarrow.csv.read_csv(folder / "profiles.csv").to_pylist()
     assert {row["observable"] for row in profiles} == {"density", "rdf"}
+    left = json.loads((folder / "observe.json").read_text())["left_out_fractions"]
+    assert left["0.300 k 400"] == pytest.approx([0.1]) and len(left) == 10
     for name in ("z.png", "time.png", "profiles.png"):
         assert (folder / name).stat().st_size > 10_000
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from pymbar import MBAR
 
+from pipeline.equilibration import equilibrated
+from pipeline.observe import left_out
 from pipeline.observed import Mean
 from pipeline.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 from pipeline.weights import BLOCKS, frame_weights
@@ -85,3 +87,50 @@ def test_a_window_without_frames_has_no_part_in_the_mixture() -> None:
     inside = GRID < 0.55
     boltzmann = np.exp(-landscape(GRID[inside]) / KT)
     assert (each * z[kept]).sum() / each.sum() == pytest.approx((boltzmann * GRID[inside]).sum() / boltzmann.sum(), abs=0.01)
+
+
+def test_two_faces_are_one_state_with_the_frames_of_both() -> None:
+    """Each window is there twice: f_k, weights and error bars are those of the two series put together."""
+    one, two = drawn(4), drawn(5)
+    both = Samples(
+        tuple(w for w in one.windows for _ in range(2)),
+        tuple(z for pair in zip(one.z, two.z, strict=True) for z in pair),
+        0.2,
+        300.0,
+        0.55,
+        5000.0,
+    )
+    joined = Samples(one.windows, tuple(np.concatenate(pair) for pair in zip(one.z, two.z, strict=True)), 0.2, 300.0, 0.55, 5000.0)
+    counts = {w: np.full(BLOCKS, 80.0) for w in one.windows}
+    found = frame_weights(both, counts, SETTINGS, has_barrier=True)
+    expected = frame_weights(joined, counts, SETTINGS, has_barrier=True)
+    assert found.windows == one.windows and found.f.shape == (BLOCKS + 1, len(one.windows))
+    assert found.f[0] == pytest.approx(expected.f[0], abs=1e-6)
+    z = np.linspace(-0.1, 1.2, 50)
+    assert found.of(z, np.full(50, -1))[:, 0] == pytest.approx(expected.of(z, np.full(50, -1))[:, 0], rel=1e-5)
+
+
+def test_what_a_window_takes_to_equilibrate_is_left_out_of_it_on_each_face() -> None:
+    """One face of one window begins far away: the frames of that face begin later, and the weights do not know of it."""
+    one, two = drawn(6), drawn(7)
+    slow = list(two.z)
+    slow[3] = np.concatenate([np.linspace(0.9, 0.3, 400), two.z[3][400:]])
+    samples = Samples(
+        tuple(w for w in one.windows for _ in range(2)),
+        tuple(z for pair in zip(one.z, slow, strict=True) for z in pair),
+        0.2,
+        300.0,
+        0.55,
+        5000.0,
+    )
+    ready = equilibrated(samples, EstimateSettings(discard_fraction=0.1))
+    begins = left_out(ready)
+    assert begins[one.windows[3]][0] == pytest.approx(40.0) and 60 < begins[one.windows[3]][1] < 130  # of 400 ps
+    counts = {w: np.full(BLOCKS, 80.0) for w in one.windows}
+    found = frame_weights(ready.samples, counts, SETTINGS, has_barrier=True)
+    f = np.array(
+        [-math.log(np.trapezoid(np.exp(-(landscape(GRID) + 0.5 * w.k * (GRID - w.center_nm) ** 2) / KT), GRID)) for w in one.windows]
+    )
+    assert found.f[0] == pytest.approx(f - f[0], abs=0.25)
+    raw = frame_weights(samples, counts, SETTINGS, has_barrier=True)
+    assert np.abs(raw.f[0] - (f - f[0])).max() > 0.3  # what it would be with the beginning
