@@ -265,7 +265,6 @@ def test_observables_measured_through_slurm_are_those_measured_here(reference: P
     assert next(iter(tables[0].values())).count(b"\n") == 1 + 12  # two frames in each of six segments
     workers = "".join(path.read_text() for path in (tmp_path / "slurm" / "jobs").glob("dask-worker-*.err"))
     assert "Registered to:" in workers and "tls://" in workers and "tcp://" not in workers
-    assert workers.count("dashboard at:") == workers.count("127.0.0.1:")
     assert not list((tmp_path / "slurm" / "jobs").glob(".keys-*"))
     wait(lambda: not squeue("--name=dask-worker"), "the end of the workers", tmp_path / "slurm")
 
