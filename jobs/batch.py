@@ -49,6 +49,7 @@ class Cluster(BaseModel):
     array_limit: int = Field(default=1000, ge=1)
     requeue: bool = False
     directives: tuple[str, ...] = ()
+    cpu_directives: tuple[str, ...] | None = None
 
     @field_validator("walltime")
     @classmethod
@@ -57,7 +58,7 @@ class Cluster(BaseModel):
             raise ValueError(f"too short, as a job stops {STOP_EARLY_S} s before it ends: give it {clock(2 * STOP_EARLY_S)} or more")
         return text
 
-    @field_validator("environment", "directives", "queue", "cpu_queue", "account")
+    @field_validator("environment", "directives", "cpu_directives", "queue", "cpu_queue", "account")
     @classmethod
     def _one_line(cls, value: object) -> object:
         for text in (value,) if isinstance(value, str) else value or ():
@@ -70,6 +71,12 @@ class Cluster(BaseModel):
         return seconds_of(self.walltime)
 
     @property
+    def for_tables(self) -> "Cluster":
+        """The same for a job that computes nothing on a GPU and needs one core."""
+        directives = self.directives if self.cpu_directives is None else self.cpu_directives
+        return self.model_copy(update={"gpus": 0, "cpus": 1, "queue": self.cpu_queue or self.queue, "directives": directives})
+
+    @property
     def working_s(self) -> int:
         """How long a job works before it stops by itself."""
         return self.seconds - STOP_EARLY_S
@@ -77,14 +84,13 @@ class Cluster(BaseModel):
 
 @dataclass(frozen=True)
 class Job:
-    """A job to submit: its name, the array indices it has (none: no array), whether it computes, and the shell lines it runs.
+    """A job to submit: its name, the array indices it has (none: no array), and the shell lines it runs.
 
     `{part}` in a line stands for the array index.
     """
 
     name: str
     indices: tuple[int, ...]
-    computes: bool
     lines: tuple[str, ...]
 
 
@@ -133,9 +139,9 @@ def ask(command: Sequence[str], stdin: str = "", folder: Path | None = None) -> 
 
 
 def answer(command: Sequence[str], nothing: str = "") -> str:
-    """Standard output of a query, empty when it failed by saying `nothing`. Raises BatchError with its message when it failed otherwise."""
+    """Standard output of a query. Raises BatchError with its message when it failed, unless by saying the pattern `nothing`."""
     done = ask(command)
-    if done.returncode != 0 and not (nothing and nothing in done.stderr + done.stdout):
+    if done.returncode != 0 and not (nothing and re.search(nothing, done.stderr + done.stdout)):
         raise BatchError(f"{command[0]} failed: {last_words(done)}")
     return done.stdout
 

@@ -12,6 +12,7 @@ from jobs.pbs import PBS
 from jobs.slurm import SLURM
 
 SCHEDULERS: dict[str, Scheduler] = {"slurm": SLURM, "pbs": PBS, "lsf": LSF}
+CONFIG = "XDG_CONFIG_HOME"
 EXAMPLE = """\
 # Clusters for `halobind submit DIR --cluster NAME` and `halobind observe`: one table each, everything for one job on one node.
 
@@ -19,6 +20,7 @@ EXAMPLE = """\
 scheduler = "slurm"                 # slurm, pbs, lsf
 queue = "gpu"                       # SLURM: the partition
 # cpu_queue = "cpu"                 # for the short job that makes the tables, when the queue above is for GPU jobs only
+# cpu_directives = []               # of that job, in place of the directives below
 account = "myproject"               # LSF: the project
 environment = [                     # shell lines; without any, the halobind that submits is used
   "module load cuda/12",
@@ -36,7 +38,7 @@ directives = ["--constraint=a100"]  # further options of the job script, as they
 
 def clusters_path() -> Path:
     """$XDG_CONFIG_HOME/halobind/clusters.toml, by default in ~/.config."""
-    configured = os.environ.get("XDG_CONFIG_HOME", "")
+    configured = os.environ.get(CONFIG, "")
     try:
         home = Path(configured) if Path(configured).is_absolute() else Path.home() / ".config"
     except RuntimeError:

@@ -12,11 +12,10 @@ WAITING = {"PEND", "PSUSP", "WAIT", "PROV"}
 def script(job: Job, cluster: Cluster) -> str:
     minutes = -(-cluster.seconds // 60)
     options = [f'-J "{job.name}[{index_list(job.indices)}]"' if job.indices else f"-J {job.name}"]
-    queue = cluster.queue if job.computes else cluster.cpu_queue or cluster.queue
-    options += [f"-q {queue}"] if queue else []
+    options += [f"-q {cluster.queue}"] if cluster.queue else []
     options += [f"-P {cluster.account}"] if cluster.account else []
-    options += [f"-n {cluster.cpus if job.computes else 1}", '-R "span[hosts=1]"', f'-R "rusage[mem={cluster.memory_GiB}GB]"']
-    options += [f'-gpu "num={cluster.gpus}"'] if cluster.gpus and job.computes else []
+    options += [f"-n {cluster.cpus}", '-R "span[hosts=1]"', f'-R "rusage[mem={cluster.memory_GiB}GB]"']
+    options += [f'-gpu "num={cluster.gpus}"'] if cluster.gpus else []
     options += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-wt {STOP_EARLY_S // 120} -wa TERM"]
     options += ["-r" if cluster.requeue else "-rn"]
     options += [f"-o jobs/{job.name}{'-%I' if job.indices else ''}.log", *cluster.directives]

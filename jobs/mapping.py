@@ -293,8 +293,10 @@ def _local(place: Place) -> Iterator[object]:
 
 
 def batch_options(place: Place, keys: Path) -> dict[str, object]:
-    """The arguments of dask-jobqueue's cluster: one process a CPU, TLS with the files of `new_keys`, workers that leave before the wall
-    time ends."""
+    """The arguments of dask-jobqueue's cluster: one process a CPU, TLS, workers that leave before the wall time ends.
+
+    What the workers need for TLS is in `keys`, a folder that their nodes see, in files that only the user can read.
+    """
     row = place.cluster
     lifetime = max(60, row.seconds - LEAVE_S)
     names = {"slurm": ("queue", "account"), "pbs": ("queue", "account"), "lsf": ("queue", "project")}[place.kind]
@@ -309,25 +311,29 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
         "processes": row.cpus,
         "memory": f"{row.memory_GiB:g} GiB",
         "job_script_prologue": ["export OMP_NUM_THREADS=1", *row.environment],
-        "worker_extra_args": ["--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{min(60, lifetime // 10)}s", "--no-dashboard"],
+        "worker_extra_args": [
+            *("--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{min(60, lifetime // 10)}s"),
+            *("--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"),  # a port for monitors is opened all the same
+        ],
         "python": sys.executable,
         "log_directory": str(place.shared),
-        "security": new_keys(keys),
+        "security": _temporary_security(keys),
         "protocol": "tls://",
         "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0"},
     }
 
 
-def new_keys(folder: Path) -> object:
-    """Temporary keys, written into `folder` so that only the user can read them: workers on other nodes find them there."""
+def _temporary_security(folder: Path) -> object:
+    """Keys made for one cluster, in files: those that dask-jobqueue writes itself outlive their folder and complain when they go."""
     from distributed.security import Security  # noqa: PLC0415 (optional)
 
-    made, files = Security.temporary(), {}
-    for name in ("tls_ca_file", *(f"tls_{role}_{part}" for role in ("scheduler", "worker", "client") for part in ("cert", "key"))):
+    made, files = Security.temporary().get_tls_config_for_role("worker"), {}
+    for name in ("ca_file", "cert", "key"):
         files[name] = str(folder / f"{name}.pem")
-        with open(os.open(files[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(getattr(made, name))
-    return Security(**files, require_encryption=True)
+        with open(files[name], "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(made[name])
+    roles = {f"tls_{role}_{name}": files[name] for role in ("client", "scheduler", "worker") for name in ("cert", "key")}
+    return Security(require_encryption=True, tls_ca_file=files["ca_file"], **roles)
 
 
 @contextlib.contextmanager

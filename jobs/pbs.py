@@ -4,21 +4,21 @@ import json
 import re
 from collections.abc import Sequence
 
-from jobs.batch import Cluster, Job, Scheduler, Task, answer, clock, index_list
+from jobs.batch import BatchError, Cluster, Job, Scheduler, Task, answer, clock, index_list
 
 RUNNING = {"R", "S", "U"}
 WAITING = {"Q", "H", "W", "T", "M"}
 
 
 def script(job: Job, cluster: Cluster) -> str:
-    cpus, gpus = (cluster.cpus, cluster.gpus) if job.computes else (1, 0)
-    options = [f"-N {job.name}"]
+    gpus = f":ngpus={cluster.gpus}" if cluster.gpus else ""
+    options = [f"-N {job.name}", "-S /bin/bash"]
     options += [f"-J {index_list(job.indices)}"] if job.indices else []
-    queue = cluster.queue if job.computes else cluster.cpu_queue or cluster.queue
-    options += [f"-q {queue}"] if queue else []
+    options += [f"-q {cluster.queue}"] if cluster.queue else []
     options += [f"-A {cluster.account}"] if cluster.account else []
-    options += [f"-l select=1:ncpus={cpus}{f':ngpus={gpus}' if gpus else ''}:mem={cluster.memory_GiB}gb"]
-    options += [f"-l walltime={clock(cluster.seconds)}", f"-r {'y' if cluster.requeue else 'n'}", "-j oe"]
+    options += [f"-l select=1:ncpus={cluster.cpus}{gpus}:mem={cluster.memory_GiB}gb"]
+    again = "y" if cluster.requeue or job.indices else "n"  # an array that may not be run again is refused
+    options += [f"-l walltime={clock(cluster.seconds)}", f"-r {again}", "-j oe"]
     options += [f"-o jobs/{job.name}{'-^array_index^' if job.indices else ''}.log", *cluster.directives]
     lines = [line.replace("{part}", "$PBS_ARRAY_INDEX") for line in job.lines]
     return "\n".join(["#!/bin/bash", *(f"#PBS {option}" for option in options), *cluster.environment, *lines]) + "\n"
@@ -37,7 +37,11 @@ def queue(names: Sequence[str]) -> list[Task]:
     if not ids:
         return []
     tasks = []
-    jobs = json.loads(answer(["qstat", "-t", "-f", "-F", "json", *ids], nothing="Unknown Job Id") or "{}").get("Jobs", {})
+    text = answer(["qstat", "-t", "-f", "-F", "json", *ids], nothing="Unknown Job Id|has finished")
+    try:
+        jobs = json.loads(text or "{}", strict=False).get("Jobs", {})
+    except json.JSONDecodeError as error:
+        raise BatchError(f"qstat -F json gave no JSON ({error}): is this OpenPBS or PBS Professional?") from None
     for identity, job in jobs.items():
         state, index = job["job_state"], re.search(r"\[(\d*)\]", identity)
         if (index and not index[1]) or state not in RUNNING | WAITING:

@@ -12,11 +12,10 @@ ENDED = {"CG", "CD", "CA", "F", "TO", "NF", "OOM", "BF", "DL", "PR"}
 def script(job: Job, cluster: Cluster) -> str:
     options = [f"--job-name={job.name}"]
     options += [f"--array={index_list(job.indices)}"] if job.indices else []
-    queue = cluster.queue if job.computes else cluster.cpu_queue or cluster.queue
-    options += [f"--partition={queue}"] if queue else []
+    options += [f"--partition={cluster.queue}"] if cluster.queue else []
     options += [f"--account={cluster.account}"] if cluster.account else []
-    options += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={cluster.cpus if job.computes else 1}", f"--mem={cluster.memory_GiB}G"]
-    options += [f"--gres=gpu:{cluster.gpus}"] if cluster.gpus and job.computes else []
+    options += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={cluster.cpus}", f"--mem={cluster.memory_GiB}G"]
+    options += [f"--gres=gpu:{cluster.gpus}"] if cluster.gpus else []
     options += [f"--time={cluster.walltime}", f"--signal=B:TERM@{STOP_EARLY_S // 2}"]
     options += ["--requeue" if cluster.requeue else "--no-requeue", "--open-mode=append"]
     options += [f"--output=jobs/{job.name}{'-%a' if job.indices else ''}.log", *cluster.directives]

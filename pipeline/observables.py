@@ -141,19 +141,23 @@ def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Halides within 0.40 nm of a metal of the crystal (mean), metals with fewer than built, ions more than 0.30 nm from where they were
-    built, the largest such distance (nm). As structures.integrity has it."""
+    """Halides within 0.40 nm of a metal of the crystal (mean), metals with fewer than built, ions more than 0.30 nm from every site of
+    theirs, ions of a cluster at another site than they were built on, the largest distance (nm) from where one was built. As
+    structures.integrity has it."""
     core, box = frames.xyz[:, : scene.core].astype(float), boxes(frames)
     sizes = np.diff([*scene.ions, scene.core])
     shift = np.add.reduceat(nearest(core - scene.built[: scene.core], box), scene.ions, axis=1) / sizes[:, None]
     moved = np.sqrt((shift**2).sum(axis=2))
-    counts = np.zeros((frames.n_frames, len(scene.core_metals)))
+    counts, hopped = np.zeros((frames.n_frames, len(scene.core_metals))), np.zeros(frames.n_frames)
     for k in range(frames.n_frames):
         inside = wrapped(core[k], box[k, 0])
         tree = cKDTree(inside[scene.core_halides], boxsize=box[k, 0])
         counts[k] = tree.query_ball_point(inside[scene.core_metals], COORDINATED_NM, return_length=True)
+        far = np.flatnonzero(moved[k] > DISPLACED_NM)
+        hopped[k] = scene.lattice.at_another_site(far, shift[k, far], box[k, 0]).sum()
     fewer = (counts < scene.coordination).sum(axis=1)
-    return np.column_stack([counts.mean(axis=1), fewer, (moved > DISPLACED_NM).sum(axis=1), moved.max(axis=1)])
+    displaced = (moved > DISPLACED_NM).sum(axis=1) - hopped
+    return np.column_stack([counts.mean(axis=1), fewer, displaced, hopped, moved.max(axis=1)])
 
 
 def solvent_shell(frames: md.Trajectory, scene: Scene) -> np.ndarray:
@@ -175,7 +179,7 @@ OBSERVABLES = {
     "tail": Observable(tail, ("tail_tilt_deg", "tail_end_to_end_nm", "gauche_fraction"), "shape of the tails"),
     "integrity": Observable(
         integrity,
-        ("halides_at_metal", "metals_short_of_halides", "displaced_ions", "largest_displacement_nm"),
+        ("halides_at_metal", "metals_short_of_halides", "displaced_ions", "hopped_ions", "largest_displacement_nm"),
         "is the crystal as built",
     ),
     "solvent_shell": Observable(solvent_shell, ("solvent_at_head", "nearest_solvent_nm"), "solvent around the anchor", needs_solvent=True),

@@ -148,7 +148,8 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
         notes.append(f"ions around the pocket moved more than {DISPLACED_NM:.2f} nm {where}: the ligand does not leave alone")
     if sampled.elsewhere:
         where = f"in {sampled.elsewhere} of {total}"
-        notes.append(f"the crystal did not stay whole: ions away from the pocket moved more than {DISPLACED_NM:.2f} nm {where}")
+        what = f"ions away from the pocket moved more than {DISPLACED_NM:.2f} nm from every site of theirs"
+        notes.append(f"the crystal did not stay whole: {what} {where}")
     if sampled.broken:
         notes.append(f"a metal stayed short of halides that it was built with in {sampled.broken} of {total}: the crystal reacts")
     if sampled.images:

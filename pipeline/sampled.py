@@ -23,9 +23,10 @@ class Sampled:
     """What is published of a run's windows, or walkers: the samples, a checksum over them, and what the segments say besides.
 
     With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances (nm) from the site axis, one array a
-    window like `samples.z`. `at_site` and `elsewhere` count windows in which ions around the pocket, or others, ended a segment
-    displaced; `images` those in which the ligand ended one within the cutoff of its own image or of the other ligand, `closest_nm` the
-    nearest such approach; `broken` those in which two segments in a row, or the only one, ended with a metal short of halides.
+    window like `samples.z`. `at_site` counts windows in which ions around the pocket ended a segment displaced or, in a cluster, hopped
+    from there or to there; `elsewhere` those in which other ions ended one displaced; `images` those in which the ligand ended one within
+    the cutoff of its own image or of the other ligand, `closest_nm` the nearest such approach; `broken` those in which two segments in a
+    row, or the only one, ended with a metal short of halides.
     """
 
     samples: Samples | Walks
@@ -58,7 +59,7 @@ class Seen:
                 self._openmm.add(record["versions"]["openmm"])
                 slab, self._closest = record["slab"], min(self._closest, record["image_nm"])
                 found = {
-                    "at_site": slab["displaced_at_site"] > 0,
+                    "at_site": slab["displaced_at_site"] + slab.get("hopped_at_site", 0) > 0,  # older segments: hops are displaced
                     "elsewhere": slab["displaced"] > slab["displaced_at_site"],
                     "images": record["image_nm"] < self._cutoff_nm,
                 }

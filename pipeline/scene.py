@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import mdtraj as md
 import numpy as np
 
-from structures.integrity import coordination
+from structures.integrity import Lattice, coordination, lattice_of
 from structures.model import Model
 
 FACE_NM = 0.1  # outer halides this near to the highest of them along the normal are the face
@@ -32,8 +32,8 @@ class Scene:
     is the residue of an atom. `face` are the outer halides around the site, `rivals` heavy atoms of what else could sit in it.
     `donors` (k, 2) are N and H of every N-H of the head (the anchor or its neighbours), `tails` the atoms from the anchor to the
     end of each tail, `dihedrals` (m, 4) those about bonds between sp3 carbons of the tails outside rings. `ions` (k,) are the first
-    atoms of the k ions of the crystal, which comes first; `core` is its size, `core_metals` and `core_halides` its atoms, and
-    `coordination` (n_metals,) the halides of each metal as built.
+    atoms of the k ions of the crystal, which comes first; `core` is its size, `core_metals` and `core_halides` its atoms,
+    `coordination` (n_metals,) the halides of each metal as built, and `lattice` where its ions belong.
     """
 
     topology: md.Topology
@@ -54,6 +54,7 @@ class Scene:
     core_metals: np.ndarray
     core_halides: np.ndarray
     coordination: np.ndarray
+    lattice: Lattice
 
     @property
     def has_solvent(self) -> bool:
@@ -93,6 +94,7 @@ def scenes_of(model: Model, atoms: np.ndarray, chemistry: Chemistry) -> tuple[Sc
         "core_metals": core_metals,
         "core_halides": core_halides,
         "coordination": coordination(model, model.positions, model.box, chemistry.metals, chemistry.halides),
+        "lattice": lattice_of(model),
     }
     surface = groups["surface"][np.isin(groups["surface"], species["halide"])]
     around = {"A site": species["A site"], "halide": species["halide"]}

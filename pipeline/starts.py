@@ -34,7 +34,7 @@ class Ended:
 @dataclass(frozen=True)
 class Norm:
     """What is usual: the energies (kJ/mol) of all pulled states, the number of atoms, the temperature (K), and whether the crystal is a
-    slab, whose ions keep their places: those of a cluster go to the places that it lacks ions at (which the table tells)."""
+    slab, whose ions keep their places: outer ions of a cluster may lift off it in every state (which the table tells)."""
 
     energies: Sequence[float]
     n_atoms: int

@@ -4,6 +4,7 @@ Jobs run what a person would: `halobind run DIR --prepare`, then `halobind run D
 `halobind submit DIR` again, which goes on while something is left. What is queued is read from the scheduler, what is left from the disk.
 """
 
+import os
 import shlex
 import shutil
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from jobs.batch import BatchError, Cluster, Job, Scheduler, Task, ask, clock, last_words, spans
 from jobs.claims import claim
-from jobs.clusters import SCHEDULERS, load_cluster
+from jobs.clusters import CONFIG, SCHEDULERS, load_cluster
 from jobs.ledger import Entry, Ledger
 from jobs.publish import write_atomic
 from pipeline.campaign import Campaign
@@ -92,11 +93,13 @@ def cancel_campaign(folder: Path) -> int:
         ledger.close(queued)
         found = {entry.name: (entry, task) for entry, task in queued}
         for entry, task in sorted(found.values(), key=lambda item: (TABLE, SAMPLING, PREPARATION).index(item[0].stage)):
-            done = ask(SCHEDULERS[entry.scheduler].cancel([task.id]))
-            if done.returncode != 0:
+            scheduler = SCHEDULERS[entry.scheduler]
+            done = ask(scheduler.cancel([task.id]))
+            if done.returncode != 0 and scheduler.queue([entry.name]):
                 raise BatchError(f"{entry.name} ({task.id}) was not cancelled: {last_words(done)}")
-            ledger.add(replace(entry, id=task.id, event="cancelled"))
-            print(f"cancelled {entry.name} ({task.id})")
+            event = "cancelled" if done.returncode == 0 else "ended"  # between the question and the order
+            ledger.add(replace(entry, id=task.id, event=event))
+            print(f"{event} {entry.name} ({task.id})")
     print("nothing is queued" if not found else "what was published is kept; halobind submit goes on from there")
     return 0
 
@@ -194,6 +197,7 @@ def _script(folder: Path, entry: Entry, cluster: Cluster, campaign: Campaign, op
     lines = [] if cluster.environment else [f"export PATH={shlex.quote(str(_programs()))}:$PATH"]
     indices = entry.parts if len(entry.parts) > 1 else ()
     if entry.stage == TABLE:
+        lines += [f"export {CONFIG}={shlex.quote(os.environ[CONFIG])}"] if os.environ.get(CONFIG) else []
         lines += [f"halobind table {where}", f"exec {_command(folder, replace(options, retry=False))}"]
     else:
         part = "{part}" if indices else f"{entry.parts[0]}"
@@ -202,8 +206,8 @@ def _script(folder: Path, entry: Entry, cluster: Cluster, campaign: Campaign, op
         flags += [f"--processes {max(1, cluster.cpus // campaign.resources.threads)}"] if not cluster.gpus else []
         flags += ["--retry"] if options.retry else []
         lines += [f"exec halobind run {where} {' '.join(flags)}"]
-    job = Job(entry.name, indices, entry.stage != TABLE, tuple(lines))
-    return SCHEDULERS[cluster.scheduler].script(job, cluster)
+    job = Job(entry.name, indices, tuple(lines))
+    return SCHEDULERS[cluster.scheduler].script(job, cluster.for_tables if entry.stage == TABLE else cluster)
 
 
 def _programs() -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 from structures.crystal import Crystal, Site
 from structures.ions import Piece
 from structures.model import Model, Residue, check_groups
+from structures.rows import ION_CHARGES
 
 SITE_REACH = 1.1  # of the lattice constant: the surface ions this near to the site of the ligand are its group "site",
 SITE_DEPTH = 0.75  # if they are not this far below it (the other face of a thin slab)
@@ -36,8 +37,7 @@ def assemble(crystal: Crystal, parts: Parts, sites: tuple[Site, ...], box: np.nd
         elements=tuple(e for piece in pieces for e in piece.elements),
         names=tuple(names),
         residues=tuple(
-            Residue(piece.name.upper() if piece.molecule is None else piece.name, int(a), int(b))
-            for piece, a, b in zip(pieces, starts[:-1], starts[1:], strict=True)
+            Residue(_residue_name(piece.name), int(a), int(b)) for piece, a, b in zip(pieces, starts[:-1], starts[1:], strict=True)
         ),
         bonds=np.concatenate([*bonds, np.zeros((0, 2), dtype=int)]).astype(int),
         positions=np.concatenate([piece.positions for piece in pieces]),
@@ -45,9 +45,26 @@ def assemble(crystal: Crystal, parts: Parts, sites: tuple[Site, ...], box: np.nd
         groups=_groups(crystal, parts, starts, sites),
         site_points=np.array([site.point for site in sites]).reshape(-1, 3),
         site_normals=np.array([site.normal for site in sites]).reshape(-1, 3),
+        vacant=_vacant(crystal, parts.ions),
     )
     check_groups(model)
     return model
+
+
+def _residue_name(species: str) -> str:
+    return species.upper() if species in ION_CHARGES else species
+
+
+def _vacant(crystal: Crystal, ions: list[Piece]) -> dict[str, np.ndarray]:
+    """Lattice sites (n, 3) of a cluster that were left out, or given up to a ligand, by the name of the residue that belongs there."""
+    if crystal.box_xy is not None:
+        return {}
+    gone = np.setdiff1d(np.arange(len(crystal.species)), [piece.ion for piece in ions])
+    found = dict(crystal.vacant)
+    for name in sorted({crystal.species[i] for i in gone}):
+        mine = [i for i in gone if crystal.species[i] == name]
+        found[name] = np.concatenate([found.get(name, np.zeros((0, 3))), crystal.positions[mine]])
+    return {_residue_name(name): points for name, points in found.items()}
 
 
 def _groups(crystal: Crystal, parts: Parts, starts: np.ndarray, sites: tuple[Site, ...]) -> dict[str, np.ndarray]:

@@ -53,7 +53,8 @@ class Crystal:
 
     `positions` (n, 3) in nm; masks (n,) `surface` (outermost layer) and `frozen` (reference frame; atoms only, no molecules);
     `half` (3,) half-lengths in nm of the block of ions, inf where it is periodic; `box_xy` (2,) in nm for a slab, else None.
-    `removed` counts the ions left out of the ideal cut for neutrality.
+    `removed` counts the ions left out of the ideal cut for neutrality; `vacant` are the lattice sites (n, 3) in nm of each species that
+    a cluster has no ion on.
     """
 
     species: tuple[str, ...]
@@ -64,6 +65,7 @@ class Crystal:
     box_xy: np.ndarray | None
     sites: tuple[Site, ...]
     removed: dict[str, int]
+    vacant: dict[str, np.ndarray]
     lattice_nm: float
 
     def delta(self, points: np.ndarray, origin: np.ndarray) -> np.ndarray:
@@ -135,6 +137,7 @@ def make_crystal(spec: CrystalSpec) -> Crystal:
         keep = _balanced(spec, names, positions, edge)
     rank = edge.sum(axis=1)
     sites = _sites(spec, (grid, names, positions, edge), keep)
+    vacant = {str(name): positions[~keep & (names == name)] for name in np.unique(names[~keep])}
     names, positions = names[keep], positions[keep]
     reach = np.abs(positions[:, 2]) < 1e-9 if periodic else np.linalg.norm(positions, axis=1) < FROZEN_REACH * a
     if periodic:
@@ -148,6 +151,7 @@ def make_crystal(spec: CrystalSpec) -> Crystal:
         box_xy=np.array(spec.cells[:2]) * a if periodic else None,
         sites=sites,
         removed=_left_out(spec, keep),
+        vacant=vacant,
         lattice_nm=a,
     )
 

@@ -1,4 +1,4 @@
-"""Is the slab still a slab? Displaced ions and lost metal-halide contacts against the built crystal."""
+"""Is the crystal still as built? Displaced ions, hops to other lattice sites, and lost metal-halide contacts."""
 
 import itertools
 from dataclasses import asdict, dataclass
@@ -10,18 +10,23 @@ from structures.model import Model, residues_with
 from structures.periodic import nearest, nearest_shift, wrapped
 
 DISPLACED_NM = 0.30  # about half the way to the next A site (0.58 nm); thermal displacements at 300 K stay below 0.15 nm
+AROUND_NM = 0.65  # lattice sites this near to the centre of the ligand's site are around the pocket, as in the group "site"
 COORDINATED_NM = 0.40  # between the first (0.29 nm) and second (0.65 nm) metal-halide shell
 
 
 @dataclass(frozen=True)
 class Integrity:
-    """`displaced` ions moved more than 0.30 nm from where they were built, `displaced_at_site` of them around the pocket.
+    """`displaced` ions are more than 0.30 nm from where they were built, `displaced_at_site` of them were around the pocket.
 
-    `broken` metals have fewer halides than built. Ions that are to leave with a ligand (group partner) are not looked at.
+    The surface of a cluster has vacant lattice sites: an ion of it that is within 0.30 nm of another site of its kind (built or vacant)
+    is not displaced but `hopped`; `hopped_at_site` of these left a site around the pocket, or came to one. An ion of a slab has its own
+    site only. `broken` metals have fewer halides than built. Ions that are to leave with a ligand (group partner) are not looked at.
     """
 
     displaced: int
     displaced_at_site: int
+    hopped: int
+    hopped_at_site: int
     largest_displacement_nm: float
     broken: int
 
@@ -33,12 +38,54 @@ def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tup
     """Compare positions (n_atoms, 3) nm in `box` (3,) nm with the built model."""
     starts, shift = displacements(model, positions, box)
     stays = ~np.isin(starts, [residue[0] for residue in residues_with(model, model.groups["partner"])])
-    starts, moved = starts[stays], np.linalg.norm(shift[stays], axis=1)
+    starts, shift = starts[stays], shift[stays]
+    moved = np.linalg.norm(shift, axis=1)
     now = coordination(model, positions, box, metals, halides)
     built = coordination(model, model.positions, model.box, metals, halides)
-    far = starts[moved > DISPLACED_NM]
-    near_site = int(np.isin(far, model.groups["site"]).sum())
-    return Integrity(len(far), near_site, round(float(moved.max()), 4), int(np.sum(now < built)))
+    far = np.flatnonzero(moved > DISPLACED_NM)
+    lattice = lattice_of(model)
+    ions = np.searchsorted(lattice.starts, starts[far])
+    hopped = lattice.at_another_site(ions, shift[far], box)
+    around = np.isin(starts[far], model.groups["site"])
+    to = lattice.built[ions] + shift[far]
+    came = np.linalg.norm(nearest(to[:, None] - model.site_points[None], box), axis=2).min(axis=1, initial=np.inf) < AROUND_NM
+    return Integrity(
+        displaced=int((~hopped).sum()),
+        displaced_at_site=int((~hopped & around).sum()),
+        hopped=int(hopped.sum()),
+        hopped_at_site=int((hopped & (around | came)).sum()),
+        largest_displacement_nm=round(float(moved.max()), 4),
+        broken=int(np.sum(now < built)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Ions of a crystal (n,): first atoms `starts`, residue names `kinds`, places `built` (n, 3) in nm; and for a cluster `sites`, all
+    lattice sites (m, 3) in nm of each kind, built and vacant. A slab has no `sites`: its ions have their own places only."""
+
+    starts: np.ndarray
+    kinds: np.ndarray
+    built: np.ndarray
+    sites: dict[str, np.ndarray]
+
+    def at_another_site(self, ions: np.ndarray, shift: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """Which of `ions` (k,), each shifted by more than 0.30 nm (`shift` (k, 3)), are within 0.30 nm of a site of their kind."""
+        found = np.zeros(len(ions), dtype=bool)
+        for i, place in enumerate(self.built[ions] + shift if self.sites else ()):
+            apart = nearest(self.sites[self.kinds[ions[i]]] - place, box)
+            found[i] = np.linalg.norm(apart, axis=1).min() <= DISPLACED_NM
+        return found
+
+
+def lattice_of(model: Model) -> Lattice:
+    """Where the ions of the crystal were built, a molecule by its centre, and which sites they can hop to."""
+    ions = [residue for residue in model.residues if residue.start < len(model.groups["core"])]  # the crystal comes first
+    kinds = np.array([residue.name for residue in ions])
+    built = np.array([model.positions[residue.start : residue.stop].mean(axis=0) for residue in ions]).reshape(-1, 3)
+    empty = np.zeros((0, 3))
+    sites = {str(kind): np.concatenate([built[kinds == kind], model.vacant.get(str(kind), empty)]) for kind in np.unique(kinds)}
+    return Lattice(np.array([residue.start for residue in ions]), kinds, built, sites if model.vacant else {})
 
 
 def displacements(model: Model, positions: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """The Model: every atom in the box, where it is, what it belongs to; written and read as PDBx/mmCIF + groups.json."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,7 +52,8 @@ class Model:
     (all other bound ligands), coating_anchor (their heads), charged (molecules with charged groups), counterion (what is dissolved in
     the solvent), solvent. `site_points` (heads, 3) in nm are the centres of the ligand's sites, in the order of the group anchor (no
     row without a ligand); the height of an anchor is measured from there along `site_normals` (heads, 3). A slab with a ligand on both
-    faces has two heads.
+    faces has two heads. `vacant` (n, 3) in nm are the lattice sites of a cluster without an ion, by the name of the residue that belongs
+    there; none are listed for a slab.
     """
 
     elements: tuple[str, ...]
@@ -64,6 +65,7 @@ class Model:
     groups: dict[str, np.ndarray]
     site_points: np.ndarray
     site_normals: np.ndarray
+    vacant: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def site_point(self) -> np.ndarray:
@@ -124,7 +126,8 @@ def write_model(model: Model, folder: Path) -> None:
     """Write `model.cif` (PDBx/mmCIF with box, residues and bonds) and `groups.json` (groups and site) into folder."""
     write_mmcif(model, folder / "model.cif")
     groups = {name: _spans(model.groups[name]) for name in GROUPS}
-    about = {"site_points_nm": model.site_points.tolist(), "site_normals": model.site_normals.tolist(), "groups": groups}
+    about = {"site_points_nm": model.site_points.tolist(), "site_normals": model.site_normals.tolist()}
+    about |= {"vacant_nm": {name: points.tolist() for name, points in model.vacant.items()}, "groups": groups}
     (folder / "groups.json").write_text(json.dumps(about, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
@@ -266,6 +269,7 @@ def read_model(folder: Path) -> Model:
         },
         site_points=np.array(extra["site_points_nm"]).reshape(-1, 3),
         site_normals=np.array(extra["site_normals"]).reshape(-1, 3),
+        vacant={name: np.array(points) for name, points in extra.get("vacant_nm", {}).items()},  # models of before have no such list
     )
     check_groups(model)
     return model

@@ -156,4 +156,4 @@ def mean_force_curve(series: np.ndarray, centres: np.ndarray, k: float) -> tuple
 def standard() -> PocketSampling:
     """What validation and calibration run for every head and solvent."""
     heights = tuple(float(h) for h in np.round(np.arange(-0.075, 1.13, 0.075), 3))
-    return PocketSampling(heights, 2000.0, 20.0, 5.0, 20.0, 60.0)
+    return PocketSampling(heights, 2000.0, 10.0, 5.0, 10.0, 40.0)

@@ -24,9 +24,9 @@ def test_every_pack_loads_and_is_balanced(name: str) -> None:
 
 def test_buckingham_energies_by_hand() -> None:
     r = 2.92  # angstrom
-    by_hand = 5157.58648 * np.exp(-r / 0.300951) - 330.91084 / r**6
+    by_hand = 0.775 * 6446.9831 * np.exp(-r / 0.300951) - 330.91084 / r**6
     assert pair_for(PACK, "Pb", "Br").energy(r / 10) == pytest.approx(by_hand * KJ_PER_EV, rel=1e-9)
-    by_hand = 94836.351975893 * np.exp(-3.4 / 0.3352375)
+    by_hand = 1.28 * 94836.351975893 * np.exp(-3.4 / 0.3352375)
     assert pair_for(PACK, "Br", "n4").energy(0.34) == pytest.approx(by_hand * KJ_PER_KCAL, rel=1e-9)
 
 
@@ -49,7 +49,10 @@ def test_order_of_ions_does_not_matter() -> None:
         assert pair_for(PACK, first, second) == pair_for(PACK, second, first)
 
 
-@pytest.mark.parametrize(("pair", "wrong", "right"), [(("Br", "n4"), 4836.35, 94836.351975893)])
+@pytest.mark.parametrize(
+    ("pair", "wrong", "right"),
+    [(("Br", "n4"), 1.28 * 4836.35, 1.28 * 94836.351975893), (("Br", "c3:n4"), 4836.35, 94836.351975893)],
+)
 def test_lost_leading_digit_is_not_copied(pair: tuple[str, str], wrong: float, right: float) -> None:
     assert pytest.approx(right) == pair_for(PACK, *pair).A / KJ_PER_KCAL
     assert pytest.approx(wrong, rel=0.1) != pair_for(PACK, *pair).A / KJ_PER_KCAL

@@ -165,10 +165,11 @@ def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, m
         for port in {c.laddr for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN}:
             assert port.ip == "127.0.0.1" or f":{port.port}" in cluster.scheduler_address  # the dashboard stays here
         keys = list(tmp_path.glob("*.pem"))
-        assert len(keys) == 7 and all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
+        assert len(keys) == 3 and all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
     for line in (*lines, "module load python", "export OMP_NUM_THREADS=1"):
         assert line in script, script
-    for option in ("--nworkers 2", "--nthreads 1", "--lifetime 7080s", "--no-dashboard", "--tls-key", "--protocol tls://"):
+    own = ("--no-dashboard", "--dashboard-address 127.0.0.1:0")
+    for option in ("--nworkers 2", "--nthreads 1", "--lifetime 7080s", *own, "--tls-key", "--protocol tls://"):
         assert option in script, script
 
 

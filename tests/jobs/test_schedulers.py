@@ -25,8 +25,8 @@ CLUSTER = {
     "requeue": True,
 }
 EXTRA = {"slurm": "--constraint=a100", "pbs": "-l place=excl", "lsf": "-x"}
-ARRAY = Job("halobind-1-001-sample", (1, 2, 3), True, ("exec halobind run /c --part {part}/3",))
-LAST = Job("halobind-1-001-table", (), False, ("halobind table /c",))
+ARRAY = Job("halobind-1-001-sample", (1, 2, 3), ("exec halobind run /c --part {part}/3",))
+LAST = Job("halobind-1-001-table", (), ("halobind table /c",))
 GOLDEN = {
     "slurm": """#!/bin/bash
 #SBATCH --job-name=halobind-1-001-sample
@@ -49,6 +49,7 @@ exec halobind run /c --part $SLURM_ARRAY_TASK_ID/3
 """,
     "pbs": """#!/bin/bash
 #PBS -N halobind-1-001-sample
+#PBS -S /bin/bash
 #PBS -J 1-3
 #PBS -q gpu
 #PBS -A chem
@@ -142,7 +143,9 @@ def cluster(scheduler: str, **more: object) -> Cluster:
 def test_golden_scripts(name: str, tmp_path: Path) -> None:
     text = SCHEDULERS[name].script(ARRAY, cluster(name))
     assert text == GOLDEN[name]
-    last = SCHEDULERS[name].script(LAST, cluster(name, requeue=False))
+    assert {"slurm": "--no-requeue", "pbs": "-r y", "lsf": "-rn"}[name] in SCHEDULERS[name].script(ARRAY, cluster(name, requeue=False))
+    last = SCHEDULERS[name].script(LAST, cluster(name, requeue=False, cpu_directives=["-m none"]).for_tables)
+    assert EXTRA[name] not in last and EXTRA[name] in SCHEDULERS[name].script(LAST, cluster(name).for_tables)
     assert "short" in last and "gpu" not in last and not any(word in last for word in ("--array", "-J 1", "[1", "%a", "%I", "^"))
     assert {"slurm": "--no-requeue", "pbs": "-r n", "lsf": "-rn"}[name] in last
     for script in (text, last):
@@ -179,6 +182,15 @@ def test_lsf_says_not_found_for_an_empty_queue(programs) -> None:
     assert SCHEDULERS["lsf"].queue(["a"]) == []
 
 
+def test_pbs_that_answers_no_json_is_an_error(programs) -> None:
+    programs("qselect", "12[].head\n")
+    programs("qstat", '{"Jobs": {"12[].head": ')
+    with pytest.raises(BatchError, match=r"qstat -F json gave no JSON .*OpenPBS"):
+        SCHEDULERS["pbs"].queue(["a"])
+    programs("qstat", "qstat: 12[].head Job has finished, use -x or -H to obtain historical job information", code=35, to=2)
+    assert SCHEDULERS["pbs"].queue(["a"]) == []
+
+
 def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(BatchError, match="there is no squeue on this machine: give this command where"):
@@ -196,7 +208,7 @@ def test_indices_and_times() -> None:
 def test_the_example_is_a_clusters_file(config: Path) -> None:
     config.write_text(EXAMPLE)
     assert load_cluster("gpu").gpus == 1 and load_cluster("gpu").directives == ("--constraint=a100",)
-    shown = set(tomllib.loads(EXAMPLE.replace("# cpu_queue", "cpu_queue"))["gpu"])
+    shown = set(tomllib.loads(EXAMPLE.replace("# cpu_", "cpu_"))["gpu"])
     assert shown == set(Cluster.model_fields)
 
 

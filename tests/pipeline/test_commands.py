@@ -27,7 +27,7 @@ def test_plan_shows_size_cost_and_sources(demo: Path, capsys: pytest.CaptureFixt
     assert re.search(r"DDA-acetone-r0-[0-9a-f]{8} │ +1\d\d\d │ 2.34 x 2.34 x 4.17 │ +13", out)
     for text in ("charge rule bond-increment (t = 0.18 e", "Balestra-type set", "MYP MAPbBr3 set", "Lorentz-Berthelot", "GAFF 1.8"):
         assert text in out
-    assert "valid for: bulk, slab AX" in out and "lattice constant at 300 K: CsPbBr3 0.586 nm, MAPbBr3 0.589 nm; " in out
+    assert "valid for: bulk, slab AX" in out and "lattice constant at 300 K: CsPbBr3 0.5846 nm, MAPbBr3 0.5921 nm; " in out
 
 
 def test_status_of_a_new_campaign(demo: Path, capsys: pytest.CaptureFixture) -> None:

@@ -10,9 +10,11 @@ import openmm as mm
 import pytest
 
 from forcefields.coordinate import Coordinate
+from pipeline.binding import binding
 from pipeline.campaign import parse_campaign
 from pipeline.faces import compare_faces, face_samples
 from pipeline.platforms import Choice
+from pipeline.pmf import estimate_pmf
 from pipeline.results import Sampled, collect, ensure_estimate, physics_notes
 from pipeline.run import DamagedError, Run
 from pipeline.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
@@ -57,7 +59,7 @@ def published(folder: Path, faces: int, count: int, depths: tuple[float, ...] = 
     return run
 
 
-def test_two_faces_give_the_curve_of_one_with_a_smaller_error(tmp_path: Path) -> None:
+def test_two_faces_give_the_curve_of_one(tmp_path: Path) -> None:
     """dG0 and depth of the analytic well; each face alone agrees, is written, and raises no flag."""
     one, two = published(tmp_path, 1, 1000), published(tmp_path, 2, 1000)
     single, double = collect(one), collect(two)
@@ -72,7 +74,6 @@ def test_two_faces_give_the_curve_of_one_with_a_smaller_error(tmp_path: Path) ->
     for found in (few, many):
         assert abs(found.dG0_kJ_mol.value - exact) < 4 * found.dG0_kJ_mol.error < 4.0
         assert abs(found.well_depth_kJ_mol.value + 20.0) < 4 * found.well_depth_kJ_mol.error < 4.0
-    assert 0.5 < many.dG0_kJ_mol.error / few.dG0_kJ_mol.error < 1.1  # 0.71, and the noise of both errors
     assert not any("two faces" in flag for flag in many.flags)
     (folder,) = two.folder.glob("estimate-*")
     rows = [line.split(",") for line in (folder / "faces.csv").read_text().splitlines()]
@@ -80,6 +81,20 @@ def test_two_faces_give_the_curve_of_one_with_a_smaller_error(tmp_path: Path) ->
     for row in rows[1:]:
         assert abs(float(row[1]) - exact) < 4 * float(row[2])
     assert not list(one.folder.glob("estimate-*/faces.csv"))
+
+
+def test_two_faces_divide_the_error_by_the_square_root_of_two() -> None:
+    """On average: the ratio of two errors, each from 40 resamples of 20 blocks, scatters by 0.11 from one draw to the next."""
+    ratios = []
+    for seed in range(6):
+        random, errors = np.random.default_rng(seed), []
+        for faces in (1, 2):
+            windows = tuple(Window(0.1 * i, 2000.0) for i in range(11) for _ in range(faces))
+            z = tuple(draw(window, 1000, random, 20.0)[:, 0] for window in windows)
+            samples = Samples(windows, z, 0.2, 300.0, RADIUS, WALL)
+            errors.append(binding(estimate_pmf(samples, SETTINGS, seed), samples, SETTINGS).dG0_kJ_mol.error)
+        ratios.append(errors[1] / errors[0])
+    assert 0.6 < np.mean(ratios) < 0.82  # 1 / sqrt(2) = 0.71
 
 
 def test_faces_that_differ_are_flagged_with_both_numbers(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from pipeline.observables import OBSERVABLES, height, hydrogen_bonds
 from pipeline.scene import Chemistry, Scene, scenes_of
+from structures.build import ModelSpec, build
+from structures.crystal import CrystalSpec
 from structures.integrity import check_slab
 from structures.model import GROUPS, Model, Residue
 from structures.molecules import molecule, rdkit_molecule
@@ -179,9 +181,23 @@ def test_the_crystal_is_judged_as_structures_integrity_does(drawn) -> None:
     table = OBSERVABLES["integrity"].measure(frames(one, xyz, model.box), one)
     for row, positions in zip(table, xyz, strict=True):
         expected = check_slab(model, positions, model.box, ("Pb",), ("Br",))
-        assert row[1:3].tolist() == [expected.broken, expected.displaced]
-        assert row[3] == pytest.approx(expected.largest_displacement_nm, abs=1e-4)
+        assert row[1:4].tolist() == [expected.broken, expected.displaced, 0]
+        assert row[4] == pytest.approx(expected.largest_displacement_nm, abs=1e-4)
     assert table[0, 0] == pytest.approx(6.0) and table[5, 2] > 10
+
+
+def test_hops_on_a_cluster_are_told_from_displacements() -> None:
+    """A caesium of a cube one cell further, at a vacant corner, in one frame; 0.4 nm off the crystal in the next."""
+    model = build(ModelSpec(CrystalSpec("CsPbBr3", "cuboid", (2, 2, 2), "AX", 0.583, seed=3), "MA", "face", (), 3.0))[0]
+    (one,) = scenes_of(model, np.arange(model.n_atoms), SLAB)
+    corner = min(model.vacant["CS"], key=lambda point: point[2])
+    ion = int(np.argmin(np.linalg.norm(model.positions - corner - [0, 0, 0.583], axis=1)))
+    xyz = np.array([moved(model, [ion], by) for by in (np.zeros(3), [0, 0, -0.5], np.sign(corner) * [0.25, 0.25, 0])])
+    table = OBSERVABLES["integrity"].measure(frames(one, xyz, model.box), one)
+    assert model.elements[ion] == "Cs" and table[:, 2:4].tolist() == [[0, 0], [0, 1], [1, 0]]
+    for row, positions in zip(table, xyz, strict=True):
+        expected = check_slab(model, positions, model.box, ("Pb",), ("Br",))
+        assert row[1:4].tolist() == [expected.broken, expected.displaced, expected.hopped]
 
 
 def test_solvent_around_the_head() -> None:

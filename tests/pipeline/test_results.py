@@ -59,7 +59,7 @@ def test_notes_say_what_and_how_often() -> None:
     bad = replace(good, at_site=2, elsewhere=1, images=3, broken=4, closest_nm=0.456)
     text = " | ".join(physics_notes(bad, campaign(3)))
     assert "ions around the pocket moved more than 0.30 nm in 2 of 6 windows" in text
-    assert "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm in 1 of 6 windows" in text
+    assert "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm from every site of theirs in 1 of 6" in text
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
     assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
 

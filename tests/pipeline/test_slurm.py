@@ -1,19 +1,22 @@
 """A tiny real campaign through a real SLURM: arrays, dependencies, requeue, wall time, cancellation; and dask workers."""
 
+import contextlib
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+from pipeline.cli import main
 
 pytestmark = pytest.mark.slurm
 
 ROOT = Path(__file__).parents[2]
-HALOBIND = [sys.executable, "-m", "pipeline"]
 CAMPAIGN = """
 [model]
 perovskite = "CsPbBr3"
@@ -73,7 +76,7 @@ scheduler = "slurm"
 memory_GiB = 4000
 walltime = "0:10:00"
 """
-PATIENCE_S = 400
+PATIENCE_S = 600
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,7 +92,11 @@ def clusters(slurm: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def halobind(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*HALOBIND, *arguments], capture_output=True, text=True, timeout=300)
+    """A command line, in this process; jobs run it in processes of their own."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(arguments))
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def new(folder: Path, text: str = CAMPAIGN) -> Path:
@@ -125,10 +132,12 @@ def ids(campaign: Path, stage: str) -> list[str]:
 
 def queued(campaign: Path) -> dict[str, str]:
     """State of every job and array task of a campaign in the queue, by id."""
-    names = ",".join(record(campaign))
-    command = ["squeue", "--noheader", "--array", f"--name={names}", "--format=%i %t"]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
-    return dict(line.split() for line in lines if line.strip())
+    return squeue("--array", f"--name={','.join(record(campaign))}")
+
+
+def squeue(*options: str) -> dict[str, str]:
+    command = ["squeue", "--noheader", "--format=%i %t", *options]
+    return dict(line.split() for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
 
 
 def logs(campaign: Path) -> str:
@@ -227,7 +236,7 @@ def test_cancelled_half_way_and_submitted_again_it_is_the_same_campaign(referenc
 
 
 def test_rejections_are_shown_and_recorded_and_can_be_taken_back(tmp_path: Path) -> None:
-    campaign = new(tmp_path / "c", CAMPAIGN.replace('ligand = "MA"', 'ligand = ["MA", "butylammonium"]'))
+    campaign = new(tmp_path / "c", CAMPAIGN.replace("spacing_nm = 0.1", "spacing_nm = 0.04"))
     done = halobind("submit", str(campaign), "--cluster", "narrow", "--parts", "6")
     assert done.returncode == 1
     assert "sbatch rejected halobind-" in done.stderr and "Invalid job array specification" in done.stderr
@@ -241,21 +250,24 @@ def test_rejections_are_shown_and_recorded_and_can_be_taken_back(tmp_path: Path)
     assert greedy.returncode == 1 and "Memory specification can not be satisfied" in greedy.stderr
 
 
-def test_dask_workers_through_slurm_talk_tls(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed", reason="the extra hpc is not installed")
-    jobqueue = pytest.importorskip("dask_jobqueue", reason="the extra hpc is not installed")
-    security = distributed.Security.temporary()
-    options = {"queue": "main", "cores": 1, "processes": 1, "memory": "1GiB", "walltime": "00:10:00", "interface": "lo"}
-    with (
-        jobqueue.SLURMCluster(
-            **options, protocol="tls://", security=security, shared_temp_directory=str(tmp_path), scheduler_options={"dashboard": False}
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        cluster.scale(jobs=1)
-        assert client.scheduler.address.startswith("tls://127.0.0.1:")
-        job = client.submit(lambda: (os.environ["SLURM_JOB_ID"], float(np.arange(10.0).sum()))).result(timeout=120)
-        assert job[0].isdecimal() and job[1] == 45.0
+def test_observables_measured_through_slurm_are_those_measured_here(reference: Path, tmp_path: Path) -> None:
+    pytest.importorskip("dask_jobqueue", reason="the extra hpc is not installed")
+    tables = []
+    for place in ("slurm", "serial"):
+        campaign = tmp_path / place
+        shutil.copytree(reference, campaign)
+        options = ["--where", place, "--cluster", "node", "--chunk", "2", "--observable", "height", "coordination"]
+        command = [sys.executable, "-m", "pipeline", "observe", str(campaign), *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert done.returncode == 0 and "Exception" not in done.stderr, done.stderr + logs(campaign)
+        tables.append({path.parent.name: path.read_bytes() for path in campaign.glob("runs/*/observe-*/table.csv")})
+    assert tables[0] == tables[1] and len(tables[0]) == 1
+    assert next(iter(tables[0].values())).count(b"\n") == 1 + 12  # two frames in each of six segments
+    workers = "".join(path.read_text() for path in (tmp_path / "slurm" / "jobs").glob("dask-worker-*.err"))
+    assert "Registered to:" in workers and "tls://" in workers and "tcp://" not in workers
+    assert workers.count("dashboard at:") == workers.count("127.0.0.1:")
+    assert not list((tmp_path / "slurm" / "jobs").glob(".keys-*"))
+    wait(lambda: not squeue("--name=dask-worker"), "the end of the workers", tmp_path / "slurm")
 
 
 def test_out_of_wall_time_a_job_stops_and_the_next_round_goes_on(out_of_time: Path, reference: Path) -> None:

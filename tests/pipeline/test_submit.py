@@ -160,6 +160,7 @@ def test_a_dry_run_prints_what_is_then_submitted_and_writes_nothing(campaign: Pa
     where = f"'{campaign}'"
     assert f"exec halobind run {where} --prepare --part $PBS_ARRAY_INDEX/2 --walltime 0:58:00\n" in scripts[0]
     assert f"exec halobind run {where} --part $PBS_ARRAY_INDEX/6 --walltime 0:58:00\n" in scripts[1]
+    assert f"export XDG_CONFIG_HOME={os.environ['XDG_CONFIG_HOME']}\n" in scripts[2]  # qsub hands no environment on
     assert f"halobind table {where}\nexec halobind submit {where} --cluster gpu\n" in scripts[2]
     assert "#PBS -J 1-2\n" in scripts[0] and "#PBS -J 1-6\n" in scripts[1] and "ngpus" not in scripts[2]
     events = [(entry["stage"], entry["event"]) for entry in record(campaign)]
@@ -203,6 +204,22 @@ def test_a_submission_cut_short_is_found_by_its_name(campaign: Path, pbs: Schedu
     assert main(["cancel", str(campaign)]) == 0
     assert pbs.calls()[4:] == ["qdel 2[].head", "qdel 1[].head"]
     assert [entry["event"] for entry in record(campaign)][-2:] == ["cancelled"] * 2
+
+
+def test_what_ends_while_it_is_cancelled_is_no_error_and_what_stays_is(
+    campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture
+) -> None:
+    submit(campaign)
+    first, second, last = names(campaign)
+    queue = [["1[].head", first, [1]], ["2[].head", second, [1]], ["3.head", last, []]]
+    (pbs.folder / "qdel").write_text("#!/bin/sh\necho 'qdel: Job has finished' >&2\nexit 35\n")
+    pbs.hold(*queue)
+    assert main(["cancel", str(campaign)]) == 1
+    assert "-001-table (3.head) was not cancelled: qdel: Job has finished" in capsys.readouterr().err
+    (pbs.folder / "qdel").write_text(f"#!/bin/sh\necho '[]' > {pbs.folder}/held\nexit 35\n")
+    assert main(["cancel", str(campaign)]) == 0
+    assert capsys.readouterr().out.count("ended halobind-") == 3
+    assert [entry["event"] for entry in record(campaign)][-3:] == ["ended"] * 3
 
 
 def test_a_rejected_job_is_on_record_with_the_message(

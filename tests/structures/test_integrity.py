@@ -8,7 +8,7 @@ import pytest
 from structures.build import ModelSpec, build
 from structures.crystal import CrystalSpec
 from structures.integrity import check_slab, image_distance
-from structures.model import Model
+from structures.model import Model, read_model, write_model
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,68 @@ def test_ions_around_the_pocket_are_told_from_the_others(model: Model) -> None:
         moved = model.positions.copy()
         moved[group[0], 2] += 0.35
         assert (check(model, moved).displaced, check(model, moved).displaced_at_site) == (1, at_site)
+
+
+@pytest.fixture(scope="module")
+def cube() -> Model:
+    crystal = CrystalSpec("CsPbBr3", "cuboid", (2, 2, 2), "AX", 0.583, seed=3)
+    return build(ModelSpec(crystal, "MA", "face", (), 3.0))[0]
+
+
+def caesium_beside(cube: Model, vacant: np.ndarray, at_site: bool) -> int:
+    """A caesium one cell from a vacant site, in the group "site" or not."""
+    step = np.linalg.norm(cube.positions - vacant, axis=1)
+    beside = [int(i) for i in np.flatnonzero(np.abs(step - 0.583) < 1e-3) if cube.elements[i] == "Cs"]
+    return next(i for i in beside if (i in cube.groups["site"]) == at_site)
+
+
+def test_the_vacant_sites_of_a_cluster_and_of_its_ligand_are_known(cube: Model, model: Model, tmp_path) -> None:
+    """Seven caesiums too many for neutrality, all of them corners, and the one that methylammonium replaces."""
+    assert model.vacant == {} and set(cube.vacant) == {"CS"}
+    vacant = cube.vacant["CS"]
+    assert len(vacant) == 8 and np.sum(np.all(np.abs(np.abs(vacant) - 0.583) < 1e-9, axis=1)) == 7
+    assert np.linalg.norm(vacant - cube.site_point, axis=1).min() < 1e-9
+    caesium = cube.positions[[i for i in cube.groups["core"] if cube.elements[i] == "Cs"]]
+    assert len(caesium) + len(vacant) == 27
+    write_model(cube, tmp_path)
+    assert read_model(tmp_path).vacant["CS"] == pytest.approx(vacant)
+
+
+def test_a_hop_into_a_vacancy_of_a_cluster_is_not_a_displacement(cube: Model) -> None:
+    """Away from the pocket a hop is only told; from there, into it, or off the lattice it counts."""
+    far = max(cube.vacant["CS"], key=lambda point: np.linalg.norm(point - cube.site_point))
+    away = caesium_beside(cube, far, False)
+    for goal, expected in (
+        (far + [0.2, 0, 0], (0, 0, 1, 0)),  # at the vacant corner, as built, but for its relaxation
+        (far + np.sign(far) * 0.2, (1, 0, 0, 0)),  # off the corner by 0.35 nm
+        (cube.site_point, (0, 0, 1, 1)),  # into the pocket, when the ligand is gone
+        (cube.positions[away] + [0, 0, -0.29], (0, 0, 0, 0)),
+    ):
+        moved = cube.positions.copy()
+        moved[away] = goal + cube.box * [1, 0, -1]
+        found = check(cube, moved)
+        assert (found.displaced, found.displaced_at_site, found.hopped, found.hopped_at_site) == expected
+    near = min(cube.vacant["CS"], key=lambda point: abs(np.linalg.norm(point - cube.site_point) - 0.583 * np.sqrt(2)))
+    moved = cube.positions.copy()
+    moved[caesium_beside(cube, near, True)] = near
+    found = check(cube, moved)
+    assert (found.displaced, found.hopped, found.hopped_at_site) == (0, 1, 1)
+
+
+def test_a_halide_does_not_hop_onto_a_vacant_caesium_site(cube: Model) -> None:
+    bromide = next(int(i) for i in cube.groups["surface"] if cube.elements[i] == "Br" and i not in cube.groups["site"])
+    moved = cube.positions.copy()
+    moved[bromide] = min(cube.vacant["CS"], key=lambda point: np.linalg.norm(point - cube.positions[bromide]))
+    found = check(cube, moved)
+    assert (found.displaced, found.hopped) == (1, 0)
+
+
+def test_an_ion_of_a_slab_has_its_own_site_only(model: Model) -> None:
+    first, second = [int(i) for i in model.groups["surface"] if model.elements[i] == "Cs" and i not in model.groups["site"]][:2]
+    moved = model.positions.copy()
+    moved[[first, second]] = moved[[second, first]]
+    found = check(model, moved)
+    assert (found.displaced, found.hopped) == (2, 0)
 
 
 def test_image_distance_of_a_rod() -> None:
