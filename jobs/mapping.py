@@ -31,6 +31,7 @@ POLL_S = 0.003
 CHECK_S = 5  # without a result: is there a worker at all?
 NOTICE_S = 120  # without a result and without a worker: it is said, and again ever after
 QUEUES = {"slurm": "squeue --me", "pbs": "qstat -u $USER", "lsf": "bjobs"}  # what shows the jobs of the user
+JOIN_S = 600  # a worker may take to reach the scheduler: one that gives up is not replaced, its job counts as running
 LEAVE_S = 120  # before the wall time ends a worker hands its tasks over and stops
 ADVICE = "processes of this machine do the same: --where local"
 
@@ -311,6 +312,7 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
         "processes": row.cpus,
         "memory": f"{row.memory_GiB:g} GiB",
         "job_script_prologue": ["export OMP_NUM_THREADS=1", *row.environment],
+        "death_timeout": JOIN_S,
         "worker_extra_args": [
             *("--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{min(60, lifetime // 10)}s"),
             *("--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"),  # a port for monitors is opened all the same
