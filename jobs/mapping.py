@@ -9,11 +9,11 @@ import ipaddress
 import itertools
 import logging
 import os
-import queue
 import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,11 @@ LOOPBACK = "127.0.0.1"
 PATIENCE_S = 20  # to reach a scheduler
 DEATHS = 5  # workers that may die with one task before it is given up
 SPARE = 2  # tasks submitted beyond two a worker
+POLL_S = 0.003
 CHECK_S = 5  # without a result: is there a worker at all?
 NOTICE_S = 120  # without a result and without a worker: it is said, and again ever after
 QUEUES = {"slurm": "squeue --me", "pbs": "qstat -u $USER", "lsf": "bjobs"}  # what shows the jobs of the user
+JOIN_S = 600  # a worker may take to reach the scheduler: one that gives up is not replaced, its job counts as running
 LEAVE_S = 120  # before the wall time ends a worker hands its tasks over and stops
 ADVICE = "processes of this machine do the same: --where local"
 
@@ -155,14 +157,16 @@ def mapped(function: Callable[[T], R], tasks: Iterable[T], place: Place) -> Iter
         for task in tasks:
             yield task, function(task)
         return
+    from distributed import as_completed  # noqa: PLC0415 (optional)
+
     refused: list[str] = []
     with _client(place, refused) as client:
-        waiting, left, done = {}, iter(tasks), queue.SimpleQueue()
+        waiting, left, done = {}, iter(tasks), as_completed()
 
         def submit(task: T) -> None:
             future = client.submit(function, task, pure=False)
             waiting[future] = task
-            future.add_done_callback(done.put)
+            done.add(future)
 
         for task in itertools.islice(left, 2 * (place.workers or len(client.nthreads()) or 4) + SPARE):
             submit(task)
@@ -183,21 +187,26 @@ def mapped(function: Callable[[T], R], tasks: Iterable[T], place: Place) -> Iter
             yield waiting.pop(future), _result(future, place)
 
 
-def _next(done: queue.SimpleQueue, client: object, batch: tuple[Place, list[str]]) -> object:
+def _next(done: Iterator[object], client: object, batch: tuple[Place, list[str]]) -> object:
     """The next future that is done; while none is and no worker is there, that is said from time to time.
 
     Raises MappingError when the batch scheduler `refused` every job.
     """
     place, refused = batch
-    for turn in itertools.count(1):
-        try:
-            return done.get(timeout=CHECK_S)
-        except queue.Empty:
-            if refused and not any(job.job_id for job in client.cluster.workers.values()):
-                advice = f"mend the table of the cluster in {clusters_path()}"
-                raise MappingError(f"{place.kind} did not take the job: {refused[-1]}; {advice}; {ADVICE}") from None
-            if turn % (NOTICE_S // CHECK_S) == 0 and not client.scheduler_info().get("workers"):
-                print(f"halobind: waiting: {_no_worker(place)}", file=sys.stderr, flush=True)
+    checked = said = time.monotonic()
+    while not done.has_ready():
+        time.sleep(POLL_S)
+        now = time.monotonic()
+        if now - checked < CHECK_S:
+            continue
+        checked = now
+        if refused and not any(job.job_id for job in client.cluster.workers.values()):
+            advice = f"mend the table of the cluster in {clusters_path()}"
+            raise MappingError(f"{place.kind} did not take the job: {refused[-1]}; {advice}; {ADVICE}")
+        if now - said >= NOTICE_S and not client.scheduler_info().get("workers"):
+            said = now
+            print(f"halobind: waiting: {_no_worker(place)}", file=sys.stderr, flush=True)
+    return next(done)
 
 
 def _no_worker(place: Place) -> str:
@@ -303,6 +312,7 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
         "processes": row.cpus,
         "memory": f"{row.memory_GiB:g} GiB",
         "job_script_prologue": ["export OMP_NUM_THREADS=1", *row.environment],
+        "death_timeout": JOIN_S,
         "worker_extra_args": [
             *("--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{min(60, lifetime // 10)}s"),
             *("--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"),  # a port for monitors is opened all the same

@@ -26,6 +26,7 @@ from pipeline.scene import Chemistry, Scene, scenes_of
 from structures import integrity
 
 FRAMES = "frames.dcd"
+LEAST, WORK = 100, 250_000  # a task has at least so many frames, and so many positions: about 0.2 s, where handing it out takes 2 ms
 SAME_NM = 1e-4  # a frame is that of its record: heights agree this well (frames are single precision in angstrom)
 
 
@@ -82,6 +83,11 @@ def frame_shape(segment: Path) -> tuple[int, int]:
     with reading(segment):
         file = open_dcd(path)
         return file.n_frames, file.n_atoms
+
+
+def task_frames(n_atoms: int) -> int:
+    """Frames of so many atoms that make a task."""
+    return max(LEAST, -(-WORK // max(1, n_atoms)))
 
 
 def cut(source: Source, segments: Iterable[tuple[Path, int]], size: int) -> Iterator[Chunk]:

@@ -133,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
     watch.add_argument("--where", default="serial", metavar="PLACE", help="serial, local (processes), slurm, pbs, lsf, or tcp://host:port")
     watch.add_argument("--workers", type=positive, default=0, metavar="N", help="processes (default: one a core, or those of one job)")
     watch.add_argument("--observable", nargs="+", default=[], metavar="NAME", help="only these (default: all that the frames allow)")
-    watch.add_argument("--chunk", type=positive, default=100, metavar="FRAMES", help="frames in one task (default: 100)")
+    watch.add_argument("--chunk", type=positive, default=0, metavar="FRAMES", help="frames in one task (default: 100, more if small)")
     watch.add_argument("--cluster", metavar="NAME", help="which cluster of ~/.config/halobind/clusters.toml")
     watch.add_argument("--tls", nargs=3, type=Path, metavar=("CA", "CERTIFICATE", "KEY"), help="files for tls://host:port")
     watch.add_argument("--insecure", action="store_true", help="allow tcp:// on another machine, without encryption")

@@ -12,7 +12,7 @@ import numpy as np
 from jobs.mapping import Lost, Place, mapped
 from jobs.publish import clear_scratch, publishing
 from jobs.stop import StopSignal
-from pipeline.chunks import Chunk, Found, Source, analyse, cut
+from pipeline.chunks import Chunk, Found, Source, analyse, cut, task_frames
 from pipeline.progress import LINE_EVERY_S, duration
 from pipeline.run import Run
 from pipeline.samples import Window
@@ -49,14 +49,18 @@ class Watched:
 
 
 def measure(watched: list[Watched], size: int, place: Place, stop: StopSignal) -> None:
-    """Publish the measured frames of every segment that has none yet. Raises MappingError; what was published before is kept."""
+    """Publish the measured frames of every segment that has none yet, in tasks of `size` frames (0: what suits the atoms).
+
+    Raises MappingError; what was published before is kept.
+    """
     owner = {segment.folder: (one, segment) for one in watched for segment in one.missing}
     for _, segment in owner.values():
         clear_scratch(segment.target)
     total = sum(segment.n_frames for _, segment in owner.values())
     kept = sum(segment.n_frames for one in watched for segment in one.segments) - total
     print(f"{total} frames to measure in {len(owner)} segments, {kept} frames measured before", file=sys.stderr)
-    chunks = (chunk for one in watched for chunk in cut(one.source, ((s.folder, s.n_frames) for s in one.missing), size))
+    frames = ((one, ((s.folder, s.n_frames) for s in one.missing)) for one in watched)
+    chunks = (chunk for one, segments in frames for chunk in cut(one.source, segments, size or task_frames(one.n_atoms)))
     display = _Progress(total)
     with Collector(owner) as collector:
         for chunk, result in mapped(analyse, chunks, place):

@@ -36,12 +36,13 @@ from structures.rows import LIGANDS, MODES
 
 @dataclass(frozen=True)
 class ObserveOptions:
-    """Options of `halobind observe`: where, how many processes (0: one a core), names of observables (empty: all), frames in a chunk."""
+    """Options of `halobind observe`: where, how many processes (0: one a core), names of observables (empty: all), frames in a
+    task (0: what suits the system)."""
 
     where: str = "serial"
     workers: int = 0
     names: tuple[str, ...] = ()
-    chunk: int = 100
+    chunk: int = 0
     reach: Reach = field(default_factory=Reach)
 
 

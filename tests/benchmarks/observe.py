@@ -27,7 +27,7 @@ from mdtraj.formats import DCDTrajectoryFile
 
 from jobs.mapping import Place, mapped
 from pipeline.campaign import load_campaign
-from pipeline.chunks import Source, analyse, code_checksum, cut, scenes
+from pipeline.chunks import Source, analyse, code_checksum, cut, scenes, task_frames
 from pipeline.cli import TEMPLATES
 from pipeline.dcd import open_dcd
 from pipeline.legs import built_model, frame_atoms
@@ -76,6 +76,7 @@ def timed(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, lis
         for name, task in tasks.items():
             began = time.perf_counter()
             task()
+            print(f"  {name}: {time.perf_counter() - began:.2f} s", file=sys.stderr, flush=True)
             if round_:
                 found[name].append(time.perf_counter() - began)
     return found
@@ -141,13 +142,14 @@ def workers(run: Run, segment: Path, repeats: int) -> None:
     """All observables one after the other here, and through clusters of one and two workers, which are started before."""
     from distributed import LocalCluster  # noqa: PLC0415 (optional)
 
-    n_frames = open_dcd(segment / "frames.dcd").n_frames
+    file = open_dcd(segment / "frames.dcd")
+    n_frames, size = file.n_frames, task_frames(file.n_atoms)
     source = Source(run.path("build"), chemistry_of(run), NAMES, code_checksum())
 
     def through(place: Place) -> None:
-        assert sum(len(parts) for _, parts in mapped(analyse, cut(source, [(segment, n_frames)], 100), place)) == -(-n_frames // 100)
+        assert sum(len(parts) for _, parts in mapped(analyse, cut(source, [(segment, n_frames)], size), place)) == -(-n_frames // size)
 
-    settings = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    settings = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=1, **settings) as one, LocalCluster(n_workers=2, **settings) as two:
         places = {"here": Place("serial"), "1 worker": Place("address", 1, one.scheduler_address)}
         places |= {"2 workers": Place("address", 2, two.scheduler_address)}
@@ -182,7 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as out:
         run, segment = draw(Path(out) / "c", options.frames)
-        print(f"{open_dcd(segment / 'frames.dcd').n_atoms} atoms in a frame, {options.frames} frames, chunks of 100")
+        print(f"{open_dcd(segment / 'frames.dcd').n_atoms} atoms in a frame, {options.frames} frames", flush=True)
         for part in (engines, workers):
             if part.__name__ in options.only:
                 part(run, segment, options.repeats)

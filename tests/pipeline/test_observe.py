@@ -183,6 +183,11 @@ def test_bad_input_is_refused_before_anything_is_computed(drawn, monkeypatch: py
         return capsys.readouterr().err
 
     assert "has a published segment yet; sample first: halobind run" in refused()
+    file = drawn.folder / "campaign.toml"
+    text = file.read_text()
+    file.write_text(text.replace("[sampling]", '[sampling]\nmethod = "metadynamics"'))
+    assert 'with method = "metadynamics" there are none; set method = "umbrella"' in refused()
+    file.write_text(text)
     drawn.add(0, 6, frames="none")
     assert 'no segment of it holds frames ([sampling] frames = "none")' in refused()
     assert "there is no observable 'colour'; choose from height, hydrogen_bonds" in refused("--observable", "colour")
