@@ -202,10 +202,14 @@ def test_a_place_without_workers_is_waited_for_and_that_is_said(monkeypatch: pyt
 
 
 def test_batch_jobs_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """sbatch and scancel stood in for by scripts that start and kill the job here: the workers come over TLS."""
+    """sbatch and scancel stood in for by scripts that start and kill the job here: the workers come over TLS.
+
+    Like sbatch, the stand-in reads the script before it returns: dask-jobqueue removes it then.
+    """
     commands = tmp_path / "bin"
     commands.mkdir()
-    (commands / "sbatch").write_text('#!/bin/bash\nsetsid bash "$1" >/dev/null 2>&1 &\necho "Submitted batch job $!"\n')
+    taken = 'script=$(cat "$1")\nsetsid bash -c "$script" >/dev/null 2>&1 &'
+    (commands / "sbatch").write_text(f'#!/bin/bash\n{taken}\necho "Submitted batch job $!"\n')
     (commands / "scancel").write_text('#!/bin/bash\nkill -- -"$1"\n')
     for name in ("sbatch", "scancel"):
         (commands / name).chmod(0o755)
