@@ -88,7 +88,7 @@ def logs(campaign: Path) -> str:
 
 
 def tables(campaign: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (campaign / "tables").iterdir()}
+    return {path.name: path.read_text() for path in (campaign / "tables").iterdir() if path.suffix != ".png"}
 
 
 @pytest.fixture(scope="module")
