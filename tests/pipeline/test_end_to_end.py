@@ -230,12 +230,16 @@ def test_more_segments_continue_the_same_run(reference: Path, tmp_path: Path) ->
 def test_interrupting_stops_cleanly(tmp_path: Path) -> None:
     campaign = new(tmp_path / "c", CAMPAIGN.replace("segments = 2", "segments = 500"))
     command = [*HALOBIND, "run", str(campaign), "--processes", "2"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that a shell runs in the background inherit that it is ignored
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(campaign.glob("runs/*/windows/*/seg-001")) and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C in a terminal does
-    _, errors = process.communicate(timeout=60)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "what was published is kept" in errors and "Traceback" not in errors
     assert not list(campaign.glob("runs/*/failures")) and "Traceback" not in logs(campaign)
