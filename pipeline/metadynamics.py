@@ -72,7 +72,8 @@ def run_walk(
 
     Raises UnstableError, and ValueError as Walker does.
     """
-    (leg, hills), (coordinate, choice), system = walk, engine, copy.deepcopy(system)
+    (leg, hills), (coordinate, choice) = walk, engine
+    system = copy.deepcopy(choice.form(system))
     walker = Walker(system, coordinate, hills, leg.temperature_K[1])
     context, integrator = make_context(system, start, leg, choice)
     advance, began = walker.stepper(context, integrator), time.perf_counter()

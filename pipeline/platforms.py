@@ -44,10 +44,13 @@ class Choice:
     def is_gpu(self) -> bool:
         return self.name in ("CUDA", "HIP", "OpenCL")
 
+    def form(self, system: mm.System) -> mm.System:
+        """`system`, or a copy with its tabulated pair force in the form that is faster on the platform."""
+        return untabulated(system) if self.name == "CPU" else system
+
     def context(self, system: mm.System, integrator: mm.Integrator) -> mm.Context:
-        """A Context of `system` on the platform, its tabulated pair force in the form that is faster there."""
-        system = untabulated(system) if self.name == "CPU" else system
-        return mm.Context(system, integrator, mm.Platform.getPlatformByName(self.name), dict(self.properties))
+        """A Context of the `form` of `system` on the platform. Whoever adds forces and changes them later adds them to the `form`."""
+        return mm.Context(self.form(system), integrator, mm.Platform.getPlatformByName(self.name), dict(self.properties))
 
 
 @cache

@@ -17,7 +17,7 @@ from pipeline.equilibration import equilibrated
 from pipeline.estimate_files import read_curve, write_csv, write_estimate
 from pipeline.faces import COLUMNS, compare_faces, face_samples
 from pipeline.pmf import estimate_pmf
-from pipeline.run import DamagedError, Run, derived_seed, reading, tables_folder
+from pipeline.run import DamagedError, Run, derived_seed, tables_folder
 from pipeline.sampled import GRAIN, Sampled, Seen
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
 from pipeline.sanity import anchor_notes, cylinder_notes
@@ -41,13 +41,12 @@ def collect(run: Run) -> Sampled | None:
     that cannot be read.
     """
     series: dict[Window, list[tuple[int, np.ndarray]]] = {}
-    seen, heads = Seen(run.spec.forcefield.cutoff_nm), run.spec.model.faces
+    heads = run.spec.model.faces
+    seen = Seen(run.spec.forcefield.cutoff_nm, heads)
     for chain in run.window_chains():
-        for segment, (record, coordinate) in zip(run.segments(chain), seen.read(chain, run.segments(chain)), strict=False):
+        for record, coordinate in seen.read(chain, run.segments(chain)):
             window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
-            with reading(segment):
-                both = coordinate.reshape(len(coordinate), heads, 2)
-            series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), both))
+            series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), coordinate.reshape(-1, heads, 2)))
     if not series:
         return None
     interval = math.lcm(*(step for parts in series.values() for step, _ in parts))
@@ -57,7 +56,7 @@ def collect(run: Run) -> Sampled | None:
     z, lateral = (tuple(series_of[w][:, head, column] for w in ordered for head in range(heads)) for column in (0, 1))
     c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
     samples = Samples(windows, z, interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
-    return seen.sampled(samples, lateral, heads)
+    return seen.sampled(samples, lateral)
 
 
 def estimate_folder(run: Run, sampled: Sampled, settings: EstimateSettings) -> Path:

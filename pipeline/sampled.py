@@ -44,8 +44,8 @@ class Sampled:
 class Seen:
     """Reads segments and remembers, over all of them, a checksum and what they say besides their samples."""
 
-    def __init__(self, cutoff_nm: float) -> None:
-        self._cutoff_nm, self._digest, self._openmm, self._closest = cutoff_nm, hashlib.sha256(), set(), math.inf
+    def __init__(self, cutoff_nm: float, heads: int = 1) -> None:
+        self._heads, self._cutoff_nm, self._digest, self._openmm, self._closest = heads, cutoff_nm, hashlib.sha256(), set(), math.inf
         self._chains: dict[str, set[str]] = {"at_site": set(), "elsewhere": set(), "images": set(), "broken": set()}
 
     def read(self, chain: str, segments: list[Path]) -> Iterator[tuple[dict, np.ndarray]]:
@@ -56,6 +56,7 @@ class Seen:
                 record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
                 content = (segment / "cv.npy").read_bytes()
                 heights = np.load(io.BytesIO(content), allow_pickle=False).astype(float)
+                heights = heights.reshape(len(heights), 2 * self._heads)
                 self._openmm.add(record["versions"]["openmm"])
                 slab, self._closest = record["slab"], min(self._closest, record["image_nm"])
                 found = {
@@ -72,8 +73,8 @@ class Seen:
         if broken == [True] or any(first and second for first, second in itertools.pairwise(broken)):
             self._chains["broken"].add(chain)
 
-    def sampled(self, samples: Samples | Walks, lateral: tuple[np.ndarray, ...], heads: int = 1) -> Sampled:
+    def sampled(self, samples: Samples | Walks, lateral: tuple[np.ndarray, ...]) -> Sampled:
         """All of it together, once every segment is read."""
         counts = {name: len(chains) for name, chains in self._chains.items()}
-        about = {"closest_nm": self._closest, "openmm_versions": tuple(sorted(self._openmm)), "heads": heads}
+        about = {"closest_nm": self._closest, "openmm_versions": tuple(sorted(self._openmm)), "heads": self._heads}
         return Sampled(samples, lateral, self._digest.hexdigest(), **about, **counts)

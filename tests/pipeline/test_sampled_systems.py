@@ -89,7 +89,7 @@ def sampled(folder: Path, text: str) -> list[Path]:
         (SLAB, '"toluene"', "{ hexane = 0.6, acetone = 0.4 }\n[coordinate]", None),
         (SLAB, "faces = 2", "faces = 3", "[model] faces = 3"),
         (SLAB, "gap_nm = 2.2", "gap_nm = 1.5", "faces = 2: the ligands reach 0.4"),
-        (SLAB, "4x4x2", "4x4x1", "are 0.59 nm apart across the slab, within cutoff_nm = 0.8: use more cells along z, or faces = 1"),
+        (SLAB, "4x4x2", "4x4x1", "are 0.58 nm apart across the slab, within cutoff_nm = 0.8: use more cells along z, or faces = 1"),
         (SLAB, '"MA"', '"octylamine"', "octylamine of +0 e is neutral and leaves alone"),
         (SLAB, '"ion_pair"', '"pair"', "[coordinate] leaving = 'pair'"),
         (SLAB, '"ion_pair"', '"ion_pair"\npair_nm = 5.0', "[coordinate] pair_nm = 5.0"),
