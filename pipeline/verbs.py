@@ -23,7 +23,7 @@ from pipeline.processes import side_by_side
 from pipeline.progress import chart_of, duration, measure
 from pipeline.queue import jobs_of
 from pipeline.results import publish_tables
-from pipeline.run import Run, campaign_file, own_molecules_folder, runs_of, write_record
+from pipeline.run import DamagedError, Run, campaign_file, own_molecules_folder, runs_of, write_record
 from pipeline.status import open_failures, round_lines, rounds_due, status_rows
 from pipeline.work import Part, Worker
 
@@ -153,9 +153,17 @@ def show_status(folder: Path) -> int:
     for run in runs:
         for product, why in open_failures(run, campaign).items():
             print(f"{run.id} {product} failed: {why}")
-        print("".join(f"{line}\n" for line in [*round_lines(run), *(f"{run.id} {text}" for text in exchange_lines(run))]), end="")
+        print("".join(f"{line}\n" for line in [*round_lines(run), *(f"{run.id} {text}" for text in _exchange(run))]), end="")
     print("\n".join([*sentences, f"left: {_hours(runs, campaign):.3g} hours of one process (GPU hours, where each has a GPU)"]))
     return 0
+
+
+def _exchange(run: Run) -> list[str]:
+    """How its windows exchange, or which segment cannot be read."""
+    try:
+        return exchange_lines(run)
+    except DamagedError as error:
+        return [str(error)]
 
 
 def _hours(runs: list[Run], campaign: Campaign) -> float:
