@@ -55,12 +55,12 @@ def scratches(target: Path) -> list[Path]:
     return sorted(target.parent.glob(f".{target.name}.*"))
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replace a text file (UTF-8) in one step, so that a reader sees the old one or the new one."""
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replace a file (text as UTF-8) in one step, so that a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}")
     try:
-        scratch.write_text(text, encoding="utf-8")
+        scratch.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         _flush(scratch)
         os.replace(scratch, path)
     finally:

@@ -1,7 +1,7 @@
 """A picture of the curves W(z) of a campaign with their error bands."""
 
+import io
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from jobs.publish import write_atomic
 from pipeline.tables import LABELS, Row, ordered
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink", "tab:olive", "tab:cyan", "tab:grey")
@@ -40,13 +41,9 @@ def draw(rows: Sequence[Row], path: Path) -> bool:
         axis.set_visible(False)
     axes[0, 0].set_ylim(*_limits(shown))
     figure.suptitle("Free energy over the plateau, with one standard error", fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        FigureCanvasAgg(figure).print_png(str(scratch))
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    picture = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(picture)
+    write_atomic(path, picture.getvalue())
     return True
 
 

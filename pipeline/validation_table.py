@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from forcefields.validation.rows import Row
+from jobs.publish import write_atomic
 from pipeline.tables import rounded
 
 COLUMNS = ("check", "system", "quantity", "value", "unit", "target", "source", "verdict")
@@ -88,9 +88,6 @@ def draw(curves: dict[str, tuple[list[float], list[float]]], path: Path, pack: s
         panel.set_ylabel("energy against 8 Å (kJ/mol)")
         panel.legend(fontsize=7)
     figure.suptitle("Rigid heads over the A vacancy of Pb4Br20Cs11", fontsize=11)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        FigureCanvasAgg(figure).print_png(str(scratch))
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    picture = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(picture)
+    write_atomic(path, picture.getvalue())
