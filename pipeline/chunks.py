@@ -15,7 +15,7 @@ from pathlib import Path
 import mdtraj as md
 import numpy as np
 
-from jobs.mapping import MappingError
+from jobs.place import MappingError
 from pipeline import dcd, observables, profiles, scene
 from pipeline.campaign import SamplingSection
 from pipeline.dcd import open_dcd

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobs.batch import BatchError, seconds_of
 from jobs.clusters import EXAMPLE
-from jobs.mapping import Reach
+from jobs.place import Reach
 from jobs.stop import Stopped
 from pipeline.calibrate import calibrate
 from pipeline.campaign import CampaignError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.mapping import Lost, Place, mapped
+from jobs.mapping import Lost, mapped
+from jobs.place import Place
 from jobs.publish import clear_scratch, publishing
 from jobs.stop import StopSignal
 from pipeline.chunks import Chunk, Found, Source, analyse, cut, task_frames

@@ -12,7 +12,7 @@ import numpy as np
 
 from forcefields.packs import load_pack
 from jobs.claims import claim
-from jobs.mapping import INSTALL, MappingError, Reach, place_of
+from jobs.place import INSTALL, MappingError, Reach, place_of
 from jobs.publish import clear_scratch, publishing
 from jobs.stop import StopSignal
 from pipeline.campaign import Campaign, CampaignError

@@ -9,6 +9,7 @@ medians are printed, so that other work on the machine falls on all alike; the s
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -25,7 +26,10 @@ import mdtraj as md
 import numpy as np
 from mdtraj.formats import DCDTrajectoryFile
 
-from jobs.mapping import Place, mapped
+from jobs import mapping
+from jobs.mapping import mapped
+from jobs.place import Place
+from jobs.workers import local_cluster
 from pipeline.campaign import load_campaign
 from pipeline.chunks import Source, analyse, code_checksum, cut, scenes, task_frames
 from pipeline.cli import TEMPLATES
@@ -140,8 +144,6 @@ def _pdb(topology: md.Topology, built: np.ndarray, segment: Path) -> Path:
 
 def workers(run: Run, segment: Path, repeats: int) -> None:
     """All observables one after the other here, and through clusters of one and two workers, which are started before."""
-    from distributed import LocalCluster  # noqa: PLC0415 (optional)
-
     file = open_dcd(segment / "frames.dcd")
     n_frames, size = file.n_frames, task_frames(file.n_atoms)
     source = Source(run.path("build"), chemistry_of(run), NAMES, code_checksum())
@@ -149,10 +151,9 @@ def workers(run: Run, segment: Path, repeats: int) -> None:
     def through(place: Place) -> None:
         assert sum(len(parts) for _, parts in mapped(analyse, cut(source, [(segment, n_frames)], size), place)) == -(-n_frames // size)
 
-    settings = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(n_workers=1, **settings) as one, LocalCluster(n_workers=2, **settings) as two:
-        places = {"here": Place("serial"), "1 worker": Place("address", 1, one.scheduler_address)}
-        places |= {"2 workers": Place("address", 2, two.scheduler_address)}
+    with mapping.settings(), local_cluster(1) as one, local_cluster(2) as two:
+        mapping.local_cluster = lambda n: contextlib.nullcontext({1: one, 2: two}[n])  # these, which have started
+        places = {"here": Place("serial"), "1 worker": Place("local", 1), "2 workers": Place("local", 2)}
         seconds = timed({name: lambda place=place: through(place) for name, place in places.items()}, repeats)
     for name, values in seconds.items():
         print(f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread {max(values) / min(values):.2f})")

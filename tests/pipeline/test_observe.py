@@ -15,7 +15,7 @@ import pytest
 
 from jobs import mapping
 from jobs.claims import claim
-from jobs.mapping import MappingError
+from jobs.place import MappingError
 from pipeline.chunks import Chunk, Source, analyse, code_checksum, cut, match
 from pipeline.cli import main
 from pipeline.dcd import open_dcd
