@@ -71,10 +71,15 @@ class Cluster(BaseModel):
         return seconds_of(self.walltime)
 
     @property
-    def for_tables(self) -> "Cluster":
-        """The same for a job that computes nothing on a GPU and needs one core."""
+    def without_gpus(self) -> "Cluster":
+        """The same for jobs that compute nothing on a GPU."""
         directives = self.directives if self.cpu_directives is None else self.cpu_directives
-        return self.model_copy(update={"gpus": 0, "cpus": 1, "queue": self.cpu_queue or self.queue, "directives": directives})
+        return self.model_copy(update={"gpus": 0, "queue": self.cpu_queue or self.queue, "directives": directives})
+
+    @property
+    def for_tables(self) -> "Cluster":
+        """The same for a job that needs one core, and no GPU."""
+        return self.without_gpus.model_copy(update={"cpus": 1})
 
     @property
     def working_s(self) -> int:
@@ -127,7 +132,9 @@ class Scheduler:
 def ask(command: Sequence[str], stdin: str = "", folder: Path | None = None) -> subprocess.CompletedProcess:
     """Run a scheduler's command. Raises BatchError when it is not on this machine or does not answer."""
     try:
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=PATIENCE_S, cwd=folder, check=False)
+        return subprocess.run(
+            command, input=stdin, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE_S, cwd=folder, check=False
+        )
     except FileNotFoundError:
         raise BatchError(
             f"there is no {command[0]} on this machine: give this command where the cluster's jobs are submitted (a login node)"
@@ -144,6 +151,15 @@ def answer(command: Sequence[str], nothing: str = "") -> str:
     if done.returncode != 0 and not (nothing and re.search(nothing, done.stderr + done.stdout)):
         raise BatchError(f"{command[0]} failed: {last_words(done)}")
     return done.stdout
+
+
+def found_id(program: str, pattern: str, output: str) -> str:
+    """The job id in what a submit command printed, whatever else stands there: the group of the last match. Raises BatchError."""
+    found = re.findall(pattern, output, re.MULTILINE)
+    if not found:
+        said = " ".join(output.split()) or "nothing"
+        raise BatchError(f"{program} gave no job id, it said: {said}. If the job is in the queue, the same command finds it by its name")
+    return found[-1]
 
 
 def last_words(done: subprocess.CompletedProcess) -> str:

@@ -19,8 +19,8 @@ EXAMPLE = """\
 [gpu]
 scheduler = "slurm"                 # slurm, pbs, lsf
 queue = "gpu"                       # SLURM: the partition
-# cpu_queue = "cpu"                 # for the short job that makes the tables, when the queue above is for GPU jobs only
-# cpu_directives = []               # of that job, in place of the directives below
+# cpu_queue = "cpu"                 # for jobs that need no GPU (tables, observe), when the queue above is for GPU jobs only
+# cpu_directives = []               # of these jobs, in place of the directives below
 account = "myproject"               # LSF: the project
 environment = [                     # shell lines; without any, the halobind that submits is used
   "module load cuda/12",

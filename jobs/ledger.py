@@ -37,12 +37,15 @@ class Entry:
 
 
 class Ledger:
-    """The entries of submitted.jsonl, each by its last event. Lines are only ever added."""
+    """The entries of submitted.jsonl whose names begin with `prefix`, each by its last event. Lines are only ever added.
 
-    def __init__(self, path: Path) -> None:
+    Other names are those of jobs for another place: the record came with a campaign that was copied or moved.
+    """
+
+    def __init__(self, path: Path, prefix: str = "") -> None:
         self._path = path
         self._entries: dict[str, Entry] = {}
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         self._cut_short = bool(text) and not text.endswith("\n")
         for number, line in enumerate(text.splitlines(), start=1):
             if not line.endswith("}"):
@@ -50,6 +53,8 @@ class Ledger:
             try:
                 values = json.loads(line)
                 values.pop("time")
+                if not values["name"].startswith(prefix):
+                    continue
                 self._entries[values["name"]] = Entry(**{**values, "parts": tuple(values["parts"])})
             except (ValueError, TypeError, KeyError) as error:
                 raise BatchError(f"{path}, line {number}, cannot be read ({error}): remove this line") from None
@@ -80,7 +85,12 @@ class Ledger:
             entries = {entry.name: entry for entry in self.entries if entry.event in OPEN and entry.scheduler == name}
             if entries:
                 own = os.environ.get(scheduler.own_id)
-                found += [(entries[task.name], task) for task in scheduler.queue(list(entries)) if task.id != own]
+                try:
+                    tasks = scheduler.queue(list(entries))
+                except BatchError as error:
+                    known = f"{', '.join(entries)}: if they are gone for good, take their lines out of {self._path}"
+                    raise BatchError(f"{error} ({name} was given {known})") from None
+                found += [(entries[task.name], task) for task in tasks if task.id != own and task.name in entries]
         return found
 
     def own(self) -> Entry | None:

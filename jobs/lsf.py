@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from jobs.batch import STOP_EARLY_S, BatchError, Cluster, Job, Scheduler, Task, answer, index_list
+from jobs.batch import STOP_EARLY_S, Cluster, Job, Scheduler, Task, answer, found_id, index_list
 
 RUNNING = {"RUN", "USUSP", "SSUSP", "UNKWN"}
 WAITING = {"PEND", "PSUSP", "WAIT", "PROV"}
@@ -28,10 +28,7 @@ def submit(after: Sequence[str]) -> list[str]:
 
 
 def job_id(output: str) -> str:
-    found = re.search(r"Job <(\d+)>", output)
-    if found is None:
-        raise BatchError(f"bsub gave no job id: {output.strip()}")
-    return found[1]
+    return found_id("bsub", r"Job <(\d+)>", output)
 
 
 def queue(names: Sequence[str]) -> list[Task]:
@@ -39,8 +36,8 @@ def queue(names: Sequence[str]) -> list[Task]:
     for name in names:
         columns = "jobid jobindex stat pend_reason delimiter='|'"
         for line in answer(["bjobs", "-noheader", "-J", name, "-o", columns], nothing="not found").splitlines():
-            job, index, state, reason = line.strip().split("|", 3)
-            if state in RUNNING | WAITING:
+            job, index, state, reason = (line.strip().split("|", 3) + [""] * 3)[:4]
+            if state in RUNNING | WAITING:  # other lines are notices
                 kind, why = ("running", "") if state in RUNNING else ("queued", reason.strip("- "))
                 tasks.append(Task(name, job, int(index) or None, kind, why))
     return tasks

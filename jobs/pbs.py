@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from jobs.batch import BatchError, Cluster, Job, Scheduler, Task, answer, clock, index_list
+from jobs.batch import BatchError, Cluster, Job, Scheduler, Task, answer, clock, found_id, index_list
 
 RUNNING = {"R", "S", "U"}
 WAITING = {"Q", "H", "W", "T", "M"}
@@ -29,7 +29,7 @@ def submit(after: Sequence[str]) -> list[str]:
 
 
 def job_id(output: str) -> str:
-    return output.strip().splitlines()[-1]
+    return found_id("qsub", r"^\s*(\d+(?:\[\])?(?:\.[\w.-]+)?)\s*$", output)
 
 
 def queue(names: Sequence[str]) -> list[Task]:

@@ -55,6 +55,10 @@ def place_of(where: str, workers: int, reach: Reach, shared: Path) -> Place:
     if where in SUBMIT:
         if shutil.which(SUBMIT[where]) is None:
             raise MappingError(f"there is no {SUBMIT[where]} on this machine: give the command where jobs are submitted; {ADVICE}")
+        if any(letter.isspace() for letter in str(shared)):
+            raise MappingError(
+                f"--where {where}: {shared} has a space in it, which dask-jobqueue does not quote: move the campaign; {ADVICE}"
+            )
         cluster = find_cluster(where, reach.cluster)
         return Place(where, workers or cluster.cpus, cluster=cluster, shared=shared)
     if where.startswith(("tcp://", "tls://")):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from jobs.batch import STOP_EARLY_S, Cluster, Job, Scheduler, Task, answer, index_list
+from jobs.batch import STOP_EARLY_S, Cluster, Job, Scheduler, Task, answer, found_id, index_list
 
 FORMAT = "%j|%F|%K|%t|%r"  # name, array job id, array index, state, reason
 ENDED = {"CG", "CD", "CA", "F", "TO", "NF", "OOM", "BF", "DL", "PR"}
@@ -28,14 +28,14 @@ def submit(after: Sequence[str]) -> list[str]:
 
 
 def job_id(output: str) -> str:
-    return output.strip().splitlines()[-1].split(";")[0]
+    return found_id("sbatch", r"^\s*(\d+)(?:;\S*)?\s*$", output)
 
 
 def queue(names: Sequence[str]) -> list[Task]:
     tasks = []
     for line in answer(["squeue", "--noheader", "--array", f"--name={','.join(names)}", f"--format={FORMAT}"]).splitlines():
-        name, job, index, state, reason = line.strip().split("|", 4)
-        if state not in ENDED:
+        name, job, index, state, reason = (line.strip().split("|", 4) + [""] * 4)[:5]
+        if job.isdecimal() and state not in ENDED:  # other lines are notices
             state, reason = ("running", "") if state == "R" else ("queued", reason)
             tasks.append(Task(name, job, int(index) if index.isdecimal() else None, state, reason))
     return tasks

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from jobs.batch import clock
 from jobs.place import Place
 
 LOOPBACK = "127.0.0.1"
@@ -51,7 +52,7 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
 
     What the workers need for TLS is in `keys`, a folder that their nodes see, in files that only the user can read.
     """
-    row = place.cluster
+    row = place.cluster.without_gpus
     lifetime = max(60, row.seconds - LEAVE_S)
     exports = [f"export {name}={value}" for name, value in {"OMP_NUM_THREADS": "1", **MALLOC}.items()]
     names = {"slurm": ("queue", "account"), "pbs": ("queue", "account"), "lsf": ("queue", "project")}[place.kind]
@@ -61,7 +62,8 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
     if place.kind == "pbs":
         options |= {"resource_spec": f"select=1:ncpus={row.cpus}:mem={int(1024 * row.memory_GiB)}mb"}
     return options | {
-        "walltime": row.walltime if place.kind != "lsf" else f"{row.seconds // 3600:02d}:{row.seconds // 60 % 60:02d}",
+        "walltime": f"{row.seconds // 3600:02d}:{row.seconds // 60 % 60:02d}" if place.kind == "lsf" else clock(row.seconds),
+        "job_extra_directives": list(row.directives),
         "cores": row.cpus,
         "processes": row.cpus,
         "memory": f"{row.memory_GiB:g} GiB",

@@ -1,6 +1,7 @@
 """Measure the frames of published segments: chunks out, results in, one scratch directory a segment, published when it is complete."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -102,7 +103,7 @@ class Collector:
             out = stack.enter_context(publishing(segment.target))
             self._open[folder] = (stack, out, [segment.n_frames])
             for name, values in found.arrays.items():
-                np.lib.format.open_memmap(out / f"{name}.npy", "w+", values.dtype, (segment.n_frames, *values.shape[1:]))
+                _reserve(out / f"{name}.npy", values.dtype, (segment.n_frames, *values.shape[1:]))
         stack, out, left = self._open[folder]
         for name, values in found.arrays.items():
             np.load(out / f"{name}.npy", mmap_mode="r+", allow_pickle=False)[found.piece.start : found.piece.stop] = values
@@ -117,6 +118,13 @@ class Collector:
             stack = self._open.pop(folder)[0]
             with contextlib.suppress(_Abandoned):
                 stack.__exit__(_Abandoned, _Abandoned(), None)
+
+
+def _reserve(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """An array on disk with all its blocks: filling a sparse file through memory on a full disk is a bus error that nobody can catch."""
+    np.lib.format.open_memmap(path, "w+", dtype, shape)
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 class _Abandoned(Exception):

@@ -143,11 +143,11 @@ def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     """Halides within 0.40 nm of a metal of the crystal (mean), metals with fewer than built, ions more than 0.30 nm from every site of
     theirs, ions of a cluster at another site than they were built on, the largest distance (nm) from where one was built. As
-    structures.integrity has it."""
+    structures.integrity has it: an ion that is to leave with a ligand is not looked at."""
     core, box = frames.xyz[:, : scene.core].astype(float), boxes(frames)
     sizes = np.diff([*scene.ions, scene.core])
     shift = np.add.reduceat(nearest(core - scene.built[: scene.core], box), scene.ions, axis=1) / sizes[:, None]
-    moved = np.sqrt((shift**2).sum(axis=2))
+    moved = np.where(scene.stays, np.sqrt((shift**2).sum(axis=2)), 0.0)
     counts, hopped = np.zeros((frames.n_frames, len(scene.core_metals))), np.zeros(frames.n_frames)
     for k in range(frames.n_frames):
         inside = wrapped(core[k], box[k, 0])

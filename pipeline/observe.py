@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import shutil
 import sys
 from dataclasses import asdict, dataclass, field
 from importlib import util
@@ -15,10 +16,10 @@ from jobs.claims import claim
 from jobs.place import INSTALL, MappingError, Reach, place_of
 from jobs.publish import clear_scratch, publishing
 from jobs.stop import StopSignal
-from pipeline.campaign import Campaign, CampaignError
+from pipeline.campaign import Campaign, CampaignError, SamplingSection
 from pipeline.chunks import Source, code_checksum, frame_shape, scenes
 from pipeline.equilibration import Equilibrated, equilibrated
-from pipeline.legs import built_model
+from pipeline.legs import built_model, frame_atoms
 from pipeline.measuring import Segment, Watched, measure
 from pipeline.observables import OBSERVABLES
 from pipeline.observe_figures import draw
@@ -81,7 +82,7 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
             watched = [watch(run, options.names) for run in begun]
         except DamagedError as error:
             raise CampaignError(str(error)) from None
-        _check_frames(watched, options.names)
+        _check_frames(watched, options.names, campaign.sampling)
         try:
             measure(watched, options.chunk, place, stop)
         except MappingError as error:
@@ -94,6 +95,7 @@ def watch(run: Run, names: tuple[str, ...]) -> Watched:
     """Everything of a run that has frames, with the names of what is measured: `names`, or all that its frames allow."""
     found, spans, errors = [], {}, {}
     model = built_model(run.path("build"))
+    sizes = {len(frame_atoms(model, SamplingSection(frames=kind))) for kind in ("solute", "all")}
     for chain in run.window_chains():
         begins = 0.0
         for number, folder in enumerate(run.segments(chain)):
@@ -102,15 +104,17 @@ def watch(run: Run, names: tuple[str, ...]) -> Watched:
                     about = (folder / "segment.json").read_bytes()
                     record, cv = json.loads(about), (folder / "cv.npy").read_bytes()
                     window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
-                    lasts = float(record["duration_ps"])
+                    began, begins = begins, begins + float(record["duration_ps"])
+                spans[window] = begins  # of a segment whose frames are damaged, the heights still count
                 shape = frame_shape(folder)
+                with reading(folder):
+                    if shape[0] and shape[1] not in sizes:
+                        raise ValueError(f"its frames have {shape[1]} atoms, those of this model {' or '.join(map(str, sorted(sizes)))}")
             except DamagedError as error:
                 errors[folder] = str(error)
                 continue
             key = hashlib.sha256(about + cv + repr(shape).encode()).hexdigest()
-            found.append((window, number, folder, shape, begins, key))
-            begins += lasts
-            spans[window] = begins
+            found.append((window, number, folder, shape, began, key))
     whole = bool(len(model.groups["solvent"])) and any(shape[1] == model.n_atoms for *_, shape, _, _ in found)
     chosen = names or tuple(name for name, row in OBSERVABLES.items() if whole or not row.needs_solvent)
     source = Source(run.path("build"), chemistry_of(run), chosen, code_checksum())
@@ -119,10 +123,21 @@ def watch(run: Run, names: tuple[str, ...]) -> Watched:
     for window, number, folder, shape, begins, key in found:
         if shape[0]:
             whole_key = hashlib.sha256(json.dumps([key, built, chosen, source.code]).encode()).hexdigest()[:12]
-            segments.append(Segment(window, number, folder, shape[0], begins, run.observed(folder, whole_key)))
+            target = run.observed(folder, whole_key)
+            if target.is_dir() and not is_whole(target, chosen, shape[0]):
+                shutil.rmtree(target)  # it is measured again
+            segments.append(Segment(window, number, folder, shape[0], begins, target))
     segments.sort(key=lambda s: (s.window.center_nm, s.window.k, s.number))
     most = max((shape[1] for *_, shape, _, _ in found), default=0)
     return Watched(run, source, most, segments, spans, whole, errors)
+
+
+def is_whole(target: Path, names: tuple[str, ...], n_frames: int) -> bool:
+    """Whether measured frames can be read and are as many as they should be."""
+    try:
+        return all(len(np.load(target / f"{name}.npy", mmap_mode="r", allow_pickle=False)) == n_frames for name in ("frames", *names))
+    except (OSError, ValueError, TypeError, EOFError):
+        return False
 
 
 def chemistry_of(run: Run) -> Chemistry:
@@ -133,12 +148,14 @@ def chemistry_of(run: Run) -> Chemistry:
     return Chemistry(pack.metals, pack.halides, MODES[row.mode].sites[0])
 
 
-def _check_frames(watched: list[Watched], names: tuple[str, ...]) -> None:
+def _check_frames(watched: list[Watched], names: tuple[str, ...], sampling: SamplingSection) -> None:
     """Refuse runs without frames, and observables of a solvent that is not in them. Raises CampaignError."""
     advice = "set it in campaign.toml and sample more segments: only new ones are written that way"
+    rare = f"frame_ps = {sampling.frame_ps:g} is above segment_ps = {sampling.segment_ps:g}; a lower frame_ps"
+    why = rare if sampling.frame_ps > sampling.segment_ps else f'[sampling] frames = "{sampling.frames}"; frames = "solute"'
     for one in watched:
         if not one.segments and not one.errors:
-            raise CampaignError(f'{one.run.id}: no segment of it holds frames ([sampling] frames = "none"); frames = "solute": {advice}')
+            raise CampaignError(f"{one.run.id}: no segment of it holds frames ({why}: {advice})")
         for name in names:
             if OBSERVABLES[name].needs_solvent and not one.has_solvent:
                 raise CampaignError(f'{one.run.id}: {name} needs frames with the solvent; [sampling] frames = "all": {advice}')

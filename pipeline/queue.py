@@ -1,11 +1,18 @@
 """What batch schedulers hold of a campaign: jobs by run, and sentences about them."""
 
+from pathlib import Path
+
 from jobs.batch import BatchError, Task
 from jobs.ledger import Entry, Ledger
 from pipeline.campaign import Campaign
-from pipeline.run import Run, ledger_file
+from pipeline.run import Run, job_prefix, ledger_file
 from pipeline.status import Queued
 from pipeline.work import Part, next_steps
+
+
+def ledger_of(campaign: Path) -> Ledger:
+    """The record of the jobs submitted for a campaign where it is now."""
+    return Ledger(ledger_file(campaign), job_prefix(campaign))
 
 
 def jobs_of(runs: list[Run], campaign: Campaign) -> tuple[dict[str, list[Queued]], list[str]]:
@@ -13,7 +20,7 @@ def jobs_of(runs: list[Run], campaign: Campaign) -> tuple[dict[str, list[Queued]
     wait, or why the scheduler cannot be asked."""
     found: dict[str, list[Queued]] = {run.id: [] for run in runs}
     try:
-        queue = Ledger(ledger_file(runs[0].campaign)).queued()
+        queue = ledger_of(runs[0].campaign).queued()
     except BatchError as error:
         return found, [f"jobs: unknown here ({error})"]
     for entry, task in queue:

@@ -20,13 +20,13 @@ from pipeline.pmf import estimate_pmf
 from pipeline.run import DamagedError, Run, derived_seed, tables_folder
 from pipeline.sampled import GRAIN, Sampled, Seen
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
-from pipeline.sanity import anchor_notes, cylinder_notes
+from pipeline.sanity import anchor_notes, cylinder_notes, walker_cylinder_notes
 from pipeline.stages import PREPARE, all_products, rounds_of
 from pipeline.status import open_failures
 from pipeline.table_files import PREDICTIONS, csv_text, json_text, markdown_text, prediction_texts
 from pipeline.tables import Row
 from pipeline.versions import versions
-from pipeline.walker_results import collect_walks, publish_walk_estimate, walker_cylinder_notes
+from pipeline.walker_results import collect_walks, publish_walk_estimate
 from pipeline.walkers import Walks
 from structures.integrity import DISPLACED_NM
 from structures.rows import LIGANDS
@@ -155,10 +155,8 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
         where = f"in {sampled.images} of {total} (closest {sampled.closest_nm:.2f} nm)"
         other = " or of the other ligand" if sampled.heads > 1 else ""
         notes.append(f"the ligand came within the cutoff of its own image{other} {where}: use more cells, or a larger gap_nm")
-    if isinstance(samples, Walks):
-        notes += walker_cylinder_notes(samples, sampled.lateral, campaign.estimate)
-    else:
-        notes += anchor_notes(samples, sampled.lateral) + cylinder_notes(samples, sampled.lateral, campaign.estimate)
+    cylinder = walker_cylinder_notes if isinstance(samples, Walks) else cylinder_notes
+    notes += anchor_notes(samples, sampled.lateral) + cylinder(samples, sampled.lateral, campaign.estimate)
     if campaign.sampling.replicas == 1:
         notes.append("one replica from one pulled path: hysteresis is not tested, use replicas = 3")
     return tuple(notes)

@@ -145,6 +145,11 @@ def ledger_file(campaign: Path) -> Path:
     return logs_folder(campaign) / "submitted.jsonl"
 
 
+def job_prefix(campaign: Path) -> str:
+    """What the names of all jobs submitted for a campaign in this place begin with."""
+    return f"halobind-{derived_seed('campaign', str(campaign.resolve())):08x}-"
+
+
 def models_folder(campaign: Path) -> Path:
     return campaign / "models"
 

@@ -57,6 +57,8 @@ class Seen:
                 content = (segment / "cv.npy").read_bytes()
                 heights = np.load(io.BytesIO(content), allow_pickle=False).astype(float)
                 heights = heights.reshape(len(heights), 2 * self._heads)
+                if not (float(record["record_ps"]) > 0 and math.isfinite(float(record["center_nm"][0]) + float(record["k_kJ_mol_nm2"]))):
+                    raise ValueError("segment.json has no umbrella or no recording interval")
                 self._openmm.add(record["versions"]["openmm"])
                 slab, self._closest = record["slab"], min(self._closest, record["image_nm"])
                 found = {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.samples import Conditions, EstimateSettings, Samples, inefficiency
+from pipeline.walkers import Walks
 
 UNDER_NM = -0.45  # three quarters of a unit cell below the site plane, behind the first layer of metal
 UNDER_WINDOW_NM = 0.15  # below the lowest window: with k = 2000 kJ/mol/nm2 that is 9 kT
@@ -13,26 +14,30 @@ LONG = 0.01  # of a window's samples
 WALL_KT = 8  # a soft wall lets the anchor as far out as costs this: it is there in less than 1e-4 of the samples
 
 
-def anchor_notes(samples: Samples, lateral: Sequence[np.ndarray]) -> list[str]:
-    """A sentence where the anchor was under the crystal, or outside its cylinder, in over 1 % of the samples of a window.
+def anchor_notes(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> list[str]:
+    """A sentence where the anchor was under the crystal, or outside its cylinder, in over 1 % of the samples of a window or walker.
 
     `lateral` are the distances (nm) from the site axis, like samples.z.
     """
-    notes, total = [], len(samples.distinct)
-    floor = min(UNDER_NM, min(window.center_nm for window in samples.windows) - UNDER_WINDOW_NM)
-    under = {w for w, z in zip(samples.windows, samples.z, strict=True) if np.mean(z < floor) > LONG}
+    if isinstance(samples, Walks):
+        owners, lowest, kind = range(len(samples.z)), samples.hills.path_nm[0], "walkers"
+    else:
+        owners, lowest, kind = samples.windows, min(window.center_nm for window in samples.windows), "windows"
+    notes, total, conditions = [], len(set(owners)), samples.conditions
+    floor = min(UNDER_NM, lowest - UNDER_WINDOW_NM)
+    under = {owner for owner, z in zip(owners, samples.z, strict=True) if np.mean(z < floor) > LONG}
     if under:
         deepest = min(float(z.min()) for z in samples.z)
         notes.append(
-            f"the ligand was under the crystal in {len(under)} of {total} windows (anchor down to {deepest:.2f} nm): the path is wrong"
+            f"the ligand was under the crystal in {len(under)} of {total} {kind} (anchor down to {deepest:.2f} nm): the path is wrong"
         )
-    edge = samples.radius_nm + math.sqrt(2 * WALL_KT * samples.kT / samples.wall_k)
-    outside = {w for w, r in zip(samples.windows, lateral, strict=True) if np.mean(r > edge) > LONG}
+    edge = conditions.radius_nm + math.sqrt(2 * WALL_KT * conditions.kT / conditions.wall_k)
+    outside = {owner for owner, r in zip(owners, lateral, strict=True) if np.mean(r > edge) > LONG}
     if outside:
         farthest = max(float(r.max()) for r in lateral)
         where = f"{farthest:.2f} nm from the axis, where the wall ends at {edge:.2f}"
         notes.append(
-            f"the anchor was outside its cylinder in {len(outside)} of {total} windows ({where}): use a stiffer wall or shorter steps"
+            f"the anchor was outside its cylinder in {len(outside)} of {total} {kind} ({where}): use a stiffer wall or shorter steps"
         )
     return notes
 
@@ -47,6 +52,15 @@ def cylinder_notes(samples: Samples, lateral: Sequence[np.ndarray], settings: Es
         if unexplored(r[int(settings.discard_fraction * len(r)) :], samples.conditions, settings):
             failed.add(window)
     return [f"the unbound head has not explored its cylinder in {len(failed)} of {len(asked)} plateau windows"] if failed else []
+
+
+def walker_cylinder_notes(walks: Walks, lateral: Sequence[np.ndarray], settings: EstimateSettings) -> list[str]:
+    """Whether each walker's anchor, while on the plateau, is spread evenly over the cylinder (the bias acts along z only)."""
+    start, failed = walks.hills.path_nm[1] - settings.plateau_nm, 0
+    for z, r in zip(walks.z, lateral, strict=True):
+        kept = slice(int(settings.discard_fraction * len(r)), None)
+        failed += unexplored(r[kept][z[kept] > start], walks.conditions, settings)
+    return [f"the unbound head has not explored its cylinder in {failed} of {len(walks.z)} walkers"] if failed else []
 
 
 def unexplored(r: np.ndarray, conditions: Conditions, settings: EstimateSettings) -> bool:

@@ -32,8 +32,9 @@ class Scene:
     is the residue of an atom. `face` are the outer halides around the site, `rivals` heavy atoms of what else could sit in it.
     `donors` (k, 2) are N and H of every N-H of the head (the anchor or its neighbours), `tails` the atoms from the anchor to the
     end of each tail, `dihedrals` (m, 4) those about bonds between sp3 carbons of the tails outside rings. `ions` (k,) are the first
-    atoms of the k ions of the crystal, which comes first; `core` is its size, `core_metals` and `core_halides` its atoms,
-    `coordination` (n_metals,) the halides of each metal as built, and `lattice` where its ions belong.
+    atoms of the k ions of the crystal, which comes first, `stays` (k,) which of them are not to leave with a ligand; `core` is its size,
+    `core_metals` and `core_halides` its atoms that stay, `coordination` (n_metals,) the halides of each metal as built, and `lattice`
+    where its ions belong.
     """
 
     topology: md.Topology
@@ -50,6 +51,7 @@ class Scene:
     tails: tuple[np.ndarray, ...]
     dihedrals: np.ndarray
     ions: np.ndarray
+    stays: np.ndarray
     core: int
     core_metals: np.ndarray
     core_halides: np.ndarray
@@ -82,21 +84,25 @@ def scenes_of(model: Model, atoms: np.ndarray, chemistry: Chemistry) -> tuple[Sc
     bonds = bonds[(bonds >= 0).all(axis=1)]
     species = _species(groups, elements, lone, chemistry)
     core = len(groups["core"])
-    core_metals, core_halides = (species[name][species[name] < core] for name in ("metal", "halide"))
+    ions, leaving = np.unique(owner[:core], return_index=True)[1], np.unique(owner[groups["partner"]])
+    core_metals, core_halides = (
+        own[(own < core) & ~np.isin(owner[own], leaving)] for own in (species[name] for name in ("metal", "halide"))
+    )
     common = {
         "topology": _topology(model, atoms, bonds, owner),
         "built": model.positions[atoms],
         "box": model.box,
         "species": species,
         "owner": owner,
-        "ions": np.unique(owner[:core], return_index=True)[1],
+        "ions": ions,
+        "stays": ~np.isin(owner[ions], leaving),
         "core": core,
         "core_metals": core_metals,
         "core_halides": core_halides,
         "coordination": coordination(model, model.positions, model.box, chemistry.metals, chemistry.halides),
         "lattice": lattice_of(model),
     }
-    surface = groups["surface"][np.isin(groups["surface"], species["halide"])]
+    surface = groups["surface"][np.isin(groups["surface"], core_halides)]
     around = {"A site": species["A site"], "halide": species["halide"]}
     dissolved = groups["counterion"][~np.isin(groups["counterion"], species["halide"]) & (elements[groups["counterion"]] != "H")]
     found = []

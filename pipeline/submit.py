@@ -22,7 +22,8 @@ from jobs.publish import write_atomic
 from pipeline.campaign import Campaign
 from pipeline.plan import check_disk, check_writable, plan_run
 from pipeline.progress import chart_of, duration, measure
-from pipeline.run import Run, derived_seed, ledger_file, logs_folder, write_record
+from pipeline.queue import ledger_of
+from pipeline.run import Run, job_prefix, ledger_file, logs_folder, write_record
 from pipeline.stages import PREPARE
 from pipeline.verbs import open_campaign
 from pipeline.work import Part, chain_count, next_steps
@@ -56,7 +57,8 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
     cluster = load_cluster(options.cluster)
     campaign, runs = open_campaign(folder)
     if options.dry_run:
-        _show(folder, _plan(folder, (campaign, runs), cluster, options, Ledger(ledger_file(folder))))
+        ledger = ledger_of(folder)
+        _show(folder, _plan(folder, (campaign, runs), cluster, options, ledger), _ids(ledger.queued(), cluster))
         return 0
     program = SCHEDULERS[cluster.scheduler].programs[0]
     if shutil.which(program) is None:
@@ -67,7 +69,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
     check_disk([plan_run(run, campaign) for run in runs], folder)
     logs_folder(folder).mkdir(exist_ok=True)
     with _alone(folder):
-        ledger = Ledger(ledger_file(folder))
+        ledger = ledger_of(folder)
         queued = ledger.queued()
         ledger.close(queued)
         jobs = _plan(folder, (campaign, runs), cluster, options, ledger)
@@ -75,20 +77,19 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
             for run in runs:
                 write_record(run)
             _warn_of_long_segments(runs, campaign, cluster)
-        _submit(folder, jobs, ledger, queued)
+        _submit(folder, jobs, ledger, _ids(queued, cluster))
         print(_summary(folder, jobs, queued, _has_work(runs, campaign, Part(0, 1), False)))
     return 0
 
 
 def cancel_campaign(folder: Path) -> int:
-    """Cancel every queued and running job of a campaign, the last of the chain first. Raises BatchError."""
-    open_campaign(folder)
+    """Cancel every queued and running job of a campaign, the last of the chain first, whatever its file says. Raises BatchError."""
     check_writable(folder)
-    if not Ledger(ledger_file(folder)).entries:
+    if not ledger_of(folder).entries:
         print("no jobs were submitted for this campaign")
         return 0
     with _alone(folder):
-        ledger = Ledger(ledger_file(folder))
+        ledger = ledger_of(folder)
         queued = ledger.queued()
         ledger.close(queued)
         found = {entry.name: (entry, task) for entry, task in queued}
@@ -142,7 +143,7 @@ def _plan(folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, opti
         owned = {entry.part(task) for entry, task in owners}
         parts = {k: Part(k - 1, count, prepare) for k in range(1, count + 1) if k not in owned}
         left = [k for k, part in parts.items() if _has_work(runs, campaign, part, options.retry)]
-        left = left[: _most(runs, campaign) - len(owned)] if not prepare else left
+        left = left[: max(0, _most(runs, campaign) - len(owned))] if not prepare else left
         for seen, indices in enumerate(_arrays(left, SCHEDULERS[cluster.scheduler])):
             entry = replace(blank, stage=stage, parts=tuple(indices), of=count, name=_name(folder, number, stage, seen))
             after = (PREPARATION,) if stage == SAMPLING else ()
@@ -187,8 +188,7 @@ def _arrays(parts: list[int], scheduler: Scheduler) -> list[list[int]]:
 
 def _name(folder: Path, number: int, stage: str, seen: int) -> str:
     """A name no other job has: of the campaign's place, the round and the stage."""
-    place = derived_seed("campaign", str(folder.resolve()))
-    return f"halobind-{place:08x}-{number:03d}-{stage}{f'-{seen}' if seen else ''}"
+    return f"{job_prefix(folder)}{number:03d}-{stage}{f'-{seen}' if seen else ''}"
 
 
 def _script(folder: Path, entry: Entry, cluster: Cluster, campaign: Campaign, options: SubmitOptions) -> str:
@@ -224,9 +224,13 @@ def _command(folder: Path, options: SubmitOptions) -> str:
     return text + (f" --parts {options.parts}" if options.parts else "") + (" --retry" if options.retry else "")
 
 
-def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, queued: Queue) -> None:
-    """Write and submit each script, with a record before and after. Raises BatchError with the scheduler's message."""
-    ids = [(entry.stage, task.id) for entry, task in queued]
+def _ids(queued: Queue, cluster: Cluster) -> list[tuple[str, str]]:
+    """Stage and id of the queued jobs that jobs of a cluster can wait for: those of the same scheduler."""
+    return [(entry.stage, task.id) for entry, task in queued if entry.scheduler == cluster.scheduler]
+
+
+def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, ids: list[tuple[str, str]]) -> None:
+    """Write and submit each script, with a record before and after; `ids` are queued. Raises BatchError with the scheduler's message."""
     for job in jobs:
         entry, scheduler = job.entry, SCHEDULERS[job.entry.scheduler]
         write_atomic(logs_folder(folder) / f"{entry.name}.sh", job.script)
@@ -248,9 +252,8 @@ def _after(job: Planned, ids: Iterable[tuple[str, str]]) -> list[str]:
     return list(dict.fromkeys(identity for stage, identity in ids if stage in job.after))
 
 
-def _show(folder: Path, jobs: list[Planned]) -> None:
-    """Print the commands and scripts that would be submitted."""
-    ids: list[tuple[str, str]] = []
+def _show(folder: Path, jobs: list[Planned], ids: list[tuple[str, str]]) -> None:
+    """Print the commands and scripts that would be submitted; `ids` are queued."""
     for job in jobs:
         command = SCHEDULERS[job.entry.scheduler].submit(_after(job, ids))
         print(f"# {shlex.join(command)} < jobs/{job.entry.name}.sh\n{job.script}")

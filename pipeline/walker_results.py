@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from pipeline.estimate_files import write_csv
 from pipeline.run import Run
 from pipeline.sampled import GRAIN, Sampled, Seen
 from pipeline.samples import EstimateSettings
-from pipeline.sanity import unexplored
 from pipeline.stages import hills_of, read_bias, walker_chain
 from pipeline.walkers import Walks, walk_binding
 
@@ -48,12 +46,3 @@ def publish_walk_estimate(target: Path, walks: Walks, settings: EstimateSettings
         write_csv(out / "pmf.csv", ("z_nm", "W_kJ_mol", "W_error_kJ_mol"), zip(pmf.z_nm, pmf.W, pmf.W_error, strict=True))
         (out / "binding.json").write_text(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return found
-
-
-def walker_cylinder_notes(walks: Walks, lateral: Sequence[np.ndarray], settings: EstimateSettings) -> list[str]:
-    """Whether each walker's anchor, while on the plateau, is spread evenly over the cylinder (the bias acts along z only)."""
-    start, failed = walks.hills.path_nm[1] - settings.plateau_nm, 0
-    for z, r in zip(walks.z, lateral, strict=True):
-        kept = slice(int(settings.discard_fraction * len(r)), None)
-        failed += unexplored(r[kept][z[kept] > start], walks.conditions, settings)
-    return [f"the unbound head has not explored its cylinder in {failed} of {len(walks.z)} walkers"] if failed else []

@@ -155,5 +155,5 @@ def mean_force_curve(series: np.ndarray, centres: np.ndarray, k: float) -> tuple
 
 def standard() -> PocketSampling:
     """What validation and calibration run for every head and solvent."""
-    heights = tuple(float(h) for h in np.round(np.arange(-0.075, 1.13, 0.075), 3))
-    return PocketSampling(heights, 2000.0, 10.0, 5.0, 10.0, 40.0)
+    heights = tuple(float(h) for h in np.round(np.arange(-0.05, 1.16, 0.1), 3))
+    return PocketSampling(heights, 1500.0, 10.0, 5.0, 8.0, 40.0)

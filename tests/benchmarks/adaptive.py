@@ -1,16 +1,20 @@
-"""Sampling needed to bring the error of dG0 to 2 kJ/mol: where it helps most against the same for every window.
+"""Sampling needed to bring the error of dG0 down: where it helps most against the same for every window.
 
-    python tests/benchmarks/adaptive.py [seeds]
+    python tests/benchmarks/adaptive.py [--seeds 10]
+    python tests/benchmarks/adaptive.py --replay CAMPAIGN [--ligand DA] [--pieces 12]
 
-Windows of a known landscape (a 60 kJ/mol well, a plateau) hold correlated exact samples; those across the slope are slow, as ligands
-are while they leave their pocket: correlation times of 2 to 60 records. Both ways start from two segments a window and use the
-decisions of `pipeline.planning`; they stop when the error that they would report is at the target. Printed are the segments of each
-way, their ratio, and the true error of dG0 where they stopped.
+First on windows of a known landscape (a 60 kJ/mol well, a plateau), which hold correlated exact samples; those across the slope are slow,
+as ligands are while they leave their pocket: correlation times of 2 to 60 records. Then, with --replay, on what a campaign has sampled:
+each window is cut into equal pieces that are given out one by one, from another piece on in every replay, and the target is the error
+that all windows have with half of theirs. Both ways start from two segments (or pieces) a window, use the decisions of
+`pipeline.planning` and stop when the error that they would report is at the target. Printed are the segments of each way, their ratio,
+and for the landscape the true error of dG0 where they stopped.
 """
 
+import argparse
 import math
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from scipy.signal import lfilter
@@ -18,8 +22,12 @@ from scipy.special import ndtr
 
 from pipeline.allocation import allocate, contributions
 from pipeline.binding import binding
+from pipeline.campaign import load_campaign
+from pipeline.equilibration import equilibrated
 from pipeline.planning import GROWTH
 from pipeline.pmf import estimate_pmf
+from pipeline.results import collect
+from pipeline.run import runs_of
 from pipeline.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 
 TARGET_KJ_MOL = 2.0
@@ -56,46 +64,87 @@ class Source:
         self.z = np.concatenate([self.z, np.interp(ndtr(x), self._below, GRID)])
 
 
-def sample(seed: int, adaptive: bool) -> tuple[int, float]:
-    """Segments until the error is at the target, and dG0 there."""
-    sources = [Source(window, 1000 * seed + k) for k, window in enumerate(WINDOWS)]
-    segments, extra = np.zeros(len(WINDOWS), dtype=int), np.full(len(WINDOWS), 2)
+class Recorded:
+    """The series of one window of a campaign in pieces, given out from the piece `first` on; there is an end to it."""
+
+    def __init__(self, series: np.ndarray, pieces: int, first: int) -> None:
+        self._left = np.array_split(np.roll(series, -first * (len(series) // pieces)), pieces)
+        self.z = np.zeros(0)
+
+    def extend(self, segments: int) -> None:
+        self.z = np.concatenate([self.z, *self._left[:segments]])
+        self._left = self._left[segments:]
+
+
+def reported(samples: Samples, seed: int) -> tuple[float, float, dict[Window, float]]:
+    """dG0, the error that would be reported, and what each window contributes to its square."""
+    pmf = estimate_pmf(samples, SETTINGS, seed)
+    found = binding(pmf, samples, SETTINGS).dG0_kJ_mol
+    v = contributions(samples, pmf, found.error)
+    return found.value, max(found.error, math.sqrt(sum(v.values()))), v
+
+
+def sample(whole: Samples, sources: list[Source | Recorded], way: tuple[bool, float, int], most: float = math.inf) -> tuple[int, float]:
+    """Segments until the error is at the target, and dG0 there; way = (adaptive, target, seed), at most `most` segments a window."""
+    adaptive, target, seed = way
+    segments, extra = np.zeros(len(sources), dtype=int), np.full(len(sources), 2)
     while True:
         for source, more in zip(sources, extra, strict=True):
             if more:
                 source.extend(int(more))
         segments += extra
-        samples = replace(EMPTY, windows=tuple(WINDOWS), z=tuple(source.z for source in sources))
-        pmf = estimate_pmf(samples, SETTINGS, seed)
-        found = binding(pmf, samples, SETTINGS).dG0_kJ_mol
-        v = contributions(samples, pmf, found.error)
-        if max(found.error, math.sqrt(sum(v.values()))) <= TARGET_KJ_MOL:
-            return int(segments.sum()), found.value
-        most = max(1, int(GROWTH * segments.sum()))
+        value, error, v = reported(replace(whole, z=tuple(source.z for source in sources)), seed)
+        if error <= target or segments.min() >= most:
+            return int(segments.sum()), value
+        budget = max(1, int(GROWTH * segments.sum()))
         if adaptive:
-            scale = TARGET_KJ_MOL**2 / max(found.error**2, sum(v.values()))
-            extra = allocate([v[w] for w in WINDOWS], segments.tolist(), scale * sum(v.values()), most)
+            extra = allocate([v[w] for w in whole.windows], segments.tolist(), (target / error) ** 2 * sum(v.values()), budget)
         else:
-            extra = np.full(len(WINDOWS), max(1, most // (4 * len(WINDOWS))))
+            extra = np.full(len(sources), max(1, budget // (4 * len(sources))))
+        extra = np.minimum(extra, most - segments).astype(int)
+        if not extra.any():  # those that would help most have no more
+            extra = np.where(segments < most, 1, 0)
 
 
-def main(seeds: int) -> None:
+def landscapes(seeds: int) -> None:
     exact = _exact()
+    whole = replace(EMPTY, windows=tuple(WINDOWS), z=(np.zeros(1),) * len(WINDOWS))
     table = {True: [], False: []}
     for seed in range(seeds):
         for adaptive in (True, False):
-            table[adaptive].append(sample(seed, adaptive))
+            sources = [Source(window, 1000 * seed + k) for k, window in enumerate(WINDOWS)]
+            table[adaptive].append(sample(whole, sources, (adaptive, TARGET_KJ_MOL, seed)))
         (a, x), (u, y) = table[True][-1], table[False][-1]
         print(
             f"seed {seed}: adaptive {a:5d} segments, uniform {u:5d}, ratio {u / a:.2f}; errors {x - exact:+.2f}, {y - exact:+.2f}",
             flush=True,
         )
-    totals = {way: np.array([n for n, _ in rows]) for way, rows in table.items()}
     errors = {way: math.sqrt(np.mean([(value - exact) ** 2 for _, value in rows])) for way, rows in table.items()}
+    print(f"{_totals(TARGET_KJ_MOL, table)}; true errors {errors[True]:.2f} and {errors[False]:.2f} kJ/mol")
+
+
+def replays(folder: Path, ligand: str, pieces: int) -> None:
+    campaign = load_campaign(folder / "campaign.toml")
+    run = next(run for run in runs_of(folder, campaign) if run.spec.model.ligand == ligand)
+    whole = equilibrated(collect(run).samples, campaign.estimate).samples
+    table, targets = {True: [], False: []}, []
+    for first in range(pieces):
+        half = [Recorded(z, pieces, first) for z in whole.z]
+        for source in half:
+            source.extend(pieces // 2)
+        targets.append(reported(replace(whole, z=tuple(source.z for source in half)), first)[1])
+        for adaptive in (True, False):
+            sources = [Recorded(z, pieces, first) for z in whole.z]
+            table[adaptive].append(sample(whole, sources, (adaptive, targets[-1], first), pieces))
+        (a, x), (u, y) = table[True][-1], table[False][-1]
+        print(f"from piece {first}: to {targets[-1]:.1f} kJ/mol adaptive {a} pieces ({x:.1f}), uniform {u} ({y:.1f})", flush=True)
+    print(f"{run.id}, {len(whole.windows)} windows of {pieces} pieces: {_totals(float(np.mean(targets)), table)}")
+
+
+def _totals(target: float, table: dict[bool, list[tuple[int, float]]]) -> str:
+    totals = {way: np.array([n for n, _ in rows]) for way, rows in table.items()}
     sizes = f"adaptive {totals[True].mean():.0f} segments, uniform {totals[False].mean():.0f}"
-    ratio = f"ratio {totals[False].sum() / totals[True].sum():.2f}"
-    true = f"true errors {errors[True]:.2f} and {errors[False]:.2f} kJ/mol"
-    print(f"to {TARGET_KJ_MOL:g} kJ/mol over {seeds} seeds: {sizes}, {ratio}; {true}")
+    return f"to {target:.1f} kJ/mol over {len(totals[True])} tries: {sizes}, ratio {totals[False].sum() / totals[True].sum():.2f}"
 
 
 def _exact() -> float:
@@ -111,5 +160,18 @@ def _many(window: Window) -> np.ndarray:
     return np.random.default_rng(0).permutation(np.interp((np.arange(4000) + 0.5) / 4000, below / below[-1], GRID))
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--replay", type=Path, metavar="CAMPAIGN")
+    parser.add_argument("--ligand", default="DA")
+    parser.add_argument("--pieces", type=int, default=12)
+    options = parser.parse_args()
+    if options.replay is None:
+        landscapes(options.seeds)
+    else:
+        replays(options.replay, options.ligand, options.pieces)
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    main()

@@ -156,9 +156,9 @@ def test_clusters_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("kind", "lines"), [
-    ("slurm", ["#SBATCH -p cpu", "#SBATCH -A abc", "#SBATCH --cpus-per-task=2", "#SBATCH --mem=4G", "#SBATCH -t 02:00:00"]),
-    ("pbs", ["#PBS -q cpu", "#PBS -A abc", "#PBS -l select=1:ncpus=2:mem=4096mb", "#PBS -l walltime=02:00:00"]),
-    ("lsf", ["#BSUB -q cpu", '#BSUB -P "abc"', "#BSUB -n 2", "#BSUB -W 02:00"]),
+    ("slurm", ["#SBATCH -p cpu", "#SBATCH -A abc", "#SBATCH --cpus-per-task=2", "#SBATCH --mem=4G", "#SBATCH -t 26:00:00"]),
+    ("pbs", ["#PBS -q cpu", "#PBS -A abc", "#PBS -l select=1:ncpus=2:mem=4096mb", "#PBS -l walltime=26:00:00"]),
+    ("lsf", ["#BSUB -q cpu", '#BSUB -P "abc"', "#BSUB -n 2", "#BSUB -W 26:00"]),
 ])  # fmt: skip
 def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import dask_jobqueue  # noqa: PLC0415 (only here)
@@ -166,7 +166,9 @@ def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, m
     monkeypatch.setitem(places.SUBMIT, kind, "true")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "halobind").mkdir()
-    (tmp_path / "halobind" / "clusters.toml").write_text(CLUSTERS.partition("[old]")[0].replace("slurm", kind))
+    text = CLUSTERS.partition("[old]")[0].replace("slurm", kind).replace('queue = "cpu"', 'queue = "gpu"\ncpu_queue = "cpu"\ngpus = 1')
+    text = text.replace("02:00:00", "1-02:00:00") + 'directives = ["-x gpu"]\ncpu_directives = ["-y long"]\n'
+    (tmp_path / "halobind" / "clusters.toml").write_text(text)
     place = place_of(kind, 0, Reach(), tmp_path)
     assert place.workers == 2
     with getattr(dask_jobqueue, f"{kind.upper()}Cluster")(**batch_options(place, tmp_path)) as cluster:
@@ -176,11 +178,18 @@ def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, m
             assert port.ip == "127.0.0.1" or f":{port.port}" in cluster.scheduler_address  # the dashboard stays here
         keys = list(tmp_path.glob("*.pem"))
         assert len(keys) == 3 and all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
+    assert " -y long" in script and "gpu" not in script
     for line in (*lines, "module load python", "export OMP_NUM_THREADS=1", *(f"export {k}={v}" for k, v in MALLOC.items())):
         assert line in script, script
     own = ("--no-dashboard", "--dashboard-address 127.0.0.1:0")
-    for option in ("--nworkers 2", "--nthreads 1", "--lifetime 7080s", *own, "--tls-key", "--protocol tls://"):
+    for option in ("--nworkers 2", "--nthreads 1", "--lifetime 93480s", *own, "--tls-key", "--protocol tls://"):
         assert option in script, script
+
+
+def test_a_path_that_dask_jobqueue_would_cut_in_two_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(places.SUBMIT, "slurm", "true")
+    with pytest.raises(MappingError, match="my campaign has a space in it, which dask-jobqueue does not quote: move the campaign"):
+        place_of("slurm", 0, Reach(), tmp_path / "my campaign")
 
 
 def test_a_cluster_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

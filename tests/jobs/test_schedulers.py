@@ -84,7 +84,12 @@ SUBMIT = {
     "pbs": ["qsub", "-W", "depend=afterany:7:8"],
     "lsf": ["bsub", "-w", "ended(7) && ended(8)"],
 }
-ANSWERS = {"slurm": ("12;cluster\n", "12"), "pbs": ("12[].head\n", "12[].head"), "lsf": ("Job <12> is submitted to queue <gpu>.\n", "12")}
+NOTICE = "Your project 7 has used 93% of its budget"
+ANSWERS = {
+    "slurm": (f"12;cluster\n{NOTICE}\n", "12"),
+    "pbs": (f"{NOTICE}\n12[].head\n{NOTICE}\n", "12[].head"),
+    "lsf": (f"{NOTICE}\nJob <12> is submitted to queue <gpu>.\n", "12"),
+}
 PBS_JOBS = {
     "12[].head": {"Job_Name": "a", "job_state": "B"},
     "12[1].head": {"Job_Name": "a", "job_state": "X"},
@@ -94,7 +99,7 @@ PBS_JOBS = {
 }
 QUEUES = {  # what the query programs print, and what that means
     "slurm": (
-        {"squeue": "a|12|1|CG|None\na|12|2|R|None\na|12|3|PD|Resources\nb|13|N/A|PD|Dependency\n"},
+        {"squeue": "CLUSTER: alpha\na|12|1|CG|None\na|12|2|R|None\na|12|3|PD|Resources\nb|13|N/A|PD|Dependency\n"},
         [Task("a", "12", 2, "running", ""), Task("a", "12", 3, "queued", "Resources"), Task("b", "13", None, "queued", "Dependency")],
     ),
     "pbs": (
@@ -106,7 +111,7 @@ QUEUES = {  # what the query programs print, and what that means
         ],
     ),
     "lsf": (
-        {"bjobs": "12|1|DONE|-\n12|2|RUN|-\n12|3|PEND|New job is waiting for scheduling;\n"},
+        {"bjobs": "as of now\n12|1|DONE|-\n12|2|RUN|-\n12|3|PEND|New job is waiting for scheduling;\n"},
         [Task("a", "12", 2, "running", ""), Task("a", "12", 3, "queued", "New job is waiting for scheduling;")],
     ),
 }
@@ -259,3 +264,28 @@ def test_the_record_survives_a_kill_while_it_is_written(tmp_path: Path) -> None:
     path.write_text('{"name": "b"}\n')
     with pytest.raises(BatchError, match="line 1, cannot be read"):
         Ledger(path)
+
+
+def test_the_record_leaves_out_jobs_for_another_place(tmp_path: Path) -> None:
+    path = tmp_path / "submitted.jsonl"
+    here, there = (Entry(f"halobind-{place}-001-sample", 1, "sample", "gpu", "slurm", (1,), 1, 0) for place in ("aa", "bb"))
+    for entry in (here, there):
+        Ledger(path).add(entry)
+    assert Ledger(path, "halobind-aa-").entries == [here] and len(Ledger(path).entries) == 2
+
+
+def test_a_scheduler_that_cannot_be_asked_says_which_jobs_it_has(tmp_path: Path, programs) -> None:
+    programs("squeue", "slurm_load_jobs error: Unable to contact slurm controller\n", 1, 2)
+    ledger = Ledger(tmp_path / "submitted.jsonl")
+    ledger.add(Entry("a", 1, "sample", "gpu", "slurm", (1,), 1, 0, "submitted", "12"))
+    with pytest.raises(
+        BatchError, match=r"Unable to contact.*\(slurm was given a: if they are gone for good, take their lines out of .*jsonl"
+    ):
+        ledger.queued()
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_submission_without_an_id_is_an_error(name: str) -> None:
+    for output in ("", f"{NOTICE}\n"):
+        with pytest.raises(BatchError, match="gave no job id, it said: .*the same command finds it by its name"):
+            SCHEDULERS[name].job_id(output)

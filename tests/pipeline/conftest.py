@@ -1,4 +1,5 @@
-"""A campaign with a real model and published segments that are drawn, not simulated: its frames are quick to make and known."""
+"""Campaigns that tests share: a tiny one, simulated once; and one with a real model and published segments that are drawn, not simulated,
+whose frames are quick to make and known."""
 
 import json
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pipeline.samples import GAS_CONSTANT
 from pipeline.stages import grid_windows, run_model_spec, window_chain
 from structures.build import build
 from structures.model import Model, write_model
+from tests.pipeline import tiny
 
 DRAWN = """
 [model]
@@ -109,3 +111,13 @@ def draw_campaign(folder: Path, build_folder: Path | None, frames: str = "solute
 def drawn(tmp_path: Path, built: Path) -> Drawn:
     """A new campaign without segments."""
     return draw_campaign(tmp_path / "c", built)
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny campaign, done by one process without interruption. To be copied, not changed."""
+    campaign = tiny.new(tmp_path_factory.mktemp("reference") / "c")
+    done = tiny.halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
+    assert done.returncode == 0, done.stderr
+    assert "binding.md" in done.stdout
+    return campaign

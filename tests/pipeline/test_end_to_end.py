@@ -1,108 +1,21 @@
-"""A tiny real campaign through the command line: whole, killed, shared, failing, extended."""
+"""A tiny real campaign through the command line: whole, killed, shared, in parts, extended, with exchange."""
 
 import csv
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-HALOBIND = [sys.executable, "-m", "pipeline"]
+from tests.pipeline.tiny import CAMPAIGN, HALOBIND, copy, halobind, logs, new, products, series, tables
+
 KILLS = int(os.environ.get("HALOBIND_TEST_KILLS", "5"))  # raise it together with HALOBIND_TEST_PS, the length of a segment
-SEGMENT_PS = os.environ.get("HALOBIND_TEST_PS", "0.4")
-CAMPAIGN = """
-[model]
-perovskite = "CsPbBr3"
-cells = "4x4x1"
-ligand = "DA"
-solvent = "acetone"
-gap_nm = 2.5
-[forcefield]
-cutoff_nm = 0.9
-[equilibrate]
-warm_ps = 0.2
-npt_ps = 0.4
-nvt_ps = 0.2
-piece_ps = 0.2
-[pull]
-from_nm = 0.0
-to_nm = 0.3
-step_nm = 0.1
-step_ps = 0.3
-k_kJ_mol_nm2 = 50000.0
-[windows]
-spacing_nm = 0.1
-k_kJ_mol_nm2 = 50000.0
-[sampling]
-segments = 2
-segment_ps = 0.4
-record_ps = 0.04
-frame_ps = 0.2
-max_rounds = 0
-[estimate]
-discard_fraction = 0.0
-bin_nm = 0.02
-plateau_nm = 0.1
-n_bootstrap = 20
-""".replace("segment_ps = 0.4", f"segment_ps = {SEGMENT_PS}")
-
-
-def halobind(*arguments: str, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run([*HALOBIND, *arguments], capture_output=True, text=True, timeout=300, **options)
-
-
-def new(folder: Path, text: str = CAMPAIGN) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "campaign.toml").write_text(text)
-    return folder
-
-
-def products(campaign: Path) -> dict[str, int]:
-    """Every published product of the campaign's runs, with its inode."""
-    found = {}
-    for path in campaign.glob("runs/*/**/"):
-        name = str(path.relative_to(campaign))
-        if (
-            path.is_dir()
-            and "/." not in name
-            and any((path / f).exists() for f in ("state.xml", "system.xml", "model.cif", "binding.json"))
-        ):
-            found[name] = path.stat().st_ino
-    return found
-
-
-def series(campaign: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(campaign)): path.read_bytes() for path in campaign.glob("runs/*/**/cv.npy")}
-
-
-def logs(campaign: Path) -> str:
-    return "".join(path.read_text() for path in (campaign / "jobs").glob("*.log"))
-
-
-def tables(campaign: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (campaign / "tables").iterdir() if path.suffix != ".png"}
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The campaign, done by one process without interruption."""
-    campaign = new(tmp_path_factory.mktemp("reference") / "c")
-    done = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
-    assert done.returncode == 0, done.stderr
-    assert "binding.md" in done.stdout
-    return campaign
-
-
-def copy(reference: Path, folder: Path) -> Path:
-    return Path(shutil.copytree(reference, folder, copy_function=shutil.copy2))
 
 
 def test_every_product_is_there(reference: Path) -> None:
@@ -248,29 +161,6 @@ def test_interrupting_stops_cleanly(tmp_path: Path) -> None:
     assert "waiting" in status and "/2000" in status
 
 
-def test_a_failure_is_a_row_and_can_be_retried(reference: Path, tmp_path: Path) -> None:
-    campaign = copy(reference, tmp_path / "c")
-    window = next(campaign.glob("runs/*/windows/z+0.100-k50000"))
-    start = window / "seg-000" / "state.xml"
-    shutil.rmtree(window / "seg-001")
-    good = start.read_text()
-    start.write_text(good.replace('x="', 'x="9e99', 3))
-    failed = halobind("run", str(campaign), "--processes", "1")
-    assert failed.returncode == 1
-    assert "windows/z+0.100-k50000/seg-001" in failed.stderr and "--retry" in failed.stderr
-    row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
-    assert row["status"].startswith("Error: windows/z+0.100-k50000/seg-001: ")
-    record = json.loads(next(campaign.glob("runs/*/failures/*/error.json")).read_text())
-    assert record["traceback"] and record["host"] and record["versions"]["openmm"]
-    assert "failed (1)" in halobind("status", str(campaign)).stdout
-    again = halobind("run", str(campaign), "--processes", "1")  # not tried again without being asked to
-    assert again.returncode == 1 and len(list(campaign.glob("runs/*/failures/*"))) == 1
-    start.write_text(good)
-    fixed = halobind("run", str(campaign), "--retry", "--processes", "1")
-    assert fixed.returncode == 0, fixed.stderr
-    assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
-
-
 def test_exchanging_windows_and_rounds_survive_what_can_happen(reference: Path, tmp_path: Path) -> None:
     """Two windows a process that swap, and one round; lost segments come back bit for bit, made together with their neighbour."""
     campaign = new(tmp_path / "c", CAMPAIGN.replace("max_rounds = 0", "max_rounds = 1\nexchange_group = 2").replace("50000.0", "5000.0"))
@@ -300,112 +190,3 @@ def test_exchanging_windows_and_rounds_survive_what_can_happen(reference: Path, 
     again = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
     assert again.returncode == 0, again.stderr
     assert series(campaign) == before
-
-
-def test_an_edited_system_is_refused(reference: Path, tmp_path: Path) -> None:
-    campaign = copy(reference, tmp_path / "c")
-    system = next(campaign.glob("runs/*/system/system.xml"))
-    system.write_text(system.read_text().replace('q=".', 'q="1.', 1))
-    shutil.rmtree(next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001")))
-    done = halobind("run", str(campaign), "--processes", "1")
-    assert done.returncode == 1
-    assert "system.xml was edited" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_a_full_disk_loses_nothing(reference: Path, tmp_path: Path) -> None:
-    """Writes beyond a file-size limit fail as they do on a full disk."""
-    campaign = copy(reference, tmp_path / "c")
-    shutil.rmtree(next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001")))
-    before = products(campaign)
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    done = halobind("run", str(campaign), "--processes", "1", preexec_fn=small_files)
-    assert done.returncode == 1
-    assert "File too large" in done.stderr and "what was published is kept" in done.stderr and "Traceback" not in done.stderr
-    assert products(campaign) == before and not list(campaign.glob("runs/*/failures/*"))
-    assert halobind("run", str(campaign), "--processes", "1").returncode == 0
-    assert series(campaign) == series(reference)
-
-
-def test_a_platform_that_is_not_there_is_refused(reference: Path, tmp_path: Path) -> None:
-    campaign = new(tmp_path / "c")
-    done = halobind("run", str(campaign), "--platform", "HIP")
-    assert done.returncode == 1
-    assert "platform HIP cannot be used here" in done.stderr and "Working here: " in done.stderr and "CPU" in done.stderr
-    assert not (campaign / "runs").exists()
-
-
-@pytest.mark.parametrize("locale", ["de_DE.UTF-8", "tr_TR.UTF-8", "C"])
-def test_an_odd_locale_changes_nothing(reference: Path, tmp_path: Path, locale: str) -> None:
-    campaign = copy(reference, tmp_path / "c")
-    shutil.rmtree(campaign / "tables")
-    shutil.rmtree(next(campaign.glob("runs/*/estimate-*")))
-    done = halobind("table", str(campaign), env=os.environ | {"LC_ALL": locale, "LANG": locale, "PYTHONUTF8": "0"})
-    assert done.returncode == 0, done.stderr
-    assert tables(campaign) == tables(reference)
-
-
-@pytest.mark.parametrize("damage", ["cv.npy", "segment.json", "empty"])
-def test_a_damaged_segment_is_named_in_the_table_and_can_be_made_again(reference: Path, tmp_path: Path, damage: str) -> None:
-    campaign = copy(reference, tmp_path / "c")
-    segment = next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001"))
-    for path in segment.iterdir():
-        if damage == "empty":
-            path.unlink()
-        elif path.name == damage:
-            path.write_bytes(path.read_bytes()[:20])
-    done = halobind("table", str(campaign))
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
-    assert row["status"].startswith("Error: ") and str(segment) in row["status"] and "is damaged" in row["status"]
-    for verb in ("plan", "status"):
-        assert halobind(verb, str(campaign)).returncode == 0
-    shutil.rmtree(segment)
-    assert halobind("run", str(campaign), "--processes", "1").returncode == 0
-    assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
-
-
-def test_a_damaged_state_is_a_failure_of_what_starts_there(reference: Path, tmp_path: Path) -> None:
-    campaign = copy(reference, tmp_path / "c")
-    window = next(campaign.glob("runs/*/windows/z+0.100-k50000"))
-    (window / "seg-000" / "state.xml").unlink()
-    shutil.rmtree(window / "seg-001")
-    shutil.rmtree(window.with_name("z+0.300-k50000") / "seg-001")
-    done = halobind("run", str(campaign), "--processes", "1")
-    assert done.returncode == 1 and f"{window / 'seg-000'} is damaged" in done.stderr
-    assert (window.with_name("z+0.300-k50000") / "seg-001").is_dir()  # the rest of the campaign went on
-    shutil.rmtree(window / "seg-000")
-    assert halobind("run", str(campaign), "--retry", "--processes", "1").returncode == 0
-    assert series(campaign) == series(reference)
-
-
-def test_other_recording_intervals_can_be_mixed(reference: Path, tmp_path: Path) -> None:
-    campaign = copy(reference, tmp_path / "c")
-    more = (
-        CAMPAIGN.replace("segments = 2", "segments = 3")
-        .replace("record_ps = 0.04", "record_ps = 0.1")
-        .replace("frame_ps = 0.2", "frame_ps = 0.4")
-    )
-    (campaign / "campaign.toml").write_text(more)
-    done = halobind("run", str(campaign), "--processes", "1")
-    assert done.returncode == 0, done.stderr
-    row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
-    assert row["sampling_ns"] == pytest.approx(4 * 3 * 0.4 / 1000)
-
-
-def test_modules_of_the_current_directory_are_not_imported(reference: Path, tmp_path: Path) -> None:
-    campaign = copy(reference, tmp_path / "c")
-    shutil.rmtree(next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001")))
-    (tmp_path / "json.py").write_text("raise RuntimeError('shadowed')")
-    script = "import sys; from pipeline.cli import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", script, "run", "c", "--processes", "1"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert series(campaign) == series(reference)

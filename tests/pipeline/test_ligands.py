@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,56 +27,19 @@ from pipeline.run import own_molecules_folder, runs_of
 from pipeline.stages import run_model_spec
 from structures.build import build
 from structures.own_ligands import guessed_ligand
+from tests.pipeline import tiny
+from tests.pipeline.tiny import copy, edited
 
 needs_acpype = pytest.mark.skipif(
     not (util.find_spec("acpype") and util.find_spec("parmed")), reason='needs acpype and ParmEd: pip install "halobind[params]"'
 )
 needs_tblite = pytest.mark.skipif(not util.find_spec("tblite"), reason='needs tblite: pip install "halobind[params]"')
 ETHYL = 'smiles = "CC[NH3+]"\nmode = "cation"\ncharge = 1\n'
-CAMPAIGN = """
-[model]
-perovskite = "CsPbBr3"
-cells = "4x4x1"
-ligand = "mine"
-solvent = "acetone"
-gap_nm = 2.5
-[ligands.mine]
-smiles = "CC[NH3+]"
-mode = "cation"
-charge = 1
-[forcefield]
-cutoff_nm = 0.9
-[equilibrate]
-warm_ps = 0.2
-npt_ps = 0.4
-nvt_ps = 0.2
-piece_ps = 0.2
-[pull]
-from_nm = 0.0
-to_nm = 0.3
-step_nm = 0.1
-step_ps = 0.3
-k_kJ_mol_nm2 = 50000.0
-[windows]
-spacing_nm = 0.1
-k_kJ_mol_nm2 = 50000.0
-[sampling]
-segments = 2
-segment_ps = 0.4
-record_ps = 0.04
-frame_ps = 0.2
-[estimate]
-discard_fraction = 0.0
-bin_nm = 0.02
-plateau_nm = 0.1
-n_bootstrap = 20
-"""
+CAMPAIGN = edited(('ligand = "DA"', 'ligand = "mine"'), ("[forcefield]", f"[ligands.mine]\n{ETHYL}[forcefield]"))
 
 
 def written(folder: Path, text: str = CAMPAIGN) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "campaign.toml").write_text(text, encoding="utf-8")
-    return folder
+    return tiny.new(folder, text)
 
 
 def mol2(path: Path) -> Path:
@@ -99,10 +61,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = written(tmp_path_factory.mktemp("made") / "c")
     assert main(["parametrize", str(folder)]) == 0
     return folder
-
-
-def copy(campaign: Path, folder: Path) -> Path:
-    return Path(shutil.copytree(campaign, folder, copy_function=shutil.copy2))
 
 
 def error_of(capsys: pytest.CaptureFixture, *arguments: str) -> str:

@@ -15,6 +15,7 @@ from pipeline.platforms import Choice
 from pipeline.pmf import estimate_pmf
 from pipeline.reader import cylinder_area
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
+from pipeline.sanity import anchor_notes
 from pipeline.simulate import GAS_CONSTANT, Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.stages import walker_start
 from pipeline.walkers import Walks, filled_walkers, walk_binding, walk_flags, walk_pmf
@@ -242,3 +243,17 @@ def test_segments_count_by_their_length() -> None:
     begun = filled.sizes.sum()  # after the first crossing, at one of the ten short segments
     step = (filled.mean() - walks.bias[0][10])[HILLS.grid > 0.4].mean() - (filled.mean() - walks.bias[0][10])[HILLS.grid < 0.4].mean()
     assert begun > 1700 and step == pytest.approx(-6.0 * 1000 / begun, rel=1e-6)
+
+
+def test_a_walker_under_the_crystal_or_outside_its_cylinder_is_noticed() -> None:
+    walks = made_up((0.0,) * 3, (True,) * 3)
+    inside, rare = np.full(2000, 0.1), np.arange(2000) < 40
+    assert anchor_notes(walks, [inside] * 3) == []
+    sunk = replace(walks, z=(*walks.z[:2], np.where(rare, -0.7, walks.z[2])))
+    assert anchor_notes(sunk, [inside] * 3) == [
+        "the ligand was under the crystal in 1 of 3 walkers (anchor down to -0.70 nm): the path is wrong"
+    ]
+    assert anchor_notes(walks, [inside, inside + 0.5 * rare, inside]) == [
+        "the anchor was outside its cylinder in 1 of 3 walkers (0.60 nm from the axis, where the wall ends at 0.39): "
+        "use a stiffer wall or shorter steps"
+    ]

@@ -6,57 +6,28 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-HALOBIND = [sys.executable, "-m", "pipeline"]
-TEXT = """
-[model]
-perovskite = "CsPbBr3"
-cells = "4x4x1"
-ligand = "DA"
-solvent = "acetone"
-gap_nm = 2.5
-[forcefield]
-cutoff_nm = 0.9
-[equilibrate]
-warm_ps = 0.2
-npt_ps = 0.4
-nvt_ps = 0.2
-piece_ps = 0.2
-[pull]
-from_nm = 0.0
-to_nm = 0.3
-step_nm = 0.1
-step_ps = 0.3
-k_kJ_mol_nm2 = 50000.0
-[metadynamics]
+from tests.pipeline.tiny import HALOBIND, SEGMENT_PS, copy, edited, halobind, new
+
+WINDOWS = "[windows]\nspacing_nm = 0.1\nk_kJ_mol_nm2 = 50000.0"
+METADYNAMICS = """[metadynamics]
 walkers = 2
 bias_factor = 100.0
 height_kJ_mol = 20.0
 width_nm = 0.03
-deposit_ps = 0.02
-[sampling]
-method = "metadynamics"
-segments = 3
-segment_ps = 0.8
-record_ps = 0.02
-frame_ps = 0.2
-[estimate]
-discard_fraction = 0.0
-bin_nm = 0.02
-plateau_nm = 0.1
-n_bootstrap = 20
-"""
+deposit_ps = 0.02"""
+TEXT = edited(
+    (WINDOWS, METADYNAMICS),
+    ("segments = 2", 'method = "metadynamics"\nsegments = 3'),
+    (f"segment_ps = {SEGMENT_PS}", "segment_ps = 0.8"),
+    ("record_ps = 0.04", "record_ps = 0.02"),
+)
 WALKER = "metadynamics/walker-{}-b100-h20-w0.03-d0.02-k5000"
-
-
-def halobind(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*HALOBIND, *arguments], capture_output=True, text=True, timeout=300)
 
 
 def found(campaign: Path, name: str) -> dict[str, bytes]:
@@ -68,8 +39,7 @@ def found(campaign: Path, name: str) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The campaign, done by one process without interruption."""
-    campaign = tmp_path_factory.mktemp("walkers")
-    (campaign / "campaign.toml").write_text(TEXT)
+    campaign = new(tmp_path_factory.mktemp("walkers"), TEXT)
     done = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
     assert done.returncode == 0, done.stderr
     return campaign
@@ -100,7 +70,7 @@ def test_the_table_names_the_method(reference: Path) -> None:
 
 
 def test_killed_in_a_segment_and_resumed_it_is_the_same_campaign(reference: Path, tmp_path: Path) -> None:
-    campaign = Path(shutil.copytree(reference, tmp_path / "c"))
+    campaign = copy(reference, tmp_path / "c")
     run = next((campaign / "runs").iterdir())
     shutil.rmtree(run / WALKER.format(1))
     for lost in (run / WALKER.format(0) / "seg-001", run / WALKER.format(0) / "seg-002", next(run.glob("estimate-*"))):
@@ -120,7 +90,7 @@ def test_killed_in_a_segment_and_resumed_it_is_the_same_campaign(reference: Path
 
 
 def test_a_lost_bias_is_named(reference: Path, tmp_path: Path) -> None:
-    campaign = Path(shutil.copytree(reference, tmp_path / "c"))
+    campaign = copy(reference, tmp_path / "c")
     segment = next((campaign / "runs").iterdir()) / WALKER.format(0) / "seg-001"
     (segment / "bias.npy").unlink()
     assert halobind("table", str(campaign)).returncode == 1

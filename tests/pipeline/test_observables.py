@@ -75,6 +75,19 @@ def moved(model: Model, atoms: np.ndarray, by: object) -> np.ndarray:
     return xyz
 
 
+def test_an_ion_that_leaves_with_the_ligand_is_no_damage_and_hides_none() -> None:
+    model = small("DA")
+    model = replace(model, groups=model.groups | {"partner": np.array([0])})
+    one = scene(model)
+    assert one.face.tolist() == [1, 2, 3]
+    gone = moved(model, np.append(model.groups["ligand"], 0), (0, 0, 1.0))
+    assert measured("integrity", one, gone)[1:] == [0.0, 0.0, 0.0, pytest.approx(0.0, abs=1e-6)]
+    gone[5, 2] -= 0.4  # and one that stays leaves its metal
+    lost = check_slab(model, gone, model.box, ("Pb",), ("Br",))
+    assert measured("integrity", one, gone)[1:] == [lost.broken, lost.displaced, 0.0, pytest.approx(lost.largest_displacement_nm, abs=1e-4)]
+    assert (lost.broken, lost.displaced) == (1, 1)
+
+
 def test_height_lateral_distance_and_depth() -> None:
     model = small("DA")
     one = scene(model)

@@ -1,5 +1,6 @@
 """`halobind observe` on drawn segments: the table, the same everywhere, only what is new, bad input."""
 
+import errno
 import json
 import os
 import pickle
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from mdtraj.formats import DCDTrajectoryFile
 
 from jobs import mapping
 from jobs.claims import claim
@@ -154,6 +156,63 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(drawn, how: str, capsys: p
     assert set(table(drawn.folder)["window_nm"]) == {round(0.1 * k, 1) for k in range(10)} - {0.2}
 
 
+def test_damaged_frames_do_not_shift_the_time_of_later_segments(drawn, capsys: pytest.CaptureFixture) -> None:
+    def times() -> list[float]:
+        """Of the second segment of a window."""
+        found = table(drawn.folder)
+        return found["time_ps"][(found["window_nm"] == 0.2) & (found["segment"] == 1)].tolist()
+
+    drawn.add(0, 6)
+    drawn.add(1, 6)
+    assert observe(drawn, "--observable", "height") == 0
+    whole = times()
+    bad = drawn.run.path("windows/z+0.200-k400/seg-000/frames.dcd")
+    bad.write_bytes(bad.read_bytes()[:-1000])
+    shutil.rmtree(next(drawn.run.folder.glob("observe-*")))
+    assert observe(drawn, "--observable", "height") == 1
+    assert times() == whole == [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]
+
+
+def test_measured_frames_that_were_damaged_are_measured_again(drawn, capsys: pytest.CaptureFixture) -> None:
+    drawn.add(0, 6)
+    assert observe(drawn, "--observable", "height") == 0
+    before = table(drawn.folder)
+    cut, lost = list(drawn.run.folder.glob("observed/*/seg-000-*/height.npy"))[:2]
+    cut.write_bytes(cut.read_bytes()[:200])
+    lost.unlink()
+    shutil.rmtree(next(drawn.run.folder.glob("observe-*")))
+    capsys.readouterr()
+    assert observe(drawn, "--observable", "height") == 0
+    assert "12 frames to measure in 2 segments, 48 frames measured before" in capsys.readouterr().err
+    assert all(np.array_equal(table(drawn.folder)[name], column, equal_nan=True) for name, column in before.items())
+
+
+def test_frames_of_another_model_and_records_without_umbrella_are_named(drawn, capsys: pytest.CaptureFixture) -> None:
+    drawn.add(0, 6)
+    two, three = (drawn.run.path(f"windows/z+0.{k}00-k400/seg-000") for k in (2, 3))
+    with DCDTrajectoryFile(str(two / "frames.dcd"), "w") as file:
+        for _ in range(6):
+            file.write(np.zeros((9999, 3), np.float32), cell_lengths=np.full(3, 30.0), cell_angles=np.full(3, 90.0))
+    record = json.loads((three / "segment.json").read_text())
+    (three / "segment.json").write_text(json.dumps(record | {"center_nm": []}))
+    assert observe(drawn, "--observable", "height") == 1
+    err = capsys.readouterr().err
+    assert f"{two} is damaged (ValueError: its frames have 9999 atoms, those of this model " in err
+    assert f"{three} is damaged (IndexError" in err and "Traceback" not in err
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_there(drawn, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    drawn.add(0, 6)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert observe(drawn, "--observable", "height") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(drawn.run.folder.glob("observed/*/*")) and not list(drawn.run.folder.glob("observed/*/.*"))
+
+
 def test_frames_of_another_segment_are_not_taken(drawn, capsys: pytest.CaptureFixture) -> None:
     drawn.add(0, 6)
     one, two = (drawn.run.path(f"windows/z+0.{k}00-k400/seg-000/frames.dcd") for k in (2, 3))
@@ -189,7 +248,11 @@ def test_bad_input_is_refused_before_anything_is_computed(drawn, monkeypatch: py
     assert 'with method = "metadynamics" there are none; set method = "umbrella"' in refused()
     file.write_text(text)
     drawn.add(0, 6, frames="none")
-    assert 'no segment of it holds frames ([sampling] frames = "none")' in refused()
+    file.write_text(text.replace("frame_ps = 1.0", "frame_ps = 60.0"))
+    assert "holds frames (frame_ps = 60 is above segment_ps = 50; a lower frame_ps: set it" in refused()
+    file.write_text(text.replace('frames = "solute"', 'frames = "none"'))
+    assert 'no segment of it holds frames ([sampling] frames = "none"; frames = "solute": set it' in refused()
+    file.write_text(text)
     assert "there is no observable 'colour'; choose from height, hydrogen_bonds" in refused("--observable", "colour")
     assert "whoever reaches this port can run code as you" in refused("--where", "tcp://192.0.2.1:8786")
     assert "choose serial, local, slurm" in refused("--where", "moon")

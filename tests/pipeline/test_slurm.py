@@ -13,47 +13,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
+from tests.pipeline import tiny
+from tests.pipeline.tiny import edited, series
 
 pytestmark = pytest.mark.slurm
 
 ROOT = Path(__file__).parents[2]
-CAMPAIGN = """
-[model]
-perovskite = "CsPbBr3"
-cells = "4x4x1"
-ligand = "MA"
-solvent = "acetone"
-gap_nm = 2.0
-[forcefield]
-cutoff_nm = 0.9
-[equilibrate]
-warm_ps = 0.2
-npt_ps = 0.4
-nvt_ps = 0.2
-piece_ps = 0.2
-[pull]
-from_nm = 0.0
-to_nm = 0.2
-step_nm = 0.1
-step_ps = 0.2
-k_kJ_mol_nm2 = 50000.0
-[windows]
-spacing_nm = 0.1
-k_kJ_mol_nm2 = 50000.0
-[sampling]
-segments = 2
-max_rounds = 0
-segment_ps = 0.4
-record_ps = 0.04
-frame_ps = 0.2
-[estimate]
-discard_fraction = 0.0
-bin_nm = 0.02
-plateau_nm = 0.1
-n_bootstrap = 20
-[resources]
-platform = "CPU"
-"""
+CAMPAIGN = edited(
+    ('ligand = "DA"', 'ligand = "MA"'),
+    ("gap_nm = 2.5", "gap_nm = 2.0"),
+    ("to_nm = 0.3", "to_nm = 0.2"),
+    ("[estimate]", '[resources]\nplatform = "CPU"\n[estimate]'),
+)
 CLUSTERS = """
 [node]
 scheduler = "slurm"
@@ -100,9 +71,7 @@ def halobind(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def new(folder: Path, text: str = CAMPAIGN) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "campaign.toml").write_text(text)
-    return folder
+    return tiny.new(folder, text)
 
 
 def submit(campaign: Path, *more: str) -> str:
@@ -142,10 +111,6 @@ def squeue(*options: str) -> dict[str, str]:
 
 def logs(campaign: Path) -> str:
     return "".join(f"== {path.name}\n{path.read_text()}" for path in sorted((campaign / "jobs").glob("*.log")))
-
-
-def series(campaign: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(campaign)): path.read_bytes() for path in campaign.glob("runs/*/**/cv.npy")}
 
 
 def table(campaign: Path) -> str:

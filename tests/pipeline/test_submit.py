@@ -321,3 +321,45 @@ def test_two_at_once_wait_for_each_other(
     assert held.stdout.readline() == "held\n"
     monkeypatch.setattr("pipeline.submit.PATIENCE_S", 60)
     assert submit(campaign) == 0 and held.wait(timeout=10) == 0 and len(pbs.calls()) == 3
+
+
+def test_no_more_parts_are_submitted_than_can_have_something_to_do(campaign: Path, pbs: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(campaign)
+    submit(campaign)
+    sampling, last = names(campaign)
+    pbs.hold(("1[].head", sampling, [1, 2, 3]), ("2.head", last, []))
+    monkeypatch.setattr("pipeline.submit._most", lambda runs, campaign: 1)  # one round to decide, for whoever comes
+    assert submit(campaign) == 0 and len(pbs.calls()) == 2
+
+
+def test_a_copied_campaign_has_no_jobs_of_the_original(campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture) -> None:
+    submit(campaign)
+    first, second, last = names(campaign)
+    pbs.hold(("1[].head", first, [1, 2]), ("2[].head", second, [1, 2, 3, 4, 5, 6]), ("3.head", last, []))
+    copy = Path(shutil.copytree(campaign, campaign.with_name("copy")))
+    assert main(["cancel", str(copy)]) == 0 and "qdel" not in " ".join(pbs.calls())
+    assert submit(copy) == 0 and len(pbs.calls()) == 6
+    assert len(set(names(copy))) == 6
+
+
+def test_a_dry_run_shows_what_is_waited_for(campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture) -> None:
+    submit(campaign)
+    pbs.hold(("1[].head", names(campaign)[0], [1, 2]))
+    capsys.readouterr()
+    assert submit(campaign, "--dry-run") == 0
+    assert "# qsub -W depend=afterany:1[].head < jobs/" in capsys.readouterr().out.replace("'", "")
+
+
+def test_jobs_do_not_wait_for_those_of_another_scheduler(campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture) -> None:
+    submit(campaign)
+    pbs.hold(("1[].head", names(campaign)[0], [1, 2]))
+    capsys.readouterr()
+    assert main(["submit", str(campaign), "--cluster", "bare", "--dry-run"]) == 0
+    assert "1[].head" not in capsys.readouterr().out
+
+
+def test_jobs_of_a_campaign_that_cannot_be_read_can_be_cancelled(campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture) -> None:
+    submit(campaign)
+    pbs.hold(("1[].head", names(campaign)[0], [1, 2]))
+    (campaign / "campaign.toml").write_text("[model")
+    assert main(["cancel", str(campaign)]) == 0 and pbs.calls()[3:] == ["qdel 1[].head"]

@@ -1,0 +1,94 @@
+"""A tiny real campaign (18 products, seconds each), the command line that does it, and what it published."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HALOBIND = [sys.executable, "-m", "pipeline"]
+SEGMENT_PS = os.environ.get("HALOBIND_TEST_PS", "0.4")
+CAMPAIGN = """
+[model]
+perovskite = "CsPbBr3"
+cells = "4x4x1"
+ligand = "DA"
+solvent = "acetone"
+gap_nm = 2.5
+[forcefield]
+cutoff_nm = 0.9
+[equilibrate]
+warm_ps = 0.2
+npt_ps = 0.4
+nvt_ps = 0.2
+piece_ps = 0.2
+[pull]
+from_nm = 0.0
+to_nm = 0.3
+step_nm = 0.1
+step_ps = 0.3
+k_kJ_mol_nm2 = 50000.0
+[windows]
+spacing_nm = 0.1
+k_kJ_mol_nm2 = 50000.0
+[sampling]
+segments = 2
+segment_ps = 0.4
+record_ps = 0.04
+frame_ps = 0.2
+max_rounds = 0
+[estimate]
+discard_fraction = 0.0
+bin_nm = 0.02
+plateau_nm = 0.1
+n_bootstrap = 20
+""".replace("segment_ps = 0.4", f"segment_ps = {SEGMENT_PS}")
+
+
+def edited(*changes: tuple[str, str]) -> str:
+    """CAMPAIGN with other words; each must be there."""
+    text = CAMPAIGN
+    for before, after in changes:
+        assert before in text, before
+        text = text.replace(before, after)
+    return text
+
+
+def halobind(*arguments: str, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run([*HALOBIND, *arguments], capture_output=True, text=True, timeout=300, **options)
+
+
+def new(folder: Path, text: str = CAMPAIGN) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "campaign.toml").write_text(text)
+    return folder
+
+
+def products(campaign: Path) -> dict[str, int]:
+    """Every published product of the campaign's runs, with its inode."""
+    found = {}
+    for path in campaign.glob("runs/*/**/"):
+        name = str(path.relative_to(campaign))
+        if (
+            path.is_dir()
+            and "/." not in name
+            and any((path / f).exists() for f in ("state.xml", "system.xml", "model.cif", "binding.json"))
+        ):
+            found[name] = path.stat().st_ino
+    return found
+
+
+def series(campaign: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(campaign)): path.read_bytes() for path in campaign.glob("runs/*/**/cv.npy")}
+
+
+def logs(campaign: Path) -> str:
+    return "".join(path.read_text() for path in (campaign / "jobs").glob("*.log"))
+
+
+def tables(campaign: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (campaign / "tables").iterdir() if path.suffix != ".png"}
+
+
+def copy(campaign: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(campaign, folder, copy_function=shutil.copy2))
