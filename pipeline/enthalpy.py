@@ -18,12 +18,12 @@ from pipeline.tables import Row, ligand_rows
 
 @dataclass(frozen=True)
 class Enthalpy:
-    """dH and T dS (kJ/mol) of one ligand at the mean of `temperatures_K`, T; dG0 = dH - T dS there.
+    """dH and T dS (kJ/mol) of one ligand at the mean of `temperatures_K`, T, from one of `rows` each; dG0 = dH - T dS there.
 
     `misfit` is the root of chi^2 over its degrees of freedom: well above 1, the points are on no line. NaN for two temperatures.
     """
 
-    row: Row
+    rows: tuple[Row, ...]
     temperatures_K: tuple[float, ...]
     dH_kJ_mol: Quantity
     TdS_kJ_mol: Quantity
@@ -62,5 +62,5 @@ def _fit(rows: list[Row], T: np.ndarray) -> Enthalpy:
     misfit = math.sqrt(residual / (len(T) - 2)) if known and len(T) > 2 else math.nan
     mean = float(T.mean())
     return Enthalpy(
-        rows[0], tuple(map(float, T)), Quantity(float(dH), float(dH_error)), Quantity(float(mean * dS), float(mean * dS_error)), misfit
+        tuple(rows), tuple(map(float, T)), Quantity(float(dH), float(dH_error)), Quantity(float(mean * dS), float(mean * dS_error)), misfit
     )

@@ -38,7 +38,9 @@ class Exchange:
 
 
 def langmuir(c_mol_L: float, dG0_kJ_mol: float, kT: float) -> float:
-    """Coverage theta at concentration c, without overflow."""
+    """Coverage theta at concentration c, without overflow; NaN for an energy that is not known."""
+    if not math.isfinite(dG0_kJ_mol):
+        return math.nan
     return 1 / (1 + math.exp(min(700.0, dG0_kJ_mol / kT - math.log(c_mol_L))))
 
 
@@ -47,7 +49,8 @@ def coverages(runs: Sequence[Row]) -> list[Coverage]:
     found = []
     for row in _known(runs):
         q, kT = row.binding.dG0_kJ_mol, GAS_CONSTANT * row.binding.temperature_K
-        thetas = tuple((c, *(langmuir(c, q.value + shift * q.error, kT) for shift in (0, 1, -1))) for c in CONCENTRATIONS_MOL_L)
+        energies = (q.value, q.value + q.error, q.value - q.error)
+        thetas = tuple((c, *(langmuir(c, energy, kT) for energy in energies)) for c in CONCENTRATIONS_MOL_L)
         found.append(Coverage(row, _log10(q, kT), thetas))
     return found
 

@@ -38,7 +38,7 @@ def extend(folder: Path, options: ExtendOptions) -> int:
         orders.append(Round("extend", basis, order=order) if order else _more(group, campaign, (basis, options.segments)))
         left = sum(len(products) - len(run.published(p.name for p in products)) for run, products in _products(group, campaign))
         if order and not left:
-            print("\n".join(_shown(group, campaign, decide(group, campaign, order))))
+            print("\n".join(_shown(group, campaign, decide(group, campaign, order, (orders[-1],)))))
         elif order:
             print(f"{group[0].id}: {left} products are to be made first; the plan follows from them")
         else:
@@ -61,6 +61,12 @@ def _check(campaign: Campaign, options: ExtendOptions) -> Order | None:
         raise CampaignError(f'extend is for umbrella windows, not method = "{campaign.sampling.method}": raise [sampling] segments instead')
     if options.target_kJ_mol is not None and not options.target_kJ_mol > 0:
         raise CampaignError(f"--target-kJ-mol {options.target_kJ_mol:g} is not above zero")
+    tighter = campaign.sampling.target_kJ_mol
+    if options.target_kJ_mol is not None and tighter is not None and options.target_kJ_mol > tighter:
+        raise CampaignError(
+            f"--target-kJ-mol {options.target_kJ_mol:g} is looser than target_kJ_mol = {tighter:g} of campaign.toml, which stays in force: "
+            f"raise it there, or give --target-kJ-mol {tighter:g} with a new --budget-ns"
+        )
     if options.budget_ns is not None:
         try:
             campaign.sampling.check_budget(options.target_kJ_mol, options.budget_ns)

@@ -14,7 +14,9 @@ COLUMNS = ("face", "dG0_kJ_mol", "dG0_error_kJ_mol", "well_depth_kJ_mol", "well_
 
 def face_samples(samples: Samples, heads: int) -> tuple[Samples, ...]:
     """The samples of each head alone; `samples` holds the series of a window one after the other, head by head."""
-    return tuple(replace(samples, windows=samples.windows[h::heads], z=samples.z[h::heads]) for h in range(heads))
+    return tuple(
+        replace(samples, windows=samples.windows[h::heads], z=samples.z[h::heads], groups=samples.groups[h::heads]) for h in range(heads)
+    )
 
 
 def compare_faces(faces: Sequence[Samples], settings: EstimateSettings, seed: int) -> tuple[list[tuple], tuple[str, ...]]:

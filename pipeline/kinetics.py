@@ -58,13 +58,15 @@ class Diffusion:
 def diffusion(samples: Samples) -> Diffusion:
     """D of every window from the variance and correlation time of its heights, constant bias assumed harmonic; constant heights give NaN.
 
+    So do windows that exchanged: their heights are of one walker after another, and decorrelate faster than one moves.
+
     The relative error of g = 2 tau/interval of N samples is sqrt(2 (2 M + 1)/N) with the sum cut at M lags (Madras and Sokal, J.
     Stat. Phys. 1988, 50, 109), here with M = 3 g, which the sum needs.
     """
     g, counts = samples.inefficiencies(), samples.counts
     variance = np.array([z.var() for z in samples.z])
     tau = 0.5 * g * samples.interval_ps
-    D = np.where(variance > 0, variance, np.nan) / (tau / 1000)
+    D = np.where((variance > 0) & (not samples.groups), variance, np.nan) / (tau / 1000)
     error = np.minimum(1.0, np.sqrt(2 * (6 * g + 1) / counts))
     return Diffusion(np.array([z.mean() for z in samples.z]), D, error, tau, g >= RESOLVED)
 

@@ -21,7 +21,7 @@ from pipeline.run import Run, derived_seed
 from pipeline.samples import EstimateError, Samples, Window
 from pipeline.stages import Product, pull_heights, rounds_of, run_model_spec, windows_of, write_round
 from pipeline.steps import ROUNDS, basis_of, campaign_order, round_due
-from pipeline.tables import combine
+from pipeline.tables import LOWER_BOUND, combine
 from structures.build import reach_limit
 
 GROWTH = 0.5  # a round of sampling to a target adds at most half of what there is: what it is planned from has errors too
@@ -61,9 +61,12 @@ def evidence_of(run: Run, campaign: Campaign) -> Evidence:
     return Evidence(run, samples, pmf, binding(pmf, samples, settings), windows_of(run, campaign))
 
 
-def decide(group: Sequence[Run], campaign: Campaign, wanted: Order | None) -> Round:
-    """The next round of the replicas of a ligand, all of which are sampled as asked. Raises DamagedError."""
-    rounds = rounds_of(group[0])
+def decide(group: Sequence[Run], campaign: Campaign, wanted: Order | None, more: tuple[Round, ...] = ()) -> Round:
+    """The next round of the replicas of a ligand, all of which are sampled as asked, after `more` rounds that are not published yet.
+
+    Raises DamagedError.
+    """
+    rounds = [*rounds_of(group[0]), *more]
     order, spent_ps = order_in_force(rounds, wanted)
     basis = basis_of(group, campaign, order)
     try:
@@ -121,7 +124,8 @@ def _target_round(found: Sequence[Evidence], campaign: Campaign, given: tuple[Or
     error = max(dG0.error, math.sqrt(variance))
     state = f"dG0 = {dG0.value:.1f} ± {error:.2f} kJ/mol, target {order.target_kJ_mol:g}"
     if error <= order.target_kJ_mol:
-        return Round("end", "", notes=(f"{state}: reached",))
+        why = [flag for one in found for flag in one.binding.flags if LOWER_BOUND in flag]
+        return Round("end", "", notes=(f"{state}: reached" + (f", but the {why[0]}" if why else ""),))
     if not math.isfinite(error):
         return Round("end", "", notes=(f"{state}: the error is not known, so nothing can be planned from it",))
     asked = sum(number for _, _, number, _ in places)

@@ -31,7 +31,7 @@ from pipeline.walkers import Walks
 from structures.integrity import DISPLACED_NM
 from structures.rows import LIGANDS
 
-REVISION = 2  # of how an estimate is made and what is written of it: raise it when that changes
+REVISION = 3  # of how an estimate is made and what is written of it: raise it when that changes
 
 
 def collect(run: Run) -> Sampled | None:
@@ -43,9 +43,14 @@ def collect(run: Run) -> Sampled | None:
     series: dict[Window, list[tuple[int, np.ndarray]]] = {}
     heads = run.spec.model.faces
     seen = Seen(run.spec.forcefield.cutoff_nm, heads)
+    exchanged: dict[str, set[str]] = {}
+    window_of: dict[str, Window] = {}
     for chain in run.window_chains():
         for record, coordinate in seen.read(chain, run.segments(chain)):
             window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
+            window_of[chain] = window
+            members = {name.rpartition("/")[0] for name in record.get("exchange", {}).get("members", ())}
+            exchanged.setdefault(chain, {chain}).update(members)
             series.setdefault(window, []).append((round(record["record_ps"] * GRAIN), coordinate.reshape(-1, heads, 2)))
     if not series:
         return None
@@ -55,8 +60,23 @@ def collect(run: Run) -> Sampled | None:
     windows = tuple(w for w in ordered for _ in range(heads))
     z, lateral = (tuple(series_of[w][:, head, column] for w in ordered for head in range(heads)) for column in (0, 1))
     c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
-    samples = Samples(windows, z, interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
+    numbers = {window_of[chain]: number for chain, number in connected(exchanged).items() if chain in window_of}
+    groups = tuple(numbers[window] for window in windows) if len(set(numbers.values())) < len(numbers) else ()
+    samples = Samples(windows, z, interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2, groups)
     return seen.sampled(samples, lateral)
+
+
+def connected(links: dict[str, set[str]]) -> dict[str, int]:
+    """A number for each name, the same for names that are linked, directly or by way of others."""
+    found: dict[str, int] = {}
+    for number, name in enumerate(links):
+        order = [name]
+        while order:
+            one = order.pop()
+            if one not in found:
+                found[one] = number
+                order += links.get(one, ())
+    return found
 
 
 def estimate_folder(run: Run, sampled: Sampled, settings: EstimateSettings) -> Path:

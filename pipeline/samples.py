@@ -58,7 +58,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a curve needs besides itself to become a binding constant: K, the cylinder (nm, kJ/mol/nm2), and how much was sampled (ns)."""
+    """What a curve needs besides itself to become a binding constant: K, the cylinder (nm, kJ/mol/nm2), and the sampling behind it (ns)."""
 
     temperature_K: float
     radius_nm: float
@@ -74,7 +74,8 @@ class Conditions:
 class Samples:
     """Heights `z` (nm, one 1-D array a window, in time order, `interval_ps` apart) of one run inside its lateral cylinder.
 
-    A window may stand there more than once, with a series each time (one a face of the slab).
+    A window may stand there more than once, with a series each time (one a face of the slab). `groups` (K,) are numbers: windows of one
+    group exchanged their walkers and are not independent. Empty: none did.
 
     The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2. Raises EstimateError when an array is empty, not 1-D or not finite.
     """
@@ -85,6 +86,7 @@ class Samples:
     temperature_K: float
     radius_nm: float
     wall_k: float
+    groups: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.windows) != len(self.z) or not self.windows:
@@ -120,7 +122,17 @@ class Samples:
 
     @property
     def sampling_ns(self) -> float:
-        return float(self.counts.sum() * self.interval_ps / 1000)
+        """Simulated time, in which two faces are sampled at once."""
+        longest: dict[Window, int] = {}
+        for window, z in zip(self.windows, self.z, strict=True):
+            longest[window] = max(longest.get(window, 0), len(z))
+        return sum(longest.values()) * self.interval_ps / 1000
+
+    @property
+    def together(self) -> list[np.ndarray]:
+        """The series (indices) that are resampled together: of windows that exchanged, else each alone."""
+        groups = np.array(self.groups or range(len(self.z)))
+        return [np.flatnonzero(groups == group) for group in dict.fromkeys(groups.tolist())]
 
     def bias(self, z: np.ndarray) -> np.ndarray:
         """Reduced bias energies u[k, n] (in kT) of heights z[n] in every window k."""
@@ -232,9 +244,14 @@ def spread_error(values: np.ndarray, factor: float = 1.0) -> np.ndarray:
 
 
 def make_blocks(samples: Samples) -> Blocks:
-    """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such blocks they are shorter."""
+    """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such blocks they are shorter.
+
+    Windows that exchanged have the same blocks of time, so as many as the slowest of them allows.
+    """
     g, counts = samples.inefficiencies(), samples.counts
     number = np.clip(np.floor(counts / (2 * g)).astype(int), np.minimum(MIN_BLOCKS, counts), MAX_BLOCKS)
+    for own in samples.together:
+        number[own] = number[own].min()
     variance = np.array([(w.k * z.std()) ** 2 for w, z in zip(samples.windows, samples.z, strict=True)])
     weight = variance * g / counts
     return Blocks(g, counts / number, number, weight if weight.sum() > 0 else np.ones(len(g)))

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pipeline.enthalpy import Enthalpy, enthalpies
 from pipeline.exchange_constants import Coverage, Exchange, coverages, exchanges
 from pipeline.samples import Quantity
-from pipeline.tables import EMPTY, KJ_PER_KCAL, LABELS, PACKAGES, Row, ligand_rows, ordered, record, rounded
+from pipeline.tables import EMPTY, KJ_PER_KCAL, LABELS, LOWER_BOUND, PACKAGES, Row, ligand_rows, ordered, record, rounded
 
-LOWER_BOUND = "error is a lower bound"
 SHOWN_MOL_L = (1e-9, 1e-6, 1e-3)  # concentrations of the readable table
 LANGMUIR = (
     "Of empty sites, by free ligand at that concentration (Langmuir, K = exp(-dG0/kT) L/mol; in brackets one standard error). "
@@ -90,8 +89,18 @@ def _exchange_record(found: Exchange) -> dict:
 
 def pair_status(found: Exchange) -> str:
     """ "converged", or which of the two is not."""
-    poor = [row.ligand for row in (found.a, found.b) if row.status != "converged"]
+    return _status([(row, row.ligand) for row in (found.a, found.b)])
+
+
+def _status(rows: Sequence[tuple[Row, str]]) -> str:
+    """ "converged", or the names of the rows that are not."""
+    poor = [name for row, name in rows if row.status != "converged"]
     return f"not converged: {' and '.join(poor)}" if poor else "converged"
+
+
+def _loosest(rows: Sequence[Row]) -> Row:
+    """The row whose problems decide how an error of them all is shown: one whose error is a lower bound, if there is one."""
+    return next((row for row in rows if any(LOWER_BOUND in problem for problem in row.problems)), rows[-1])
 
 
 def _enthalpy_record(found: Enthalpy) -> dict:
@@ -99,7 +108,11 @@ def _enthalpy_record(found: Enthalpy) -> dict:
     for name in ("dH_kJ_mol", "TdS_kJ_mol"):
         q = getattr(found, name)
         numbers |= {name: q.value, name.replace("_", "_error_", 1): q.error}
-    return _finite(_labels(found.row, "temperature_K") | numbers | {"misfit": found.misfit})
+    return _finite(_labels(found.rows[0], "temperature_K") | numbers | {"misfit": found.misfit, "status": _heat_status(found)})
+
+
+def _heat_status(found: Enthalpy) -> str:
+    return _status([(row, f"{row.binding.temperature_K:g} K") for row in found.rows])
 
 
 def markdown_text(runs: Sequence[Row]) -> str:
@@ -200,12 +213,13 @@ def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
 
 def _covered(found: Coverage, shown: list[str]) -> dict[str, str]:
     thetas = {point[0]: point[1:] for point in found.thetas}
-    cells = {f"at {c:g} mol/L": "{:.2g} ({:.2g} to {:.2g})".format(*thetas[c]) for c in SHOWN_MOL_L}
-    return {name: getattr(found.row, name) for name in shown} | {"log10 c(1/2) (mol/L)": _shown(found.row, found.log10_half)} | cells
+    cells = {f"at {c:g} mol/L": "{:.2g} ({:.2g} to {:.2g})".format(*thetas[c]).replace("(nan to nan)", "(?)") for c in SHOWN_MOL_L}
+    half = {"log10 c(1/2) (mol/L)": _shown(found.row, found.log10_half)}
+    return {name: getattr(found.row, name) for name in shown} | half | cells | {"status": _short_status(found.row)}
 
 
 def _exchanged(found: Exchange, shown: list[str]) -> dict[str, str]:
-    row = found.a if any(LOWER_BOUND in problem for problem in found.a.problems) else found.b  # "≥" when it holds for either
+    row = _loosest((found.a, found.b))
     return (
         {"ligand": found.a.ligand, "instead of": found.b.ligand}
         | {name: getattr(found.a, name) for name in shown if name != "ligand"}
@@ -218,11 +232,13 @@ def _exchanged(found: Exchange, shown: list[str]) -> dict[str, str]:
 
 
 def _heat(found: Enthalpy, shown: list[str]) -> dict[str, str]:
-    return {name: getattr(found.row, name) for name in shown if name != "temperature_K"} | {
+    row = _loosest(found.rows)
+    return {name: getattr(row, name) for name in shown if name != "temperature_K"} | {
         "temperatures (K)": ", ".join(f"{T:g}" for T in found.temperatures_K),
-        "dH (kJ/mol)": rounded(found.dH_kJ_mol.value, found.dH_kJ_mol.error),
-        "T dS (kJ/mol)": f"{rounded(found.TdS_kJ_mol.value, found.TdS_kJ_mol.error)} at {found.mean_K:g} K",
+        "dH (kJ/mol)": _shown(row, found.dH_kJ_mol),
+        "T dS (kJ/mol)": f"{_shown(row, found.TdS_kJ_mol)} at {found.mean_K:g} K",
         "misfit": f"{found.misfit:.1f}" if math.isfinite(found.misfit) else EMPTY,
+        "status": _heat_status(found),
     }
 
 

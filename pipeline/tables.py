@@ -14,6 +14,7 @@ from pipeline.samples import GAS_CONSTANT, Quantity
 
 KJ_PER_KCAL = 4.184
 LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield", "temperature_K")
+LOWER_BOUND = "error is a lower bound"
 PACKAGES = ("openmm", "halobind", "pymbar")
 EMPTY = "-"
 NUMBERS = (
@@ -103,12 +104,12 @@ def _ligand_row(rows: list[Row]) -> Row:
     )
     if len(rows) == 1:
         return replace(merged, error=rows[0].error, pending=rows[0].pending, notes=rows[0].notes)
-    merged = replace(merged, replica=f"mean of {len(bindings)}")
+    merged = replace(merged, replica=f"mean of {len(bindings)}", notes=tuple(united([row.notes for row in rows])))
     if pending:
         merged = replace(merged, pending=f"{len(pending)} of {len(rows)} replicas ({pending[0].pending})")
     if failed:
         text = f"{len(failed)} of {len(rows)} replicas failed ({failed[0].status.removeprefix('Error: ')})"
-        merged = replace(merged, notes=(text,)) if bindings or pending else replace(merged, error=text)
+        merged = replace(merged, notes=(text, *merged.notes)) if bindings or pending else replace(merged, error=text)
     return merged
 
 
@@ -127,7 +128,7 @@ def combine(bindings: Sequence[Binding]) -> Binding:
     means = {name: _mean([getattr(b, name) for b in bindings]) for name in QUANTITIES}
     dG0, kT = means["dG0_kJ_mol"], GAS_CONSTANT * first.temperature_K
     K_a = math.exp(-dG0.value / kT) / STANDARD_PER_NM3
-    flags = _united(bindings)
+    flags = united([b.flags for b in bindings])
     if dG0.sem > max(2 * dG0.propagated, kT):
         flags.append(f"replicas scatter by ± {dG0.sem:.1f} kJ/mol in dG0 where their own errors give ± {dG0.propagated:.1f}")
     return Binding(
@@ -152,12 +153,13 @@ def _mean(quantities: list[Quantity]) -> Quantity:
     return Quantity(float(np.mean(values)), max(sem, propagated) if math.isfinite(sem + propagated) else math.nan, sem, propagated)
 
 
-def _united(bindings: Sequence[Binding]) -> list[str]:
+def united(replicas: Sequence[Sequence[str]]) -> list[str]:
+    """The sentences about each replica; those that differ only in their numbers once, with how many replicas they are about."""
     found: dict[str, list[str]] = {}
-    for b in bindings:
-        for kind, flag in {re.sub(r"-?\d+(\.\d+)?", "#", flag): flag for flag in b.flags}.items():
-            found.setdefault(kind, []).append(flag)
-    return [f"{len(texts)} of {len(bindings)} replicas: {texts[0]}" for texts in found.values()]
+    for sentences in replicas:
+        for kind, sentence in {re.sub(r"-?\d+(\.\d+)?", "#", text): text for text in sentences}.items():
+            found.setdefault(kind, []).append(sentence)
+    return [f"{len(texts)} of {len(replicas)} replicas: {texts[0]}" for texts in found.values()]
 
 
 def ordered(rows: Sequence[Row]) -> list[Row]:

@@ -13,6 +13,7 @@ from pipeline.equilibration import equilibrated, equilibration_start
 from pipeline.estimators import ESTIMATORS
 from pipeline.grid import make_grid
 from pipeline.pmf import FRACTIONS, Pmf, estimate_pmf
+from pipeline.results import connected
 from pipeline.samples import Conditions, EstimateError, EstimateSettings, Samples, Window
 from tests.pipeline.landscapes import KT, RADIUS, WALL, energy, langevin, samples_of
 
@@ -78,7 +79,7 @@ def test_a_window_with_two_series_is_one_window(samples: Samples, heights: np.nd
     for name in p.others:
         assert p.others[name][slice(*p.core)] == pytest.approx(q.others[name][slice(*p.core)], abs=0.3)
     b, c = binding(p, faces, SETTINGS), binding(q, joined, SETTINGS)
-    assert b.n_windows == len(UMBRELLAS) and b.sampling_ns == c.sampling_ns
+    assert b.n_windows == len(UMBRELLAS) and 2 * b.sampling_ns == pytest.approx(c.sampling_ns)  # two faces are sampled at once
     assert b.dG0_kJ_mol.value == pytest.approx(c.dG0_kJ_mol.value, abs=1e-4)
     assert 0.5 < b.dG0_kJ_mol.error / c.dG0_kJ_mol.error < 2
 
@@ -152,3 +153,19 @@ def test_what_is_left_out_is_the_larger_part_and_late_windows_are_flagged() -> N
     assert list(ready.start) == [200, 600] and list(ready.detected) == [0, 600] and list(ready.counts) == [1000, 1000]
     assert list(ready.samples.counts) == [800, 400] and np.array_equal(ready.samples.z[1], late[600:])
     assert ready.flags() == ["1 of 2 windows equilibrate in their second half only (worst: window 0.100, after 60 %): sample longer"]
+
+
+def test_windows_that_exchanged_are_resampled_together(samples: Samples) -> None:
+    """A slow motion that walkers carry through all windows of a group moves all means alike: their errors add up, and not in quadrature."""
+    slow = 0.02 * np.repeat(np.random.default_rng(3).choice([-1.0, 1.0], 10), len(samples.z[0]) // 10)
+    moved = replace(samples, z=tuple(z[: len(slow)] + slow for z in samples.z))
+    alone, together = (estimate_pmf(replace(moved, groups=groups), SETTINGS, 1).f_k_error[-1] for groups in ((), (0,) * len(moved.windows)))
+    assert together > 2 * alone
+    apart = estimate_pmf(replace(moved, groups=tuple(range(len(moved.windows)))), SETTINGS, 1).f_k_error[-1]
+    assert apart == pytest.approx(alone, rel=1e-6)
+
+
+def test_who_exchanged_with_whom_is_followed_through_others() -> None:
+    links = {"a": {"a"}, "b": {"b", "c"}, "c": {"c", "d"}, "d": {"d"}, "e": {"e", "f"}, "f": {"f"}}
+    found = connected(links)
+    assert found["b"] == found["c"] == found["d"] and found["e"] == found["f"] and len(set(found.values())) == 3

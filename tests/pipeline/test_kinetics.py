@@ -1,6 +1,7 @@
 """Diffusion and residence times against formulas and against first passages that are simulated directly."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,3 +68,11 @@ def test_residence_time_agrees_with_direct_first_passages() -> None:
     direct = math.log10(first_passages(0.1, p.z_nm[0], edge, 400) * 1e-12)
     assert abs(found.log10_s.value - direct) < 3 * math.hypot(found.log10_s.error, 1 / math.sqrt(400) / math.log(10))
     assert 0.02 < found.log10_s.error < 0.3 and not found.is_bound
+
+
+def test_windows_that_exchanged_have_no_diffusion_coefficient_and_no_residence_time() -> None:
+    """Their heights are of one walker after another: the correlation time is that of the swaps."""
+    windows = UMBRELLAS[:3]
+    samples = replace(samples_of(windows, langevin(windows, (200, 1), 0, every=2)[:, 0], 0.2), groups=(0, 0, 1))
+    found = diffusion(samples)
+    assert np.isnan(found.D_nm2_ns).all() and math.isnan(residence(flat_pmf(1.0, 100), found, KT).log10_s.value)

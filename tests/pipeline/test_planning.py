@@ -251,6 +251,15 @@ def test_extend_refuses_what_makes_no_sense(arguments, expected, tmp_path, capsy
     assert expected in capsys.readouterr().err and not (tmp_path / "runs").exists()
 
 
+def test_extend_to_a_looser_target_than_the_campaign_has_is_refused(tmp_path, capsys) -> None:
+    keys = TINY | {"sampling": TINY["sampling"] | {"target_kJ_mol": 2.0, "budget_ns": 5.0}}
+    toml = "".join(f"[{s}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()) for s, values in keys.items())
+    (tmp_path / "campaign.toml").write_text(toml)
+    assert main(["extend", str(tmp_path), "--target-kJ-mol", "3", "--budget-ns", "9"]) == 1
+    assert "--target-kJ-mol 3 is looser than target_kJ_mol = 2 of campaign.toml, which stays in force" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_extend_of_walkers_is_refused(tmp_path, capsys) -> None:
     keys = TINY | {"sampling": TINY["sampling"] | {"method": "metadynamics"}}
     toml = "".join(f"[{s}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()) for s, values in keys.items())

@@ -322,3 +322,24 @@ def test_both_errors_are_shown_and_a_bound_on_the_time_says_so():
     assert content["runs"][0]["residence_time_s"] == pytest.approx(10 ** content["runs"][0]["residence_log10_s"])
     assert content["runs"][0]["k_off_per_s"] * content["runs"][0]["residence_time_s"] == pytest.approx(1.0)
     assert content["coverage"] and not content["exchange"] and content["ligands"][0]["dG0_difference_kJ_mol"] == 0.3
+
+
+def test_what_is_wrong_with_replicas_is_wrong_with_their_mean():
+    notes = [("the ligand was under the crystal in 3 of 10 windows",), ("the ligand was under the crystal in 1 of 10 windows",), ()]
+    rows = [row("DA", str(k), binding=simple(), notes=own) for k, own in enumerate(notes)]
+    (mean,) = ligand_rows(rows)
+    assert mean.status == "not converged: 2 of 3 replicas: the ligand was under the crystal in 3 of 10 windows"
+    (mean,) = ligand_rows([*rows, row("DA", "3", error="no")])
+    assert mean.status.startswith("not converged: 1 of 4 replicas failed (no); 2 of 4 replicas: the ligand was under")
+
+
+def test_predictions_from_poor_numbers_say_so():
+    poor = [replace(bound("DA", -30.0 - k, 1.0, 280.0 + 40 * k), notes=("error is a lower bound: x",) * (1 - k)) for k in (0, 1)]
+    content, text = json.loads(json_text(poor)), markdown_text(poor)
+    assert content["enthalpy"][0]["status"] == "not converged: 280 K"
+    assert "± ≥" in text[text.index("## Enthalpy") :] and "not converged: 280 K" in text
+    assert "| not converged (1 reason below) |" in text[text.index("## Coverage") : text.index("## Enthalpy")]
+    (unknown,) = coverages([bound("DA", -80.0, math.nan)])
+    _, theta, low, high = next(point for point in unknown.thetas if point[0] == 1e-6)
+    assert theta == pytest.approx(1.0, abs=1e-6) and math.isnan(low) and math.isnan(high)
+    assert "1 (?)" in markdown_text([bound("DA", -80.0, math.nan)])
