@@ -153,7 +153,7 @@ def run_row(run: Run, campaign: Campaign) -> Row:
         return Row(**row, error=str(error), pending=pending, versions=versions())
     used = versions() | {"openmm": ", ".join(sampled.openmm_versions)}
     curve = read_curve(estimate_folder(run, sampled, campaign.estimate))
-    rounds = rounds_of(run)
+    rounds = rounds_of(run) if campaign.sampling.method == "umbrella" else []  # they are about windows
     notes = physics_notes(sampled, campaign) + (rounds[-1].problems if rounds else ())
     return Row(**row, binding=found, curve=curve, pending=pending, versions=used, notes=notes)
 
