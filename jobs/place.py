@@ -7,9 +7,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.clusters import BatchError, Cluster, clusters_path, load_clusters
+from jobs.clusters import SCHEDULERS, BatchError, Cluster, clusters_path, load_clusters
 
-SUBMIT = {"slurm": "sbatch", "pbs": "qsub", "lsf": "bsub"}  # the command without which there is no such scheduler here
 INSTALL = 'pip install -c constraints.txt ".[hpc]"'
 ADVICE = "processes of this machine do the same: --where local"
 
@@ -52,9 +51,10 @@ def place_of(where: str, workers: int, reach: Reach, shared: Path) -> Place:
     _check_dask()
     if where == "local":
         return Place("local", workers or len(os.sched_getaffinity(0)))
-    if where in SUBMIT:
-        if shutil.which(SUBMIT[where]) is None:
-            raise MappingError(f"there is no {SUBMIT[where]} on this machine: give the command where jobs are submitted; {ADVICE}")
+    if where in SCHEDULERS:
+        program = SCHEDULERS[where].programs[0]
+        if shutil.which(program) is None:
+            raise MappingError(f"there is no {program} on this machine: give the command where jobs are submitted; {ADVICE}")
         if any(letter.isspace() for letter in str(shared)):
             raise MappingError(
                 f"--where {where}: {shared} has a space in it, which dask-jobqueue does not quote: move the campaign; {ADVICE}"
@@ -63,7 +63,9 @@ def place_of(where: str, workers: int, reach: Reach, shared: Path) -> Place:
         return Place(where, workers or cluster.cpus, cluster=cluster, shared=shared)
     if where.startswith(("tcp://", "tls://")):
         return Place("address", workers, where, None, _tls_files(where, reach), reach.insecure)
-    raise MappingError(f"--where {where}: choose serial, local, {', '.join(SUBMIT)}, or the address of a dask scheduler, tcp://host:port")
+    raise MappingError(
+        f"--where {where}: choose serial, local, {', '.join(SCHEDULERS)}, or the address of a dask scheduler, tcp://host:port"
+    )
 
 
 def find_cluster(scheduler: str, name: str | None) -> Cluster:

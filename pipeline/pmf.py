@@ -88,7 +88,7 @@ def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) ->
     histogram = _histogram(samples, grid, blocks)
     f_k, log_w, overlap = solve_mbar(samples, histogram.solve(samples.integrated_f())[0])
     W = mbar_curve(samples, grid, log_w)
-    f_curves, curves = _resample(histogram, (blocks, samples.together), (settings.n_bootstrap, seed), f_k)
+    f_curves, curves = _resample(histogram, blocks, (settings.n_bootstrap, seed), f_k)
     forward, backward = (np.array([_part(take(f), grid, f_k) for f in FRACTIONS]) for take in (samples.first, samples.last))
     return Pmf(
         z_nm=grid.z_nm,
@@ -143,20 +143,10 @@ def _histogram(samples: Samples, grid: Grid, blocks: Blocks | None) -> _Histogra
     return _Histogram(grid, counts[:, used], window, samples.bias((grid.first * FINE + used + 0.5) * step), used // FINE)
 
 
-def _resample(
-    histogram: _Histogram, what: tuple[Blocks, list[np.ndarray]], draws: tuple[int, int], f: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """f_k (B, K) and curves (B, n) from B = draws[0] resamples of the blocks of every window, from seed draws[1]; `what` are the blocks,
-    and the series of which the same are drawn: walkers that exchanged carry their slow motions through all windows of their group."""
-    random, found, (blocks, together) = np.random.default_rng(draws[1]), [], what
-    for _ in range(draws[0]):
-        times: list[np.ndarray] = [np.zeros(0)] * len(blocks.number)
-        for own in together:
-            number = blocks.number[own[0]]
-            drawn = random.multinomial(number, np.full(number, 1 / number)).astype(float)
-            for series in own:
-                times[series] = drawn
-        found.append(histogram.solve(f, np.concatenate(times)))
+def _resample(histogram: _Histogram, blocks: Blocks, draws: tuple[int, int], f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """f_k (B, K) and curves (B, n) from B = draws[0] resamples of the blocks of every window, from seed draws[1]."""
+    random = np.random.default_rng(draws[1])
+    found = [histogram.solve(f, blocks.draw(random)) for _ in range(draws[0])]
     return np.array([f for f, _ in found]), np.array([curve for _, curve in found])
 
 

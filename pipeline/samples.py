@@ -128,12 +128,6 @@ class Samples:
             longest[window] = max(longest.get(window, 0), len(z))
         return sum(longest.values()) * self.interval_ps / 1000
 
-    @property
-    def together(self) -> list[np.ndarray]:
-        """The series (indices) that are resampled together: of windows that exchanged, else each alone."""
-        groups = np.array(self.groups or range(len(self.z)))
-        return [np.flatnonzero(groups == group) for group in dict.fromkeys(groups.tolist())]
-
     def bias(self, z: np.ndarray) -> np.ndarray:
         """Reduced bias energies u[k, n] (in kT) of heights z[n] in every window k."""
         center = np.array([w.center_nm for w in self.windows])[:, None]
@@ -204,13 +198,25 @@ def inefficiency(series: np.ndarray) -> float:
 class Blocks:
     """Time blocks of each window: inefficiency g (samples), block length (samples), number of blocks, and `weight`, (K,) each.
 
-    The weight of a window is what its mean force adds to the variance of a curve, k^2 var(z) g / N.
+    The weight of a window is what its mean force adds to the variance of a curve, k^2 var(z) g / N. `together` are the series (indices)
+    that are resampled alike: walkers that exchanged carry their slow motions through all windows of their group.
     """
 
     g: np.ndarray
     length: np.ndarray
     number: np.ndarray
     weight: np.ndarray
+    together: tuple[np.ndarray, ...]
+
+    def draw(self, random: np.random.Generator) -> np.ndarray:
+        """How often each block is taken in one resample, window after window."""
+        times: list[np.ndarray] = [np.zeros(0)] * len(self.number)
+        for own in self.together:
+            number = self.number[own[0]]
+            drawn = random.multinomial(number, np.full(number, 1 / number)).astype(float)
+            for series in own:
+                times[series] = drawn
+        return np.concatenate(times)
 
     @property
     def short(self) -> np.ndarray:
@@ -250,8 +256,10 @@ def make_blocks(samples: Samples) -> Blocks:
     """
     g, counts = samples.inefficiencies(), samples.counts
     number = np.clip(np.floor(counts / (2 * g)).astype(int), np.minimum(MIN_BLOCKS, counts), MAX_BLOCKS)
-    for own in samples.together:
+    groups = np.array(samples.groups or range(len(counts)))
+    together = tuple(np.flatnonzero(groups == group) for group in dict.fromkeys(groups.tolist()))
+    for own in together:
         number[own] = number[own].min()
     variance = np.array([(w.k * z.std()) ** 2 for w, z in zip(samples.windows, samples.z, strict=True)])
     weight = variance * g / counts
-    return Blocks(g, counts / number, number, weight if weight.sum() > 0 else np.ones(len(g)))
+    return Blocks(g, counts / number, number, weight if weight.sum() > 0 else np.ones(len(g)), together)

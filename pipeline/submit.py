@@ -58,7 +58,8 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
     campaign, runs = open_campaign(folder)
     if options.dry_run:
         ledger = ledger_of(folder)
-        _show(folder, _plan(folder, (campaign, runs), cluster, options, ledger), _ids(ledger.queued(), cluster))
+        queued = ledger.queued()
+        _show(folder, _plan(folder, (campaign, runs), cluster, options, (ledger, queued)), _ids(queued, cluster))
         return 0
     program = SCHEDULERS[cluster.scheduler].programs[0]
     if shutil.which(program) is None:
@@ -72,7 +73,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
         ledger = ledger_of(folder)
         queued = ledger.queued()
         ledger.close(queued)
-        jobs = _plan(folder, (campaign, runs), cluster, options, ledger)
+        jobs = _plan(folder, (campaign, runs), cluster, options, (ledger, queued))
         if jobs:
             for run in runs:
                 write_record(run)
@@ -119,10 +120,11 @@ def _alone(folder: Path) -> Iterator[None]:
         time.sleep(0.5)
 
 
-def _plan(folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, options: SubmitOptions, ledger: Ledger) -> list[Planned]:
+def _plan(
+    folder: Path, what: tuple[Campaign, list[Run]], cluster: Cluster, options: SubmitOptions, record: tuple[Ledger, Queue]
+) -> list[Planned]:
     """The jobs that work is left for and that are not queued. Raises BatchError when going on would lead nowhere."""
-    campaign, runs = what
-    queued = ledger.queued()
+    (campaign, runs), (ledger, queued) = what, record
     published = measure(chart_of(runs, campaign)).done
     own = ledger.own()
     if own is not None and published <= own.published and _has_work(runs, campaign, Part(0, 1), False):

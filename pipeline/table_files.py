@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipeline.enthalpy import Enthalpy, enthalpies
 from pipeline.exchange_constants import Coverage, Exchange, coverages, exchanges
 from pipeline.samples import Quantity
-from pipeline.tables import EMPTY, KJ_PER_KCAL, LABELS, LOWER_BOUND, PACKAGES, Row, ligand_rows, ordered, record, rounded
+from pipeline.tables import EMPTY, KJ_PER_KCAL, LABELS, PACKAGES, Row, ligand_rows, ordered, record, rounded
 
 SHOWN_MOL_L = (1e-9, 1e-6, 1e-3)  # concentrations of the readable table
 LANGMUIR = (
@@ -100,7 +100,7 @@ def _status(rows: Sequence[tuple[Row, str]]) -> str:
 
 def _loosest(rows: Sequence[Row]) -> Row:
     """The row whose problems decide how an error of them all is shown: one whose error is a lower bound, if there is one."""
-    return next((row for row in rows if any(LOWER_BOUND in problem for problem in row.problems)), rows[-1])
+    return next((row for row in rows if row.error_is_bound), rows[-1])
 
 
 def _enthalpy_record(found: Enthalpy) -> dict:
@@ -183,7 +183,7 @@ def _note(row: Row, shown: list[str]) -> str:
 def _shown(row: Row, quantity: Quantity, scale: float = 1.0) -> str:
     """Rounded; "± ≥ error" where a flag says that the error is a lower bound."""
     text = rounded(quantity.value, quantity.error, scale)
-    return text.replace("± ", "± ≥") if any(LOWER_BOUND in problem for problem in row.problems) else text
+    return text.replace("± ", "± ≥") if row.error_is_bound else text
 
 
 def _kinetics(row: Row, shown: list[str]) -> dict[str, str]:

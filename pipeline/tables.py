@@ -75,6 +75,11 @@ class Row:
         return self.notes + (self.binding.flags if self.binding else ())
 
     @property
+    def error_is_bound(self) -> bool:
+        """Whether the errors are known to be too small."""
+        return any(LOWER_BOUND in problem for problem in self.problems)
+
+    @property
     def status(self) -> str:
         """One of "converged", "not converged: why", "Error: why", "pending: how far", on one line."""
         if self.error:

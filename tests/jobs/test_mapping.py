@@ -7,6 +7,7 @@ import signal
 import stat
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,7 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from jobs import mapping
-from jobs import place as places
-from jobs.clusters import Cluster
+from jobs.clusters import SCHEDULERS, Cluster
 from jobs.mapping import Lost, mapped
 from jobs.place import MappingError, Place, Reach, find_cluster, is_loopback, place_of
 from jobs.workers import MALLOC, batch_options, local_cluster
@@ -44,6 +44,11 @@ def listening() -> set[str]:
         with contextlib.suppress(psutil.NoSuchProcess):  # killed meanwhile
             found |= {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
     return found
+
+
+def submits_with_true(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A scheduler that seems to be here."""
+    monkeypatch.setitem(SCHEDULERS, kind, replace(SCHEDULERS[kind], programs=("true", *SCHEDULERS[kind].programs[1:])))
 
 
 def test_serial_needs_nothing() -> None:
@@ -163,7 +168,7 @@ def test_clusters_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import dask_jobqueue  # noqa: PLC0415 (only here)
 
-    monkeypatch.setitem(places.SUBMIT, kind, "true")
+    submits_with_true(monkeypatch, kind)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "halobind").mkdir()
     text = CLUSTERS.partition("[old]")[0].replace("slurm", kind).replace('queue = "cpu"', 'queue = "gpu"\ncpu_queue = "cpu"\ngpus = 1')
@@ -187,7 +192,7 @@ def test_scripts_of_batch_workers(kind: str, lines: list[str], tmp_path: Path, m
 
 
 def test_a_path_that_dask_jobqueue_would_cut_in_two_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(places.SUBMIT, "slurm", "true")
+    submits_with_true(monkeypatch, "slurm")
     with pytest.raises(MappingError, match="my campaign has a space in it, which dask-jobqueue does not quote: move the campaign"):
         place_of("slurm", 0, Reach(), tmp_path / "my campaign")
 
