@@ -55,12 +55,15 @@ class EquilibrateSection(Section):
 
 class CoordinateSection(Section):
     """The lateral flat-bottom cylinder about the site axis; whether the ligand leaves alone ("cation") or with the ion of the other sign
-    next to its site ("ion_pair"), which is held within `pair_nm` of the head. The walls of both have the same stiffness."""
+    next to its site ("ion_pair"), which is held within `pair_nm` of the head; whether the other ions of the crystal are kept within
+    `intact_nm` of their places ("intact") or may follow the ligand ("free"). All these walls have the same stiffness."""
 
     radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
     wall_kJ_mol_nm2: Stiffness = 5000.0
     leaving: Literal["cation", "ion_pair"] = "cation"
     pair_nm: float = Field(default=0.5, ge=0.3, le=1.0)
+    surface: Literal["intact", "free"] = "intact"
+    intact_nm: float = Field(default=0.15, ge=0.05, le=0.25)
 
 
 class PullSection(Section):

@@ -42,7 +42,7 @@ def collect(run: Run) -> Sampled | None:
     """
     series: dict[Window, list[tuple[int, np.ndarray]]] = {}
     heads = run.spec.model.faces
-    seen = Seen(run.spec.forcefield.cutoff_nm, heads)
+    seen = Seen(run.spec)
     exchanged: dict[str, set[str]] = {}
     window_of: dict[str, Window] = {}
     for chain in run.window_chains():
@@ -171,6 +171,9 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
         notes.append(f"the crystal did not stay whole: {what} {where}")
     if sampled.broken:
         notes.append(f"a metal stayed short of halides that it was built with in {sampled.broken} of {total}: the crystal reacts")
+    if sampled.leaning:
+        where = f"in {sampled.leaning} of {total}"
+        notes.append(f"ions leaned on the walls that keep the surface intact {where}: dG0 is that of an intact surface only")
     if sampled.images:
         where = f"in {sampled.images} of {total} (closest {sampled.closest_nm:.2f} nm)"
         other = " or of the other ligand" if sampled.heads > 1 else ""

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.campaign import RunSpec
 from pipeline.run import reading
 from pipeline.samples import Samples
 from pipeline.walkers import Walks
 
+LASTING = ("broken", "leaning")  # what counts only where it lasts for two segments
+LEANING_NM = 0.03  # beyond the start of a wall: more than thermal motion takes an ion that is at its place, less than one that leans on it
 GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 
 
@@ -25,8 +28,9 @@ class Sampled:
     With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances (nm) from the site axis, one array a
     window like `samples.z`. `at_site` counts windows in which ions around the pocket ended a segment displaced or, in a cluster, hopped
     from there or to there; `elsewhere` those in which other ions ended one displaced; `images` those in which the ligand ended one within
-    the cutoff of its own image or of the other ligand, `closest_nm` the nearest such approach; `broken` those in which two segments in a
-    row, or the only one, ended with a metal short of halides.
+    the cutoff of its own image or of the other ligand, `closest_nm` the nearest such approach. Those in which two segments in a row, or
+    the only one, ended so are counted by `broken`, with a metal short of halides, and `leaning`, with an ion beyond the start of the
+    walls that keep the surface intact.
     """
 
     samples: Samples | Walks
@@ -36,27 +40,30 @@ class Sampled:
     elsewhere: int
     images: int
     broken: int
+    leaning: int
     closest_nm: float
     openmm_versions: tuple[str, ...]
     heads: int = 1
 
 
 class Seen:
-    """Reads segments and remembers, over all of them, a checksum and what they say besides their samples."""
+    """Reads segments of a run and remembers, over all of them, a checksum and what they say besides their samples."""
 
-    def __init__(self, cutoff_nm: float, heads: int = 1) -> None:
-        self._heads, self._cutoff_nm, self._digest, self._openmm, self._closest = heads, cutoff_nm, hashlib.sha256(), set(), math.inf
-        self._chains: dict[str, set[str]] = {"at_site": set(), "elsewhere": set(), "images": set(), "broken": set()}
+    def __init__(self, spec: RunSpec) -> None:
+        self._spec, self._digest, self._openmm, self._closest = spec, hashlib.sha256(), set(), math.inf
+        self._chains: dict[str, set[str]] = {name: set() for name in ("at_site", "elsewhere", "images", *LASTING)}
 
     def read(self, chain: str, segments: list[Path]) -> Iterator[tuple[dict, np.ndarray]]:
         """The record and the coordinate (n, 2 * heads) of each segment of a chain. Raises DamagedError."""
-        broken: list[bool] = []
+        heads, coordinate = self._spec.model.faces, self._spec.coordinate
+        wall_nm = coordinate.intact_nm if coordinate.surface == "intact" else math.inf
+        lasting: dict[str, list[bool]] = {name: [] for name in LASTING}
         for segment in segments:
             with reading(segment):
                 record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
                 content = (segment / "cv.npy").read_bytes()
                 heights = np.load(io.BytesIO(content), allow_pickle=False).astype(float)
-                heights = heights.reshape(len(heights), 2 * self._heads)
+                heights = heights.reshape(len(heights), 2 * heads)
                 if not (float(record["record_ps"]) > 0 and math.isfinite(float(record["center_nm"][0]) + float(record["k_kJ_mol_nm2"]))):
                     raise ValueError("segment.json has no umbrella or no recording interval")
                 self._openmm.add(record["versions"]["openmm"])
@@ -64,19 +71,21 @@ class Seen:
                 found = {
                     "at_site": slab["displaced_at_site"] + slab.get("hopped_at_site", 0) > 0,  # older segments: hops are displaced
                     "elsewhere": slab["displaced"] > slab["displaced_at_site"],
-                    "images": record["image_nm"] < self._cutoff_nm,
+                    "images": record["image_nm"] < self._spec.forcefield.cutoff_nm,
                 }
-                broken.append(slab["broken"] > 0)
+                lasting["broken"].append(slab["broken"] > 0)
+                lasting["leaning"].append(slab["largest_displacement_nm"] > wall_nm + LEANING_NM)
             for name, true in found.items():
                 if true:
                     self._chains[name].add(chain)
             self._digest.update(f"{chain}/{segment.name}".encode() + content)
             yield record, heights
-        if broken == [True] or any(first and second for first, second in itertools.pairwise(broken)):
-            self._chains["broken"].add(chain)
+        for name, ended in lasting.items():
+            if ended == [True] or any(first and second for first, second in itertools.pairwise(ended)):
+                self._chains[name].add(chain)
 
     def sampled(self, samples: Samples | Walks, lateral: tuple[np.ndarray, ...]) -> Sampled:
         """All of it together, once every segment is read."""
         counts = {name: len(chains) for name, chains in self._chains.items()}
-        about = {"closest_nm": self._closest, "openmm_versions": tuple(sorted(self._openmm)), "heads": self._heads}
+        about = {"closest_nm": self._closest, "openmm_versions": tuple(sorted(self._openmm)), "heads": self._spec.model.faces}
         return Sampled(samples, lateral, self._digest.hexdigest(), **about, **counts)

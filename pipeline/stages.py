@@ -17,6 +17,7 @@ import openmm as mm
 from forcefields.audit import audit
 from forcefields.leaving import add_pair_restraint
 from forcefields.packs import load_pack
+from forcefields.surface import add_surface_walls
 from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
 from forcefields.validity import planning_lattice
@@ -80,6 +81,8 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2), own)
     found = audit(system, model, pack, own)
     add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
+    if spec.coordinate.surface == "intact":
+        add_surface_walls(system, model, spec.coordinate.intact_nm, spec.coordinate.wall_kJ_mol_nm2)
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")

@@ -22,7 +22,7 @@ def collect_walks(run: Run, settings: MetadynamicsSection) -> Sampled | None:
 
     Segments recorded at different intervals are thinned to their least common multiple. Raises DamagedError.
     """
-    seen, parts, biases = Seen(run.spec.forcefield.cutoff_nm), [], []
+    seen, parts, biases = Seen(run.spec), [], []
     for chain in run.walker_chains(walker_chain(0, settings).partition("walker-0-")[2]):
         segments = run.segments(chain)
         if segments:

@@ -19,7 +19,8 @@ RADIUS, WALL, COUNT = 0.55, 5000.0, 4000
 def sampled(lateral: list[np.ndarray]) -> Sampled:
     windows = tuple(Window(0.1 * k, 2000.0) for k in range(len(lateral)))
     samples = Samples(windows, tuple(np.full(len(r), w.center_nm) for w, r in zip(windows, lateral, strict=True)), 0.2, 300.0, RADIUS, WALL)
-    return Sampled(samples, tuple(lateral), "", at_site=0, elsewhere=0, images=0, broken=0, closest_nm=1.5, openmm_versions=("8",))
+    counts = dict.fromkeys(("at_site", "elsewhere", "images", "broken", "leaning"), 0)
+    return Sampled(samples, tuple(lateral), "", **counts, closest_nm=1.5, openmm_versions=("8",))
 
 
 def uniform(seed: int) -> np.ndarray:
@@ -56,12 +57,13 @@ def test_notes_say_what_and_how_often() -> None:
     good = sampled([uniform(k) for k in range(6)])
     assert physics_notes(good, campaign(3)) == ()
     assert physics_notes(good, campaign(1)) == ("one replica from one pulled path: hysteresis is not tested, use replicas = 3",)
-    bad = replace(good, at_site=2, elsewhere=1, images=3, broken=4, closest_nm=0.456)
+    bad = replace(good, at_site=2, elsewhere=1, images=3, broken=4, leaning=5, closest_nm=0.456)
     text = " | ".join(physics_notes(bad, campaign(3)))
     assert "ions around the pocket moved more than 0.30 nm in 2 of 6 windows" in text
     assert "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm from every site of theirs in 1 of 6" in text
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
     assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
+    assert "ions leaned on the walls that keep the surface intact in 5 of 6 windows: dG0 is that of an intact surface only" in text
 
 
 def test_an_anchor_under_the_crystal_or_outside_its_cylinder_is_noticed() -> None:
