@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import math
 import shlex
 import tomllib
 from pathlib import Path
@@ -55,15 +56,21 @@ class EquilibrateSection(Section):
 
 class CoordinateSection(Section):
     """The lateral flat-bottom cylinder about the site axis; whether the ligand leaves alone ("cation") or with the ion of the other sign
-    next to its site ("ion_pair"), which is held within `pair_nm` of the head; whether the other ions of the crystal are kept within
-    `intact_nm` of their places ("intact") or may follow the ligand ("free"). All these walls have the same stiffness."""
+    next to its site ("ion_pair"), which is held within `pair_nm` of the head; these two walls have the same stiffness. No other ion of
+    a slab may go farther than `intact_nm` from its place (0: whoever wants to may). A cuboid turns as a whole, so its ions are free."""
 
     radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
     wall_kJ_mol_nm2: Stiffness = 5000.0
     leaving: Literal["cation", "ion_pair"] = "cation"
     pair_nm: float = Field(default=0.5, ge=0.3, le=1.0)
-    surface: Literal["intact", "free"] = "intact"
-    intact_nm: float = Field(default=0.15, ge=0.05, le=0.25)
+    intact_nm: float = Field(default=0.15, ge=0, le=0.25)
+
+    @field_validator("intact_nm")
+    @classmethod
+    def _intact(cls, value: float) -> float:
+        if 0 < value < 0.1:
+            raise ValueError("thermal motion goes that far: give 0.1 to 0.25, or 0 for no walls")
+        return value
 
 
 class PullSection(Section):
@@ -93,6 +100,11 @@ class RunSpec(Section):
     coordinate: CoordinateSection = CoordinateSection()
     pull: PullSection = PullSection()
     replica: int = Field(default=0, ge=0, lt=1000)
+
+    @property
+    def wall_nm(self) -> float:
+        """How far (nm) from their places the walls about the ions of the crystal are; infinite where there are none."""
+        return self.coordinate.intact_nm if self.model.shape == "slab" and self.coordinate.intact_nm else math.inf
 
 
 class WindowsSection(Section):

@@ -15,9 +15,9 @@ from pipeline.campaign import Campaign
 from pipeline.equilibration import equilibrated
 from pipeline.legs import Workshop
 from pipeline.pmf import Pmf, estimate_pmf
-from pipeline.results import collect
+from pipeline.results import collect, estimate_seed
 from pipeline.rounds import Order, Reach, Round, Wish, centers_between, longer_path, order_in_force, windows_to_add
-from pipeline.run import Run, derived_seed
+from pipeline.run import Run
 from pipeline.samples import EstimateError, Samples, Window
 from pipeline.stages import Product, pull_heights, rounds_of, run_model_spec, windows_of, write_round
 from pipeline.steps import ROUNDS, basis_of, campaign_order, round_due
@@ -57,8 +57,9 @@ def evidence_of(run: Run, campaign: Campaign) -> Evidence:
     """Estimate a run from all that is sampled. Raises EstimateError, DamagedError."""
     sampled, settings = collect(run), campaign.estimate
     samples = equilibrated(sampled.samples, settings).samples
-    pmf = estimate_pmf(samples, settings, derived_seed(run.id, "estimate", sampled.checksum))
-    return Evidence(run, samples, pmf, binding(pmf, samples, settings), windows_of(run, campaign))
+    seed = estimate_seed(run, sampled, settings)
+    pmf = estimate_pmf(samples, settings, seed)
+    return Evidence(run, samples, pmf, binding(pmf, samples, settings, seed), windows_of(run, campaign))
 
 
 def decide(group: Sequence[Run], campaign: Campaign, wanted: Order | None, more: tuple[Round, ...] = ()) -> Round:

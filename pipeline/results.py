@@ -85,12 +85,17 @@ def estimate_folder(run: Run, sampled: Sampled, settings: EstimateSettings) -> P
     return run.path(f"estimate-{hashlib.sha256(content.encode()).hexdigest()[:8]}")
 
 
+def estimate_seed(run: Run, sampled: Sampled, settings: EstimateSettings) -> int:
+    """The seed of its resamples: whoever plans from these samples sees the errors that the table shows."""
+    return derived_seed(run.id, estimate_folder(run, sampled, settings).name)
+
+
 def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> Binding:
     """The Binding of these samples under these settings: read if it is published, else made and published. Raises EstimateError."""
     target = estimate_folder(run, sampled, settings)
     found = _read_binding(target)
     if found is None:
-        seed = derived_seed(run.id, target.name)
+        seed = estimate_seed(run, sampled, settings)
         if isinstance(sampled.samples, Walks):
             return publish_walk_estimate(target, sampled.samples, settings, seed)
         ready = equilibrated(sampled.samples, settings)
@@ -173,7 +178,7 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
         notes.append(f"a metal stayed short of halides that it was built with in {sampled.broken} of {total}: the crystal reacts")
     if sampled.leaning:
         where = f"in {sampled.leaning} of {total}"
-        notes.append(f"ions leaned on the walls that keep the surface intact {where}: dG0 is that of an intact surface only")
+        notes.append(f"an ion beside the pocket leaned on the wall that keeps it there {where}: dG0 depends on intact_nm")
     if sampled.images:
         where = f"in {sampled.images} of {total} (closest {sampled.closest_nm:.2f} nm)"
         other = " or of the other ligand" if sampled.heads > 1 else ""
@@ -186,10 +191,11 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
 
 
 def surface_label(spec: RunSpec, campaign: Campaign) -> str:
-    """Shape, termination, cells, of a cuboid the kind of site, the method if not umbrella sampling, every setting but temperature that
-    differs between the runs."""
+    """Shape, termination, cells, of a cuboid the kind of site, of a slab whether walls keep it intact, the method if not umbrella sampling,
+    every setting but temperature that differs between the runs."""
     label = f"{spec.model.shape} {spec.model.termination} {spec.model.cells}"
     label += f" {spec.model.site}" if spec.model.shape == "cuboid" else ""
+    label += " intact" if math.isfinite(spec.wall_nm) else ""
     if campaign.sampling.method != "umbrella":
         label += f", {campaign.sampling.method}"
     own = {"perovskite", "shape", "cells", "termination", "ligand", "solvent", "pack", "temperature_K"}

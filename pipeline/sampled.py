@@ -2,9 +2,9 @@
 
 import hashlib
 import io
-import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ from pipeline.run import reading
 from pipeline.samples import Samples
 from pipeline.walkers import Walks
 
-LASTING = ("broken", "leaning")  # what counts only where it lasts for two segments
-LEANING_NM = 0.03  # beyond the start of a wall: more than thermal motion takes an ion that is at its place, less than one that leans on it
+LASTS = 0.2  # of the segments, and two of them where there are several
 GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 
 
@@ -28,9 +27,9 @@ class Sampled:
     With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances (nm) from the site axis, one array a
     window like `samples.z`. `at_site` counts windows in which ions around the pocket ended a segment displaced or, in a cluster, hopped
     from there or to there; `elsewhere` those in which other ions ended one displaced; `images` those in which the ligand ended one within
-    the cutoff of its own image or of the other ligand, `closest_nm` the nearest such approach. Those in which two segments in a row, or
-    the only one, ended so are counted by `broken`, with a metal short of halides, and `leaning`, with an ion beyond the start of the
-    walls that keep the surface intact.
+    the cutoff of its own image or of the other ligand, `closest_nm` the nearest such approach. What thermal motion does now and then
+    counts where it lasts: where one metal ended more than a fifth of the segments short of halides (`broken`, if no walls hold the
+    crystal), or one ion around the pocket ended them beyond the start of its wall (`leaning`).
     """
 
     samples: Samples | Walks
@@ -51,13 +50,12 @@ class Seen:
 
     def __init__(self, spec: RunSpec) -> None:
         self._spec, self._digest, self._openmm, self._closest = spec, hashlib.sha256(), set(), math.inf
-        self._chains: dict[str, set[str]] = {name: set() for name in ("at_site", "elsewhere", "images", *LASTING)}
+        self._chains: dict[str, set[str]] = {name: set() for name in ("at_site", "elsewhere", "images", "broken", "leaning")}
 
     def read(self, chain: str, segments: list[Path]) -> Iterator[tuple[dict, np.ndarray]]:
         """The record and the coordinate (n, 2 * heads) of each segment of a chain. Raises DamagedError."""
-        heads, coordinate = self._spec.model.faces, self._spec.coordinate
-        wall_nm = coordinate.intact_nm if coordinate.surface == "intact" else math.inf
-        lasting: dict[str, list[bool]] = {name: [] for name in LASTING}
+        heads, wall_nm = self._spec.model.faces, self._spec.wall_nm
+        odd: Counter[int] = Counter()  # ions that lean on their walls, or without walls metals that are short of halides
         for segment in segments:
             with reading(segment):
                 record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
@@ -73,16 +71,15 @@ class Seen:
                     "elsewhere": slab["displaced"] > slab["displaced_at_site"],
                     "images": record["image_nm"] < self._spec.forcefield.cutoff_nm,
                 }
-                lasting["broken"].append(slab["broken"] > 0)
-                lasting["leaning"].append(slab["largest_displacement_nm"] > wall_nm + LEANING_NM)
+                leaning = [ion for ion, shift in enumerate(slab["site_shift_nm"]) if shift > wall_nm]
+                odd.update(leaning if math.isfinite(wall_nm) else slab["short_metals"])
             for name, true in found.items():
                 if true:
                     self._chains[name].add(chain)
             self._digest.update(f"{chain}/{segment.name}".encode() + content)
             yield record, heights
-        for name, ended in lasting.items():
-            if ended == [True] or any(first and second for first, second in itertools.pairwise(ended)):
-                self._chains[name].add(chain)
+        if max(odd.values(), default=0) >= max(min(2, len(segments)), LASTS * len(segments)):
+            self._chains["leaning" if math.isfinite(wall_nm) else "broken"].add(chain)
 
     def sampled(self, samples: Samples | Walks, lateral: tuple[np.ndarray, ...]) -> Sampled:
         """All of it together, once every segment is read."""

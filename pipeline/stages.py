@@ -5,6 +5,7 @@ A product is a directory published by rename. Products of one chain follow each 
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -81,8 +82,8 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2), own)
     found = audit(system, model, pack, own)
     add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
-    if spec.coordinate.surface == "intact":
-        add_surface_walls(system, model, spec.coordinate.intact_nm, spec.coordinate.wall_kJ_mol_nm2)
+    if math.isfinite(spec.wall_nm):
+        add_surface_walls(system, model, spec.wall_nm)
     coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")

@@ -20,7 +20,8 @@ class Integrity:
 
     The surface of a cluster has vacant lattice sites: an ion of it that is within 0.30 nm of another site of its kind (built or vacant)
     is not displaced but `hopped`; `hopped_at_site` of these left a site around the pocket, or came to one. An ion of a slab has its own
-    site only. `broken` metals have fewer halides than built. Ions that are to leave with a ligand (group partner) are not looked at.
+    site only. `short_metals` (atom indices) have fewer halides than built, and `site_shift_nm` are the distances from their places of the
+    ions around the pocket, in the order of the atoms. Ions that are to leave with a ligand (group partner) are not looked at.
     """
 
     displaced: int
@@ -28,7 +29,13 @@ class Integrity:
     hopped: int
     hopped_at_site: int
     largest_displacement_nm: float
-    broken: int
+    short_metals: tuple[int, ...]
+    site_shift_nm: tuple[float, ...]
+
+    @property
+    def broken(self) -> int:
+        """How many metals have fewer halides than built."""
+        return len(self.short_metals)
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -40,8 +47,7 @@ def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tup
     stays = ~np.isin(starts, [residue[0] for residue in residues_with(model, model.groups["partner"])])
     starts, shift = starts[stays], shift[stays]
     moved = np.linalg.norm(shift, axis=1)
-    now = coordination(model, positions, box, metals, halides)
-    built = coordination(model, model.positions, model.box, metals, halides)
+    fewer = coordination(model, positions, box, metals, halides) < coordination(model, model.positions, model.box, metals, halides)
     far = np.flatnonzero(moved > DISPLACED_NM)
     lattice = lattice_of(model)
     ions = np.searchsorted(lattice.starts, starts[far])
@@ -55,7 +61,8 @@ def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tup
         hopped=int(hopped.sum()),
         hopped_at_site=int((hopped & (around | came)).sum()),
         largest_displacement_nm=round(float(moved.max()), 4),
-        broken=int(np.sum(now < built)),
+        short_metals=tuple(metals_of(model, metals)[fewer].tolist()),
+        site_shift_nm=tuple(np.round(moved[np.isin(starts, model.groups["site"])], 4).tolist()),
     )
 
 
@@ -110,10 +117,13 @@ def image_distance(ligands: list[np.ndarray], box: np.ndarray) -> float:
 
 
 def coordination(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> np.ndarray:
-    """How many halides that are not to leave are within 0.40 nm of each metal of the crystal, in the order of the metals."""
-    core = [i for i in np.setdiff1d(model.groups["core"], model.groups["partner"]) if model.elements[i] in (*metals, *halides)]
-    centres = [i for i in core if model.elements[i] in metals]
-    ligands = [i for i in core if model.elements[i] in halides]
+    """How many halides that are not to leave are within 0.40 nm of each metal of the crystal, in the order of metals_of."""
+    ligands = [i for i in np.setdiff1d(model.groups["core"], model.groups["partner"]) if model.elements[i] in halides]
     inside_box = wrapped(positions, box)
     tree = cKDTree(inside_box[ligands], boxsize=box)
-    return np.array([len(found) for found in tree.query_ball_point(inside_box[centres], COORDINATED_NM)])
+    return tree.query_ball_point(inside_box[metals_of(model, metals)], COORDINATED_NM, return_length=True)
+
+
+def metals_of(model: Model, metals: tuple[str, ...]) -> np.ndarray:
+    """Atom indices of the metals of the crystal."""
+    return np.array([i for i in model.groups["core"] if model.elements[i] in metals], dtype=int)

@@ -7,14 +7,14 @@ import openmm as mm
 import pytest
 from openmm import unit
 
-from forcefields.surface import add_surface_walls
+from forcefields.surface import WALL_K, add_surface_walls
 from structures.build import ModelSpec, build
 from structures.crystal import CrystalSpec
 from structures.model import Model, residues_with
 
 CAESIUM = ModelSpec(CrystalSpec("CsPbBr3", "slab", (4, 4, 2), "AX", 0.586, seed=3), "MA", "face", (), 1.5, leaving="ion_pair")
 ORGANIC = replace(CAESIUM, crystal=replace(CAESIUM.crystal, perovskite="MAPbBr3"), ligand="DA", gap_nm=2.0)
-REACH, K = 0.15, 5000.0
+REACH = 0.15
 
 
 @pytest.fixture(scope="module", params=[CAESIUM, ORGANIC], ids=["CsPbBr3", "MAPbBr3"])
@@ -27,7 +27,7 @@ def walled(model: Model) -> mm.Context:
     system.setDefaultPeriodicBoxVectors(*(mm.Vec3(*row) for row in np.diag(model.box)))
     for _ in range(model.n_atoms):
         system.addParticle(1.0)
-    add_surface_walls(system, model, REACH, K)
+    add_surface_walls(system, model, REACH)
     context = mm.Context(system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference"))
     assert len(context.getMolecules()) == model.n_atoms  # a barostat still moves every ion for itself
     return context
@@ -48,7 +48,7 @@ def test_ions_at_their_places_feel_nothing_and_one_that_goes_is_held(model: Mode
     for atom in (i for i in range(model.n_atoms) if model.elements[i] in ("Pb", "Br", "Cs")):
         moved = model.positions.copy()
         moved[atom] += np.array([0.0, 0.12, 0.35]) + model.box * (1, 0, -1)  # across images too
-        expected = 0.0 if atom in free else 0.5 * K * (0.37 - REACH) ** 2
+        expected = 0.0 if atom in free else 0.5 * WALL_K * (0.37 - REACH) ** 2
         assert energy(context, moved) == pytest.approx(expected, rel=1e-4), (model.elements[atom], atom)
 
 
@@ -70,5 +70,5 @@ def test_a_molecule_on_an_a_site_turns_freely_and_is_held_where_it_is(model: Mod
     moved[ion] += (0.0, 0.0, 0.5)
     turn = {model.elements[i]: 2 * np.linalg.norm(model.positions[i] - centre) for i in ion if model.elements[i] != "H"}
     assert sorted(turn) == ["C", "N"]
-    expected = sum(0.5 * K * (0.5 - REACH - extra) ** 2 for extra in turn.values())
+    expected = sum(0.5 * WALL_K * (0.5 - REACH - extra) ** 2 for extra in turn.values())
     assert energy(context, moved) == pytest.approx(expected, rel=1e-4) and expected > 50

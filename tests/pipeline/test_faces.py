@@ -11,7 +11,7 @@ import pytest
 
 from forcefields.coordinate import Coordinate
 from pipeline.binding import binding
-from pipeline.campaign import RunSpec, parse_campaign
+from pipeline.campaign import parse_campaign
 from pipeline.faces import compare_faces, face_samples
 from pipeline.platforms import Choice
 from pipeline.pmf import estimate_pmf
@@ -54,25 +54,9 @@ def published(folder: Path, faces: int, count: int, depths: tuple[float, ...] = 
             segment.mkdir(parents=True)
             np.save(segment / "cv.npy", np.hstack([draw(window, count // 2, random, depth) for depth in depths[:faces]]))
             record = {"record_ps": 0.2, "center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "versions": {"openmm": "8"}}
-            record |= {"slab": {"displaced": 0, "displaced_at_site": 0, "broken": 0, "largest_displacement_nm": 0.1}, "image_nm": 2.0}
+            record |= {"slab": {"displaced": 0, "displaced_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}, "image_nm": 2.0}
             (segment / "segment.json").write_text(json.dumps(record))
     return run
-
-
-def test_ions_that_lean_on_the_walls_for_two_segments_are_counted(tmp_path: Path) -> None:
-    run = published(tmp_path, 1, 100)
-    segments = [run.segments(chain) for chain in run.window_chains()]
-    for segment in (*segments[3], segments[5][1]):
-        record = json.loads((segment / "segment.json").read_text())
-        record["slab"]["largest_displacement_nm"] = 0.2
-        (segment / "segment.json").write_text(json.dumps(record))
-    assert collect(run).leaning == 1
-    assert collect(replace(run, spec=with_coordinate(run.spec, surface="free"))).leaning == 0
-    assert collect(replace(run, spec=with_coordinate(run.spec, intact_nm=0.18))).leaning == 0
-
-
-def with_coordinate(spec: RunSpec, **changes: object) -> RunSpec:
-    return spec.model_copy(update={"coordinate": spec.coordinate.model_copy(update=changes)})
 
 
 def test_two_faces_give_the_curve_of_one(tmp_path: Path) -> None:

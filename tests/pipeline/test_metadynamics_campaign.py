@@ -62,7 +62,7 @@ def test_every_segment_of_every_walker_is_there(reference: Path) -> None:
 
 def test_the_table_names_the_method(reference: Path) -> None:
     rows = list(csv.DictReader((reference / "tables" / "binding.csv").open(encoding="utf-8")))
-    assert rows[0]["surface"] == "slab AX 4x4x1, metadynamics" and rows[0]["status"].startswith("not converged: ")
+    assert rows[0]["surface"] == "slab AX 4x4x1 intact, metadynamics" and rows[0]["status"].startswith("not converged: ")
     assert float(rows[0]["sampling_ns"]) == pytest.approx(2 * 3 * 0.8 / 1000)
     assert np.isfinite(float(rows[0]["dG0_kJ_mol"])) and float(rows[0]["dG0_error_kJ_mol"]) > 0
     readable = (reference / "tables" / "binding.md").read_text(encoding="utf-8")

@@ -63,7 +63,7 @@ def test_notes_say_what_and_how_often() -> None:
     assert "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm from every site of theirs in 1 of 6" in text
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
     assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
-    assert "ions leaned on the walls that keep the surface intact in 5 of 6 windows: dG0 is that of an intact surface only" in text
+    assert "an ion beside the pocket leaned on the wall that keeps it there in 5 of 6 windows: dG0 depends on intact_nm" in text
 
 
 def test_an_anchor_under_the_crystal_or_outside_its_cylinder_is_noticed() -> None:

@@ -93,6 +93,7 @@ def sampled(folder: Path, text: str) -> list[Path]:
         (SLAB, '"MA"', '"octylamine"', "octylamine of +0 e is neutral and leaves alone"),
         (SLAB, '"ion_pair"', '"pair"', "[coordinate] leaving = 'pair'"),
         (SLAB, '"ion_pair"', '"ion_pair"\npair_nm = 5.0', "[coordinate] pair_nm = 5.0"),
+        (SLAB, '"ion_pair"', '"ion_pair"\nintact_nm = 0.05', "[coordinate] intact_nm = 0.05: thermal motion goes that far: give 0.1"),
         (CUBE, "gap_nm", "faces = 2\ngap_nm", "faces = 2 needs a slab, and this is a cuboid"),
         (CUBE, 'vacancies = "edge"', 'vacancies = "corner"\ncoating.all = { MA = 0.0 }', 'with vacancies = "edge" elsewhere'),
         (CUBE, "gap_nm = 1.4", "gap_nm = 0.9", "set gap_nm to 1.2 or more"),
@@ -127,15 +128,18 @@ def test_a_slab_with_a_pair_on_each_face_from_file_to_table(tmp_path: Path) -> N
         assert nonbonded.getParticleParameters(int(partner))[0]._value == pytest.approx(-pack.charges.charge_scale)
     pair = next(force for force in system.getForces() if force.getName() == "ion pair")
     assert pair.getNumBonds() == 2 and pair.usesPeriodicBoundaryConditions()
+    walls = next(force for force in system.getForces() if force.getName() == "surface walls")
+    held = {walls.getParticleParameters(k)[0] for k in range(walls.getNumParticles())}
+    assert held == set(model.groups["core"]) - set(model.groups["frozen"]) - set(model.groups["partner"])
     pulled = [np.load(path / "cv.npy") for path in sorted((run / "pull").iterdir())]
     assert [part.shape[1] for part in pulled] == [4] * 4
     for height, part in zip((0.0, 0.1, 0.2, 0.3), pulled, strict=True):
         assert part[-1, ::2] == pytest.approx([height] * 2, abs=0.06)  # both faces go outwards together
     for path in run.glob("windows/*/seg-000"):
         assert np.load(path / "cv.npy").shape == (10, 4)
-        assert json.loads((path / "segment.json").read_text())["slab"]["broken"] == 0
+        assert json.loads((path / "segment.json").read_text())["slab"]["short_metals"] == []
     text = (tmp_path / "tables" / "binding.md").read_text()
-    assert "Error" not in text and "slab AX 4x4x2" in text and list(run.glob("estimate-*/faces.csv"))
+    assert "Error" not in text and "slab AX 4x4x2 intact" in text and list(run.glob("estimate-*/faces.csv"))
 
 
 def test_a_cluster_has_a_path_outwards_from_face_edge_and_corner(tmp_path: Path) -> None:
@@ -143,6 +147,7 @@ def test_a_cluster_has_a_path_outwards_from_face_edge_and_corner(tmp_path: Path)
     components = []
     for run in runs:
         model = read_model(run / "build")
+        assert "surface walls" not in (run / "system" / "system.xml").read_text()  # they would keep it from turning
         components.append(sorted(np.abs(model.site_normal).round(3).tolist()))
         pulled = [np.load(path / "cv.npy")[-1, 0] for path in sorted((run / "pull").iterdir())]
         assert pulled == pytest.approx([0.0, 0.1, 0.2, 0.3], abs=0.06)

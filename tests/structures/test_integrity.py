@@ -34,6 +34,8 @@ def test_a_displaced_bromide_breaks_its_bond(model: Model) -> None:
     moved[bromide, 2] += 0.4
     found = check(model, moved)
     assert (found.displaced, found.displaced_at_site, found.broken) == (1, int(bromide in model.groups["site"]), 1)
+    distance = np.linalg.norm(model.positions[list(found.short_metals)] - model.positions[bromide], axis=1)
+    assert distance == pytest.approx([0.583 / 2], abs=1e-6)
     assert found.largest_displacement_nm == pytest.approx(0.4)
 
 
@@ -49,6 +51,7 @@ def test_ions_around_the_pocket_are_told_from_the_others(model: Model) -> None:
         moved = model.positions.copy()
         moved[group[0], 2] += 0.35
         assert (check(model, moved).displaced, check(model, moved).displaced_at_site) == (1, at_site)
+        assert check(model, moved).site_shift_nm == tuple([0.35] * at_site + [0.0] * (len(model.groups["site"]) - at_site))
 
 
 @pytest.fixture(scope="module")
