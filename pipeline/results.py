@@ -31,7 +31,7 @@ from pipeline.walkers import Walks
 from structures.integrity import DISPLACED_NM
 from structures.rows import LIGANDS
 
-REVISION = 3  # of how an estimate is made and what is written of it: raise it when that changes
+REVISION = 4  # of how an estimate is made and what is written of it: raise it when that changes
 
 
 def collect(run: Run) -> Sampled | None:

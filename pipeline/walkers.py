@@ -69,7 +69,7 @@ class Walks:
 
 @dataclass(frozen=True, eq=False)
 class Filled:
-    """What a walker did after it first crossed the path: mean bias (blocks, n) of each time block, samples in each, crossings."""
+    """What a walker did after it first left for the plateau: mean bias (blocks, n) of each time block, samples in each, crossings."""
 
     bias: np.ndarray
     sizes: np.ndarray
@@ -95,18 +95,20 @@ def walk_binding(walks: Walks, settings: EstimateSettings, seed: int = 0) -> tup
 
 
 def filled_walkers(walks: Walks, settings: EstimateSettings) -> list[Filled]:
-    """The part of each walker that counts: after `settings.discard_fraction` of it, and after its first crossing of the path.
+    """The part of each walker that counts: after `settings.discard_fraction` of it, and after it first left the near end of the path for
+    the plateau. One that came from there has fallen into an empty well, whose bias is nowhere near its limit until it comes out.
 
-    Raises EstimateError when no walker has crossed it and gone on for a segment, or only one and for one segment (there is no error).
+    Raises EstimateError when no walker has left and gone on for a segment, or only one and for one segment (there is no error).
     """
     bottom, top = walks.hills.path_nm
     near, far = bottom + NEAR * (top - bottom), top - settings.plateau_nm
     found = []
     for z, counts, bias in zip(walks.z, walks.counts, walks.bias, strict=True):
         arrivals, begins = _arrivals(z, near, far), np.cumsum(counts) - counts
-        if not len(arrivals) or begins[-1] <= arrivals[0]:
+        left = arrivals[z[arrivals] > far]
+        if not len(left) or begins[-1] <= left[0]:
             continue
-        first = int(np.searchsorted(begins, max(settings.discard_fraction * len(z), arrivals[0] + 1)))
+        first = int(np.searchsorted(begins, max(settings.discard_fraction * len(z), left[0] + 1)))
         first = min(first, len(begins) - 1)
         begin, kept = begins[first], np.arange(first, len(begins))
         number = int((len(z) - begin) / (2 * inefficiency(z[begin:])))
@@ -116,11 +118,11 @@ def filled_walkers(walks: Walks, settings: EstimateSettings) -> list[Filled]:
         found.append(Filled(means, sizes, int(np.sum(arrivals >= begin))))
     if not found:
         raise EstimateError(
-            f"none of {len(walks.z)} walkers has gone on after crossing the path, between below {near:.2f} nm and above {far:.2f} nm: "
+            f"none of {len(walks.z)} walkers has left from below {near:.2f} nm for the plateau above {far:.2f} nm and gone on: "
             f"sample longer, or raise height_kJ_mol or bias_factor"
         )
     if len(found) == 1 and len(found[0].sizes) == 1:
-        raise EstimateError(f"only one of {len(walks.z)} walkers has crossed the path, and gone on for one segment: sample longer")
+        raise EstimateError(f"only one of {len(walks.z)} walkers has left for the plateau, and gone on for one segment: sample longer")
     return found
 
 
@@ -203,10 +205,10 @@ def walk_flags(filled: list[Filled], walkers: int) -> list[str]:
     """What is wrong with the walkers, one sentence each."""
     flags, used = [], len(filled)
     if used < walkers:
-        flags.append(f"{walkers - used} of {walkers} walkers have not crossed the path and are left out")
+        flags.append(f"{walkers - used} of {walkers} walkers have not left for the plateau and are left out")
     few = sum(walker.crossings < MIN_CROSSINGS for walker in filled)
     if few:
-        flags.append(f"{few} of {used} walkers crossed the path fewer than {MIN_CROSSINGS} more times after the first")
+        flags.append(f"{few} of {used} walkers crossed the path fewer than {MIN_CROSSINGS} times after they first left the well")
     if used == 1:
         flags.append("error is a lower bound: it comes from time blocks of one walker")
     return flags

@@ -212,16 +212,18 @@ def test_a_walker_that_never_crossed_is_left_out_and_said() -> None:
     filled = filled_walkers(mixed, SETTINGS)
     assert len(filled) == 1 and filled[0].crossings > 4
     flags = walk_flags(filled, 2)
-    assert flags[0] == "1 of 2 walkers have not crossed the path and are left out" and "lower bound" in flags[1]
+    assert flags[0] == "1 of 2 walkers have not left for the plateau and are left out" and "lower bound" in flags[1]
     curve = walk_pmf(mixed, filled, SETTINGS)
     assert curve.W[5] - curve.W[-1] == pytest.approx(morse(curve.z_nm[5]) - morse(curve.z_nm[-1]), abs=0.3)
-    with pytest.raises(EstimateError, match="none of 2 walkers has gone on after crossing the path, between below 0.19 nm and above 0.59"):
+    with pytest.raises(EstimateError, match="none of 2 walkers has left from below 0.19 nm for the plateau above 0.59"):
         walk_binding(made_up((0.0, 0.0), (False, False)), SETTINGS)
 
 
-def test_a_walker_counts_from_its_first_crossing_on() -> None:
+@pytest.mark.parametrize("came", [0, 400])
+def test_a_walker_counts_from_when_it_first_leaves_the_well(came: int) -> None:
+    """Where it came from the plateau it fell into an empty well, so that counts for nothing."""
     walks = made_up((0.0,), (True,))
-    late = np.concatenate([np.full(1010, 0.1), 0.375 + 0.374 * np.sin(np.arange(990) / 20)])
+    late = np.concatenate([np.full(came, 0.7), np.full(1010 - came, 0.1), 0.375 + 0.374 * np.sin(np.arange(990) / 20)])
     garbage = np.where(np.arange(20)[:, None] < 11, 0.0, walks.bias[0])  # before the path is filled the bias says nothing
     pmf, _ = walk_binding(replace(walks, z=(late,), bias=(garbage,)), SETTINGS)
     assert np.abs(pmf.W - exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))).max() < 0.05
@@ -230,7 +232,7 @@ def test_a_walker_counts_from_its_first_crossing_on() -> None:
 def test_one_segment_of_one_walker_gives_no_error_and_so_no_number() -> None:
     walks = made_up((0.0,), (True,))
     late = np.concatenate([np.full(1850, 0.1), 0.375 + 0.374 * np.sin(np.arange(150) / 20)])
-    with pytest.raises(EstimateError, match="only one of 1 walkers has crossed the path, and gone on for one segment: sample longer"):
+    with pytest.raises(EstimateError, match="only one of 1 walkers has left for the plateau, and gone on for one segment: sample longer"):
         walk_binding(replace(walks, z=(late,)), SETTINGS)
 
 
@@ -240,7 +242,7 @@ def test_segments_count_by_their_length() -> None:
     tilted = np.where(np.arange(11)[:, None] < 10, walks.bias[0][:11], walks.bias[0][10] - 6.0 * (HILLS.grid > 0.4))
     counts = np.array([100] * 10 + [1000])
     filled = filled_walkers(replace(walks, counts=(counts,), bias=(tilted,)), SETTINGS.model_copy(update={"discard_fraction": 0.0}))[0]
-    begun = filled.sizes.sum()  # after the first crossing, at one of the ten short segments
+    begun = filled.sizes.sum()  # after it first left, at one of the ten short segments
     step = (filled.mean() - walks.bias[0][10])[HILLS.grid > 0.4].mean() - (filled.mean() - walks.bias[0][10])[HILLS.grid < 0.4].mean()
     assert begun > 1700 and step == pytest.approx(-6.0 * 1000 / begun, rel=1e-6)
 
