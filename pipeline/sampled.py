@@ -16,7 +16,7 @@ from pipeline.run import reading
 from pipeline.samples import Samples
 from pipeline.walkers import Walks
 
-LASTS = 0.2  # of the segments, and two of them where there are several
+LASTS = 0.2  # of the segments or more, and two of them where there are several
 GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 
 
@@ -28,7 +28,7 @@ class Sampled:
     window like `samples.z`. `at_site` counts windows in which ions around the pocket ended a segment displaced or, in a cluster, hopped
     from there or to there; `elsewhere` those in which other ions ended one displaced; `images` those in which the ligand ended one within
     the cutoff of its own image or of the other ligand, `closest_nm` the nearest such approach. What thermal motion does now and then
-    counts where it lasts: where one metal ended more than a fifth of the segments short of halides (`broken`, if no walls hold the
+    counts where it lasts: where one metal ended a fifth of the segments or more short of halides (`broken`, if no walls hold the
     crystal), or one ion around the pocket ended them beyond the start of its wall (`leaning`).
     """
 
@@ -67,7 +67,7 @@ class Seen:
                 self._openmm.add(record["versions"]["openmm"])
                 slab, self._closest = record["slab"], min(self._closest, record["image_nm"])
                 found = {
-                    "at_site": slab["displaced_at_site"] + slab.get("hopped_at_site", 0) > 0,  # older segments: hops are displaced
+                    "at_site": slab["displaced_at_site"] + slab["hopped_at_site"] > 0,
                     "elsewhere": slab["displaced"] > slab["displaced_at_site"],
                     "images": record["image_nm"] < self._spec.forcefield.cutoff_nm,
                 }

@@ -54,7 +54,10 @@ def published(folder: Path, faces: int, count: int, depths: tuple[float, ...] = 
             segment.mkdir(parents=True)
             np.save(segment / "cv.npy", np.hstack([draw(window, count // 2, random, depth) for depth in depths[:faces]]))
             record = {"record_ps": 0.2, "center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "versions": {"openmm": "8"}}
-            record |= {"slab": {"displaced": 0, "displaced_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}, "image_nm": 2.0}
+            record |= {
+                "slab": {"displaced": 0, "displaced_at_site": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]},
+                "image_nm": 2.0,
+            }
             (segment / "segment.json").write_text(json.dumps(record))
     return run
 

@@ -61,7 +61,7 @@ def publish(folder: Path, settings: Campaign) -> list[Run]:
                 z = np.interp(random.random(150), np.cumsum(p) / p.sum(), GRID)
                 np.save(segment / "cv.npy", np.column_stack([z, lateral(150, kelvin, random)]))
                 record = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": 0.2, "image_nm": 2.0}
-                slab = {"displaced": 0, "displaced_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}
+                slab = {"displaced": 0, "displaced_at_site": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}
                 record |= {"versions": {"openmm": "8"}, "slab": slab}
                 (segment / "segment.json").write_text(json.dumps(record))
         runs.append(run)
