@@ -18,7 +18,7 @@ from pipeline.run import Run, derived_seed, reading
 from pipeline.simulate import Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.starts import Ended
 from pipeline.versions import versions
-from structures.integrity import Integrity, check_slab, image_distance
+from structures.integrity import Integrity, check_slab, image_distance, solvent_distance
 from structures.model import Model, read_model, residues_with
 
 RECORD_PS = 0.1  # between records before windows are sampled
@@ -119,6 +119,7 @@ def _segment_record(shop: Workshop, leg: Leg, result: LegResult) -> dict:
         "box_nm": [float(x) for x in result.state.box],
         "slab": slab.as_dict(),
         "image_nm": round(image, 4),
+        "solvent_nm": solvent_distance(model, result.state.positions, result.state.box),
         "platform": shop.choice.name,
         "host": socket.gethostname(),
         "wall_s": round(result.wall_s, 3),

@@ -16,8 +16,12 @@ from pipeline.run import reading
 from pipeline.samples import Samples
 from pipeline.walkers import Walks
 
+FILLED_NM = 0.35  # from the site to the nearest heavy atom of the solvent: below 0.3 in the pocket, 0.4 and more before it
 LASTS = 0.2  # of the segments or more, and two of them where there are several
 GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
+
+
+COUNTED = ("at_site", "elsewhere", "images", "broken", "leaning", "filled", "empty", "changing")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Sampled:
     from there or to there; `elsewhere` those in which other ions ended one displaced; `images` those in which the ligand ended one within
     the cutoff of its own image or of the other ligand, `closest_nm` the nearest such approach. What thermal motion does now and then
     counts where it lasts: where one metal ended a fifth of the segments or more short of halides (`broken`, if no walls hold the
-    crystal), or one ion around the pocket ended them beyond the start of its wall (`leaning`).
+    crystal), or one ion around the pocket ended them beyond the start of its wall (`leaning`). The pocket is `filled` with solvent at the
+    end of each segment of so many windows, `empty` of it in others, and `changing` in the rest; two faces count each for itself.
     """
 
     samples: Samples | Walks
@@ -40,6 +45,9 @@ class Sampled:
     images: int
     broken: int
     leaning: int
+    filled: int
+    empty: int
+    changing: int
     closest_nm: float
     openmm_versions: tuple[str, ...]
     heads: int = 1
@@ -50,11 +58,12 @@ class Seen:
 
     def __init__(self, spec: RunSpec) -> None:
         self._spec, self._digest, self._openmm, self._closest = spec, hashlib.sha256(), set(), math.inf
-        self._chains: dict[str, set[str]] = {name: set() for name in ("at_site", "elsewhere", "images", "broken", "leaning")}
+        self._chains: dict[str, set[str]] = {name: set() for name in COUNTED}
 
     def read(self, chain: str, segments: list[Path]) -> Iterator[tuple[dict, np.ndarray]]:
         """The record and the coordinate (n, 2 * heads) of each segment of a chain. Raises DamagedError."""
         heads, wall_nm = self._spec.model.faces, self._spec.wall_nm
+        solvent: list[tuple[bool, ...]] = []
         odd: Counter[int] = Counter()  # ions that lean on their walls, or without walls metals that are short of halides
         for segment in segments:
             with reading(segment):
@@ -73,11 +82,15 @@ class Seen:
                 }
                 leaning = [ion for ion, shift in enumerate(slab["site_shift_nm"]) if shift > wall_nm]
                 odd.update(leaning if math.isfinite(wall_nm) else slab["short_metals"])
+                solvent.append(tuple(distance < FILLED_NM for distance in record["solvent_nm"]))
             for name, true in found.items():
                 if true:
                     self._chains[name].add(chain)
             self._digest.update(f"{chain}/{segment.name}".encode() + content)
             yield record, heights
+        for head, states in enumerate(zip(*solvent, strict=True)):
+            name = "filled" if all(states) else "changing" if any(states) else "empty"
+            self._chains[name].add(f"{chain} {head}")
         if max(odd.values(), default=0) >= max(min(2, len(segments)), LASTS * len(segments)):
             self._chains["leaning" if math.isfinite(wall_nm) else "broken"].add(chain)
 

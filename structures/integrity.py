@@ -116,6 +116,15 @@ def image_distance(ligands: list[np.ndarray], box: np.ndarray) -> float:
     return shortest
 
 
+def solvent_distance(model: Model, positions: np.ndarray, box: np.ndarray) -> tuple[float, ...]:
+    """From each site of a sampled ligand to the nearest heavy atom of the solvent (nm); nothing where there is no solvent."""
+    heavy = [i for i in model.groups["solvent"] if model.elements[i] != "H"]
+    if not heavy:
+        return ()
+    apart = np.linalg.norm(nearest(positions[heavy] - model.site_points[:, None], box), axis=2)
+    return tuple(np.round(apart.min(axis=1), 4).tolist())
+
+
 def coordination(model: Model, positions: np.ndarray, box: np.ndarray, metals: tuple[str, ...], halides: tuple[str, ...]) -> np.ndarray:
     """How many halides that are not to leave are within 0.40 nm of each metal of the crystal, in the order of metals_of."""
     ligands = [i for i in np.setdiff1d(model.groups["core"], model.groups["partner"]) if model.elements[i] in halides]

@@ -57,6 +57,7 @@ def published(folder: Path, faces: int, count: int, depths: tuple[float, ...] = 
             record |= {
                 "slab": {"displaced": 0, "displaced_at_site": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]},
                 "image_nm": 2.0,
+                "solvent_nm": [0.1],
             }
             (segment / "segment.json").write_text(json.dumps(record))
     return run

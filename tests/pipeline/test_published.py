@@ -60,7 +60,13 @@ def publish(folder: Path, settings: Campaign) -> list[Run]:
             for segment in run.segments(window_chain(window)):
                 z = np.interp(random.random(150), np.cumsum(p) / p.sum(), GRID)
                 np.save(segment / "cv.npy", np.column_stack([z, lateral(150, kelvin, random)]))
-                record = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": 0.2, "image_nm": 2.0}
+                record = {
+                    "center_nm": [window.center_nm] * 2,
+                    "k_kJ_mol_nm2": window.k,
+                    "record_ps": 0.2,
+                    "image_nm": 2.0,
+                    "solvent_nm": [0.1],
+                }
                 slab = {"displaced": 0, "displaced_at_site": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}
                 record |= {"versions": {"openmm": "8"}, "slab": slab}
                 (segment / "segment.json").write_text(json.dumps(record))
@@ -146,6 +152,28 @@ def test_a_solver_that_fails_is_an_error_row_and_stale_predictions_go(
     rows = table(tmp_path / "copy" / "tables" / "binding.csv")
     assert [row["dG0_kJ_mol"] for row in rows] == ["", ""] and all(row["status"].startswith("Error: ") for row in rows)
     assert not (tmp_path / "copy" / "tables" / "exchange.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        ([[0.5], [0.6]], "solvent fills the pocket in 25 of 26 windows and never enters it in 1: where it changes places with the head"),
+        ([[0.5], [0.2]], ""),
+        ([[0.1], [0.2]], ""),
+        ([[], []], ""),
+    ],
+)
+def test_solvent_that_never_changes_places_with_the_head_is_in_the_notes(
+    second: list[list[float]], expected: str, published: tuple[Path, list[Run], str], tmp_path: Path
+) -> None:
+    source = published[1][0]
+    shutil.copytree(source.folder, tmp_path / "runs" / source.id)
+    run = Run(tmp_path / "runs" / source.id, source.spec)
+    for segment, distance in zip(run.segments(run.window_chains()[1]), second, strict=True):
+        record = json.loads((segment / "segment.json").read_text())
+        (segment / "segment.json").write_text(json.dumps(record | {"solvent_nm": distance}))
+    text, _ = publish_tables(tmp_path, campaign(), [run])
+    assert expected in text and ("fills the pocket" in text) == bool(expected)
 
 
 @pytest.mark.parametrize(

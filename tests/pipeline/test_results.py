@@ -9,6 +9,7 @@ import pytest
 from pipeline.campaign import Campaign, parse_campaign
 from pipeline.cli import TEMPLATES
 from pipeline.results import Sampled, physics_notes
+from pipeline.sampled import COUNTED
 from pipeline.samples import EstimateSettings, Samples, Window
 from pipeline.sanity import anchor_notes, cylinder_notes
 
@@ -19,7 +20,7 @@ RADIUS, WALL, COUNT = 0.55, 5000.0, 4000
 def sampled(lateral: list[np.ndarray]) -> Sampled:
     windows = tuple(Window(0.1 * k, 2000.0) for k in range(len(lateral)))
     samples = Samples(windows, tuple(np.full(len(r), w.center_nm) for w, r in zip(windows, lateral, strict=True)), 0.2, 300.0, RADIUS, WALL)
-    counts = dict.fromkeys(("at_site", "elsewhere", "images", "broken", "leaning"), 0)
+    counts = dict.fromkeys(COUNTED, 0)
     return Sampled(samples, tuple(lateral), "", **counts, closest_nm=1.5, openmm_versions=("8",))
 
 
@@ -63,6 +64,11 @@ def test_notes_say_what_and_how_often() -> None:
     assert "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm from every site of theirs in 1 of 6" in text
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
     assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
+    stuck = replace(good, filled=4, empty=2)
+    (note,) = physics_notes(stuck, campaign(3))
+    assert note.startswith("solvent fills the pocket in 4 of 6 windows and never enters it in 2: ")
+    for fine in (replace(stuck, changing=1), replace(stuck, empty=0), replace(stuck, filled=0)):
+        assert physics_notes(fine, campaign(3)) == ()
     assert "an ion beside the pocket leaned on the wall that keeps it there in 5 of 6 windows: dG0 depends on intact_nm" in text
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from structures.build import ModelSpec, build
 from structures.crystal import CrystalSpec
-from structures.integrity import check_slab, image_distance
+from structures.integrity import check_slab, image_distance, solvent_distance
 from structures.model import Model, read_model, write_model
 
 
@@ -136,3 +136,15 @@ def test_solvent_does_not_count(model: Model) -> None:
     moved = replace(model).positions.copy()
     moved[model.groups["solvent"]] += 0.7
     assert check(model, moved).displaced == 0
+
+
+def test_solvent_in_the_pocket_is_measured_to_its_nearest_heavy_atom(model: Model, cube: Model) -> None:
+    oxygen = next(i for i in model.groups["solvent"] if model.elements[i] == "O")
+    hydrogen = next(i for i in model.groups["solvent"] if model.elements[i] == "H")
+    moved = model.positions.copy()
+    moved[hydrogen] = model.site_point
+    (empty,) = solvent_distance(model, moved, model.box)
+    assert 0.35 < empty < 1.0  # the head is in the pocket, and a hydrogen does not count
+    moved[oxygen] = model.site_point + [0.0, 0.1, 0.2] - model.box * [1, 0, 2]
+    assert solvent_distance(model, moved, model.box) == pytest.approx((np.hypot(0.1, 0.2),), abs=1e-4)
+    assert solvent_distance(cube, cube.positions, cube.box) == ()  # in vacuum
