@@ -24,6 +24,7 @@ import numpy as np
 import openmm as mm
 from openmm import unit
 from openmm.app.metadynamics import BiasVariable, Metadynamics
+from scipy.interpolate import CubicSpline
 
 from forcefields.coordinate import BIAS_GROUP, Coordinate
 from pipeline.platforms import Choice
@@ -67,8 +68,9 @@ def run_walk(
     engine: tuple[Coordinate, Choice],
     folder: Path,
     tick: Callable[[float], None],
-) -> tuple[LegResult, np.ndarray]:
-    """Run one leg while a bias grows; frames and `tick` as in run_leg. Gives also the bias (2, n) kJ/mol: its mean, and the last.
+) -> tuple[LegResult, np.ndarray, np.ndarray]:
+    """Run one leg while a bias grows; frames and `tick` as in run_leg. Gives also the force of the bias (records,) kJ/mol/nm on the anchor
+    at each record, and what the bias has grown to (n,) kJ/mol.
 
     Raises UnstableError, and ValueError as Walker does.
     """
@@ -76,13 +78,14 @@ def run_walk(
     system = copy.deepcopy(choice.form(system))
     walker = Walker(system, coordinate, hills, leg.temperature_K[1])
     context, integrator = make_context(system, start, leg, choice)
-    advance, began = walker.stepper(context, integrator), time.perf_counter()
+    push, advance, began = np.empty(leg.records), walker.stepper(context, integrator), time.perf_counter()
     with Recorder(leg, coordinate, folder) as recorder:
         for k in range(leg.records):
             advance(leg.steps)
             recorder.take(context)
+            push[k] = walker.push(recorder.cv[-1][0])
             tick((k + 1) / leg.records)
-    return recorder.result(context, system, time.perf_counter() - began), walker.summed()
+    return recorder.result(context, system, time.perf_counter() - began), push, walker.bias()
 
 
 class Walker:
@@ -108,7 +111,6 @@ class Walker:
             np.save(Path(folder) / f"bias_{NOT_AN_ID}_0.npy", start)
             self._metadynamics = Metadynamics(system, [variable], *settings, saveFrequency=NEVER * hills.every, biasDir=folder)
         self._hills = hills
-        self._sum, self._count = np.zeros(len(grid)), 0
 
     def stepper(self, context: mm.Context, integrator: mm.Integrator) -> Callable[[int], None]:
         """A function that makes so many steps, with a hill whenever one is due."""
@@ -120,21 +122,17 @@ class Walker:
                 part = min(steps, every - simulation.currentStep % every)
                 self._metadynamics.step(simulation, part)
                 steps -= part
-                if simulation.currentStep % every == 0:
-                    self._sum += self._bias()
-                    self._count += 1
 
         return advance
 
-    def _bias(self) -> np.ndarray:
+    def bias(self) -> np.ndarray:
         """The sum of the hills (n,) kJ/mol now, from OpenMM's free energy -gamma/(gamma - 1) V."""
         gamma = self._hills.bias_factor
         return self._metadynamics.getFreeEnergy().value_in_unit(unit.kilojoule_per_mole) * ((1 - gamma) / gamma)
 
-    def summed(self) -> np.ndarray:
-        """The bias (2, n) in kJ/mol: its mean over the deposits of the leg, and what it is now."""
-        last = self._bias()
-        return np.array([self._sum / self._count if self._count else last, last])
+    def push(self, height: float) -> float:
+        """Force (kJ/mol/nm) of the bias now on an anchor at a height in nm: of the cubic spline that OpenMM makes of it."""
+        return -float(CubicSpline(self._hills.grid, self.bias(), bc_type="natural")(height, 1))
 
 
 @dataclass(frozen=True)

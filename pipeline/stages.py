@@ -319,13 +319,14 @@ class _WalkerSegment:
 
     def __call__(self, shop: Workshop, out: Path) -> None:
         run, s = shop.run, self.sampling
-        bias = read_bias(run.path(self.before))[1] if self.before.startswith("metadynamics/") else None
+        bias = read_bias(run.path(self.before)) if self.before.startswith("metadynamics/") else None
         model, hills = built_model(run.path("build")), hills_of(run.spec, self.settings, bias)
         leg = replace(base_leg(run.spec, run, self.name), duration_ps=s.segment_ps, record_ps=s.record_ps)
         leg = replace(leg, frame_ps=s.frame_ps, frame_atoms=frame_atoms(model, s))
         engine, start = (coordinate_of(run.spec, model), shop.choice), end_state(run, self.before)
-        result, grown = run_walk(load_system(run.path("system")), start, (leg, hills), engine, out, shop.tick)
+        result, push, grown = run_walk(load_system(run.path("system")), start, (leg, hills), engine, out, shop.tick)
         np.save(out / "bias.npy", grown)
+        np.save(out / "push.npy", push)
         write_leg(shop, out, leg, result, {"metadynamics": self.settings.model_dump()})
 
 
@@ -337,12 +338,21 @@ def hills_of(spec: RunSpec, settings: MetadynamicsSection, start: np.ndarray | N
 
 
 def read_bias(segment: Path) -> np.ndarray:
-    """The mean and the last bias (2, n) in kJ/mol of a published segment of a walker. Raises DamagedError."""
+    """What the bias (n,) in kJ/mol had grown to at the end of a published segment of a walker. Raises DamagedError."""
+    return _read_row(segment, "bias.npy")
+
+
+def read_push(segment: Path) -> np.ndarray:
+    """The force of the bias (records,) in kJ/mol/nm at each record of a published segment of a walker. Raises DamagedError."""
+    return _read_row(segment, "push.npy")
+
+
+def _read_row(segment: Path, name: str) -> np.ndarray:
     with reading(segment):
-        bias = np.load(segment / "bias.npy", allow_pickle=False)
-        if bias.ndim != 2 or len(bias) != 2 or not np.all(np.isfinite(bias)):
-            raise ValueError(f"bias.npy of shape {bias.shape} is not two rows of finite numbers")
-        return bias
+        row = np.load(segment / name, allow_pickle=False)
+        if row.ndim != 1 or not np.all(np.isfinite(row)):
+            raise ValueError(f"{name} of shape {row.shape} is not a row of finite numbers")
+        return row
 
 
 def prepare_products(run: Run) -> list[Product]:

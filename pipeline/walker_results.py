@@ -10,33 +10,41 @@ from jobs.publish import publishing
 from pipeline.binding import Binding
 from pipeline.campaign import MetadynamicsSection
 from pipeline.estimate_files import write_csv
-from pipeline.run import Run
+from pipeline.run import Run, reading
 from pipeline.sampled import GRAIN, Sampled, Seen
 from pipeline.samples import EstimateSettings
-from pipeline.stages import hills_of, read_bias, walker_chain
+from pipeline.stages import hills_of, read_push, walker_chain
 from pipeline.walkers import Walks, walk_binding
 
 
 def collect_walks(run: Run, settings: MetadynamicsSection) -> Sampled | None:
-    """The heights and biases of every walker on disk whose hills are those of `settings`; None when there is none.
+    """The heights of every walker, and the force of the bias there, on disk whose hills are those of `settings`; None when there is none.
 
     Segments recorded at different intervals are thinned to their least common multiple. Raises DamagedError.
     """
-    seen, parts, biases = Seen(run.spec), [], []
+    seen, parts = Seen(run.spec), []
     for chain in run.walker_chains(walker_chain(0, settings).partition("walker-0-")[2]):
         segments = run.segments(chain)
         if segments:
-            parts.append([(round(record["record_ps"] * GRAIN), heights) for record, heights in seen.read(chain, segments)])
-            biases.append(np.array([read_bias(segment)[0] for segment in segments]))
+            read = zip(seen.read(chain, segments), segments, strict=True)
+            parts.append([(round(record["record_ps"] * GRAIN), _with_push(heights, segment)) for (record, heights), segment in read])
     if not parts:
         return None
     interval = math.lcm(*(step for part in parts for step, _ in part))
-    pieces = [[heights[interval // step - 1 :: interval // step] for step, heights in part] for part in parts]
-    z, lateral = (tuple(np.concatenate([values[:, column] for values in walker]) for walker in pieces) for column in (0, 1))
-    counts = tuple(np.array([len(values) for values in walker]) for walker in pieces)
+    walkers = [np.concatenate([values[interval // step - 1 :: interval // step] for step, values in part]) for part in parts]
+    z, lateral, push = (tuple(walker[:, column] for walker in walkers) for column in (0, 1, 2))
     c, kelvin = run.spec.coordinate, run.spec.simulation.temperature_K
-    walks = Walks(hills_of(run.spec, settings), z, counts, tuple(biases), interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
+    walks = Walks(hills_of(run.spec, settings), z, push, interval / GRAIN, kelvin, c.radius_nm, c.wall_kJ_mol_nm2)
     return seen.sampled(walks, lateral)
+
+
+def _with_push(heights: np.ndarray, segment: Path) -> np.ndarray:
+    """z, r and the force of the bias of each record (n, 3). Raises DamagedError."""
+    push = read_push(segment)
+    with reading(segment):
+        if len(push) != len(heights):
+            raise ValueError(f"push.npy has {len(push)} records and cv.npy {len(heights)}")
+    return np.column_stack([heights, push])
 
 
 def publish_walk_estimate(target: Path, walks: Walks, settings: EstimateSettings, seed: int) -> Binding:

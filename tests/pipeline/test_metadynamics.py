@@ -18,7 +18,7 @@ from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
 from pipeline.sanity import anchor_notes
 from pipeline.simulate import GAS_CONSTANT, Leg, LegResult, MDState, load_state, run_leg, save_state
 from pipeline.stages import walker_start
-from pipeline.walkers import Walks, filled_walkers, walk_binding, walk_flags, walk_pmf
+from pipeline.walkers import Walks, crossings, walk_binding, walk_flags
 
 REFERENCE = Choice("Reference", ())
 BOX = np.array([2.0, 2.5, 3.0])
@@ -50,7 +50,7 @@ def at(height: float) -> MDState:
     return MDState((POINT + (0.0, 0.0, height))[None], None, BOX)
 
 
-def walk(leg: Leg, start: MDState, folder: Path, bias: np.ndarray | None = None) -> tuple[LegResult, np.ndarray]:
+def walk(leg: Leg, start: MDState, folder: Path, bias: np.ndarray | None = None) -> tuple[LegResult, np.ndarray, np.ndarray]:
     return run_walk(particle(), start, (leg, replace(HILLS, start=bias)), ENGINE, folder, lambda fraction: None)
 
 
@@ -85,26 +85,41 @@ def test_hills_are_gaussians_that_shrink_where_the_bias_is_high(tmp_path: Path) 
     """One deposit onto nothing, and one onto a constant bias V: h exp(-V/((gamma - 1) kT)) exp(-(z - z')^2/(2 w^2))."""
     for before in (0.0, 30.0):
         start = np.full(len(HILLS.grid), before)
-        result, bias = walk(replace(LEG, duration_ps=0.2, record_ps=0.2), at(0.4), tmp_path, start)
+        result, push, bias = walk(replace(LEG, duration_ps=0.2, record_ps=0.2), at(0.4), tmp_path, start)
         hill = np.exp(-before / (9 * KT)) * np.exp(-0.5 * ((HILLS.grid - result.cv[-1, 0]) / 0.03) ** 2)
-        assert bias[1] - start == pytest.approx(hill, abs=1e-5)
-        assert bias[0] == pytest.approx(bias[1])  # the mean over the only deposit
+        assert bias - start == pytest.approx(hill, abs=1e-5)
+        assert push == pytest.approx([0.0], abs=0.02)  # on the top of the only hill
+
+
+def test_the_force_of_the_bias_is_recorded_with_the_height(tmp_path: Path) -> None:
+    """That of a bias to go on from, 8 exp(-(z - 0.4)^2/(2 0.1^2)), while the hills are too low to matter; OpenMM applies the same."""
+    start = 8 * np.exp(-0.5 * ((HILLS.grid - 0.4) / 0.1) ** 2)
+    hills, leg = replace(HILLS, height=1e-9, start=start), replace(LEG, duration_ps=2.0)
+    result, push, _ = run_walk(particle(), at(0.45), (leg, hills), ENGINE, tmp_path, lambda fraction: None)
+    z = result.cv[:, 0]
+    assert push.shape == (20,) and push == pytest.approx(8 * (z - 0.4) / 0.01 * np.exp(-0.5 * ((z - 0.4) / 0.1) ** 2), abs=0.01)
+    system = particle("0")
+    walker = Walker(system, COORDINATE, hills, 300.0)
+    context = mm.Context(system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference"))
+    context.setPositions([mm.Vec3(*(POINT + (0.1, 0.0, 0.47)))])
+    force = context.getState(getForces=True).getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)[0, 2]
+    assert walker.push(0.47) == pytest.approx(force, rel=1e-3) and force > 20
 
 
 @pytest.fixture(scope="module")
 def walks(tmp_path_factory: pytest.TempPathFactory) -> Walks:
     """Four walkers of ten segments in the Morse well."""
-    folder, z, bias = tmp_path_factory.mktemp("walks"), [], []
+    folder, z, push = tmp_path_factory.mktemp("walks"), [], []
     for walker in range(4):
-        state, grown, heights, means = at(0.1 + 0.6 * walker_start(walker)), None, [], []
+        state, grown, heights, forces = at(0.1 + 0.6 * walker_start(walker)), None, [], []
         for segment in range(10):
-            result, (mean, grown) = walk(replace(LEG, seed=100 * walker + segment + 1), state, folder, grown)
+            result, force, grown = walk(replace(LEG, seed=100 * walker + segment + 1), state, folder, grown)
             state = result.state
             heights.append(result.cv[:, 0])
-            means.append(mean)
+            forces.append(force)
         z.append(np.concatenate(heights))
-        bias.append(np.array(means))
-    return Walks(HILLS, tuple(z), (np.full(10, 400),) * 4, tuple(bias), LEG.record_ps, 300.0, 0.3, 5000.0)
+        push.append(np.concatenate(forces))
+    return Walks(HILLS, tuple(z), tuple(push), LEG.record_ps, 300.0, 0.3, 5000.0)
 
 
 def exact(bins: np.ndarray, width: float, plateau: slice) -> np.ndarray:
@@ -143,15 +158,15 @@ def test_metadynamics_and_umbrella_sampling_agree(walks: Walks, tmp_path: Path) 
 
 def test_a_restart_from_disk_is_the_uninterrupted_chain_bit_for_bit(tmp_path: Path) -> None:
     short = replace(LEG, duration_ps=4.0)
-    first, (_, grown) = walk(short, at(0.1), tmp_path)
+    first, _, grown = walk(short, at(0.1), tmp_path)
     save_state(first.state, tmp_path / "state.xml")
     np.save(tmp_path / "bias.npy", grown)
     second = replace(short, seed=8)
-    went_on, more = walk(second, first.state, tmp_path, grown)
-    restarted, again = walk(second, load_state(tmp_path / "state.xml"), tmp_path, np.load(tmp_path / "bias.npy"))
-    assert np.array_equal(restarted.cv, went_on.cv) and np.array_equal(again, more)
-    assert np.all(more[1] >= grown - 1e-9) and more[1].sum() > grown.sum() * 1.2
-    fresh, _ = walk(second, first.state, tmp_path)  # without its bias it is another walk
+    went_on, pushed, more = walk(second, first.state, tmp_path, grown)
+    restarted, pushed_again, again = walk(second, load_state(tmp_path / "state.xml"), tmp_path, np.load(tmp_path / "bias.npy"))
+    assert np.array_equal(restarted.cv, went_on.cv) and np.array_equal(again, more) and np.array_equal(pushed, pushed_again)
+    assert np.all(more >= grown - 1e-9) and more.sum() > grown.sum() * 1.2
+    fresh, *_ = walk(second, first.state, tmp_path)  # without its bias it is another walk
     assert not np.array_equal(fresh.cv, went_on.cv)
 
 
@@ -171,84 +186,88 @@ def test_walkers_start_where_their_number_says() -> None:
     assert [walker_start(k) for k in range(7)] == [0.0, 1.0, 0.5, 0.25, 0.75, 0.125, 0.625]
 
 
-def made_up(offsets: tuple[float, ...], crossing: tuple[bool, ...], hills: Hills = HILLS) -> Walks:
-    """Walkers whose bias is the exact one, tilted by `offsets` kJ/mol over the path, growing from segment to segment."""
-    grid, gamma = hills.grid, hills.bias_factor
-    bottom, top = hills.path_nm
-    walls = 0.5 * hills.wall_k * (np.maximum(0, grid - top) ** 2 + np.maximum(0, bottom - grid) ** 2)
-    tilts = [offset * np.clip((grid - bottom) / (top - bottom), 0, 1) for offset in offsets]
-    growth = np.arange(20)[:, None] * 3.0
-    bias = tuple(-(gamma - 1) / gamma * (morse(grid) + walls + tilt) + growth for tilt in tilts)
-    steps = np.arange(2000)
-    to_and_fro, stays = (bottom + top) / 2 + ((top - bottom) / 2 + 0.025) * np.sin(steps / 20), 0.1 + 0.1 * np.sin(steps)
-    z = tuple(to_and_fro if c else stays for c in crossing)
-    return Walks(hills, z, (np.full(20, 100),) * len(z), bias, 0.2, 300.0, 0.3, 5000.0)
+def made_up(offsets: tuple[float, ...], spans: tuple[tuple[float, float], ...], hills: Hills = HILLS, count: int = 4000) -> Walks:
+    """Walkers spread evenly over their `spans` (fractions of the path) under a bias that makes up for landscape and walls exactly, but for
+    `offsets` kJ/mol over the path that the density knows nothing of."""
+    (bottom, top), random, z = hills.path_nm, np.random.default_rng(3), []
+    for low, high in spans:
+        ends = bottom - 0.02 + (top - bottom + 0.04) * np.array([low, high])
+        z.append(random.permutation(np.linspace(*ends, count)))
+    walks = Walks(hills, tuple(z), tuple(z), 0.2, 300.0, 0.3, 5000.0)
+    steep = [2 * DEPTH * STEEP * (1 - np.exp(-STEEP * (one - BOTTOM))) * np.exp(-STEEP * (one - BOTTOM)) for one in z]
+    push = (force - walks.wall_force(one) + offset / (top - bottom) for one, force, offset in zip(z, steep, offsets, strict=True))
+    return replace(walks, push=tuple(push))
 
 
-def test_the_exact_bias_gives_the_exact_curve_whatever_it_has_grown_to() -> None:
-    pmf, found = walk_binding(made_up((0.0, 0.0, 0.0), (True,) * 3), SETTINGS)
+WHOLE = (0.0, 1.0)
+
+
+def test_what_the_bias_makes_up_for_is_the_curve() -> None:
+    pmf, found = walk_binding(made_up((0.0,) * 3, (WHOLE,) * 3), SETTINGS)
     truth = exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))
-    assert pmf.z_nm[0] < 0 and np.abs(pmf.W - truth).max() < 0.1 and found.dG0_kJ_mol.error < 1e-6
+    assert pmf.z_nm[0] < 0 and np.abs(pmf.W - truth)[truth < 5].max() < 0.4 and found.dG0_kJ_mol.error < 0.3
     assert found.flags == ()
+
+
+def test_no_walker_needs_to_see_the_whole_path() -> None:
+    """One holds the well, one the plateau; together they have the curve, and the row says that they did not cross. Where the density of one
+    ends and no force says why, that counts as landscape: up to kT ln 2."""
+    pmf, found = walk_binding(made_up((0.0, 0.0), ((0.0, 0.6), (0.4, 1.0))), SETTINGS)
+    truth = exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))
+    assert np.abs(pmf.W - truth)[truth < 5].max() < 0.4 + KT * np.log(2)
+    assert "2 of 2 walkers crossed the path fewer than 4 times" in found.flags
+
+
+def test_a_walker_that_is_where_its_bias_is_still_growing_counts() -> None:
+    """A bias that makes up for half of the landscape leaves the other half to the density: P ~ exp(-W/2kT)."""
+    grid = np.linspace(0.0, 0.75, 200_001)
+    below = np.cumsum(np.exp(-morse(grid) / (2 * KT)))
+    z = np.interp(np.random.default_rng(5).uniform(size=40_000), below / below[-1], grid)
+    half = DEPTH * STEEP * (1 - np.exp(-STEEP * (z - BOTTOM))) * np.exp(-STEEP * (z - BOTTOM))
+    pmf, found = walk_binding(replace(made_up((0.0,), (WHOLE,)), z=(z,), push=(half,)), SETTINGS)
+    truth = exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))
+    near = truth < 5
+    assert np.abs(pmf.W - truth)[near].max() < 0.6 and np.abs(pmf.W - truth)[near].max() < 4 * np.nanmax(pmf.W_error)
+    assert "lower bound" in " ".join(found.flags)
 
 
 def test_the_walls_are_taken_off_the_curve() -> None:
     """A path that begins in the bottom of the well: the first bin lies in the wall, which costs 0.3 kJ/mol there."""
-    pmf, _ = walk_binding(made_up((0.0, 0.0), (True,) * 2, replace(HILLS, path_nm=(BOTTOM, 0.75))), SETTINGS)
+    pmf, _ = walk_binding(made_up((0.0, 0.0), (WHOLE,) * 2, replace(HILLS, path_nm=(BOTTOM, 0.75))), SETTINGS)
     assert pmf.z_nm[0] == pytest.approx(BOTTOM - 0.01)
-    assert np.abs(pmf.W - exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))).max() < 0.1
+    assert np.abs(pmf.W - exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))).max() < 0.3
 
 
 def test_the_error_is_the_scatter_of_the_walkers() -> None:
     """Depths that differ by known offsets: Student's t for two degrees of freedom (1.32) times the standard error of their mean."""
     offsets = (-4.0, 0.0, 4.0)
-    _, found = walk_binding(made_up(offsets, (True,) * 3), SETTINGS.model_copy(update={"n_bootstrap": 1000}))
+    _, found = walk_binding(made_up(offsets, (WHOLE,) * 3), SETTINGS.model_copy(update={"n_bootstrap": 1000}))
     tilts = np.array(offsets) * (0.67 - BOTTOM) / 0.75  # from the well to the middle of the plateau
-    assert found.well_depth_kJ_mol.error == pytest.approx(1.3213 * np.std(tilts, ddof=1) / np.sqrt(3), rel=0.08)
+    assert found.well_depth_kJ_mol.error == pytest.approx(1.3213 * np.std(tilts, ddof=1) / np.sqrt(3), rel=0.12)
 
 
-def test_a_walker_that_never_crossed_is_left_out_and_said() -> None:
-    mixed = made_up((0.0, 30.0), (True, False))
-    filled = filled_walkers(mixed, SETTINGS)
-    assert len(filled) == 1 and filled[0].crossings > 4
-    flags = walk_flags(filled, 2)
-    assert flags[0] == "1 of 2 walkers have not left for the plateau and are left out" and "lower bound" in flags[1]
-    curve = walk_pmf(mixed, filled, SETTINGS)
-    assert curve.W[5] - curve.W[-1] == pytest.approx(morse(curve.z_nm[5]) - morse(curve.z_nm[-1]), abs=0.3)
-    with pytest.raises(EstimateError, match="none of 2 walkers has left from below 0.19 nm for the plateau above 0.59"):
-        walk_binding(made_up((0.0, 0.0), (False, False)), SETTINGS)
+def test_where_no_walker_was_there_is_no_number() -> None:
+    with pytest.raises(EstimateError, match="none of 2 walkers has been above 0.59 nm: sample longer, or raise"):
+        walk_binding(made_up((0.0, 0.0), ((0.0, 0.5), (0.2, 0.7))), SETTINGS)
+    with pytest.raises(EstimateError, match="none of 1 walkers has been below 0.19 nm"):
+        walk_binding(made_up((0.0,), ((0.5, 1.0),)), SETTINGS)
+    with pytest.raises(EstimateError, match="a walker has 9 records only: sample longer"):
+        walk_binding(made_up((0.0,), (WHOLE,), count=9), SETTINGS)
+    _, found = walk_binding(made_up((0.0, 0.0), ((0.0, 0.4), (0.6, 1.0))), SETTINGS)
+    assert any("sampled range has gaps" in flag for flag in found.flags)
 
 
-@pytest.mark.parametrize("came", [0, 400])
-def test_a_walker_counts_from_when_it_first_leaves_the_well(came: int) -> None:
-    """Where it came from the plateau it fell into an empty well, so that counts for nothing."""
-    walks = made_up((0.0,), (True,))
-    late = np.concatenate([np.full(came, 0.7), np.full(1010 - came, 0.1), 0.375 + 0.374 * np.sin(np.arange(990) / 20)])
-    garbage = np.where(np.arange(20)[:, None] < 11, 0.0, walks.bias[0])  # before the path is filled the bias says nothing
-    pmf, _ = walk_binding(replace(walks, z=(late,), bias=(garbage,)), SETTINGS)
-    assert np.abs(pmf.W - exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))).max() < 0.05
-
-
-def test_one_segment_of_one_walker_gives_no_error_and_so_no_number() -> None:
-    walks = made_up((0.0,), (True,))
-    late = np.concatenate([np.full(1850, 0.1), 0.375 + 0.374 * np.sin(np.arange(150) / 20)])
-    with pytest.raises(EstimateError, match="only one of 1 walkers has left for the plateau, and gone on for one segment: sample longer"):
-        walk_binding(replace(walks, z=(late,)), SETTINGS)
-
-
-def test_segments_count_by_their_length() -> None:
-    """A walker whose second half is one long segment of another bias."""
-    walks = made_up((0.0,), (True,))
-    tilted = np.where(np.arange(11)[:, None] < 10, walks.bias[0][:11], walks.bias[0][10] - 6.0 * (HILLS.grid > 0.4))
-    counts = np.array([100] * 10 + [1000])
-    filled = filled_walkers(replace(walks, counts=(counts,), bias=(tilted,)), SETTINGS.model_copy(update={"discard_fraction": 0.0}))[0]
-    begun = filled.sizes.sum()  # after it first left, at one of the ten short segments
-    step = (filled.mean() - walks.bias[0][10])[HILLS.grid > 0.4].mean() - (filled.mean() - walks.bias[0][10])[HILLS.grid < 0.4].mean()
-    assert begun > 1700 and step == pytest.approx(-6.0 * 1000 / begun, rel=1e-6)
+def test_crossings_are_counted_after_the_start_is_left_out() -> None:
+    walks = made_up((0.0,), (WHOLE,))
+    to_and_fro = np.tile([0.1, 0.4, 0.7, 0.4], 20)  # 39 times from 0.1 to 0.7 or back, and once to it
+    series = np.concatenate([np.full(20, 0.7), to_and_fro, np.full(100, 0.7)])
+    assert crossings(replace(walks, z=(series,), push=(series,)), SETTINGS.model_copy(update={"discard_fraction": 0.0})) == [40]
+    assert crossings(replace(walks, z=(series,), push=(series,)), SETTINGS) == [39]
+    assert walk_flags([40, 3]) == ["1 of 2 walkers crossed the path fewer than 4 times"] and walk_flags([4, 5]) == []
 
 
 def test_a_walker_under_the_crystal_or_outside_its_cylinder_is_noticed() -> None:
-    walks = made_up((0.0,) * 3, (True,) * 3)
+    walks = made_up((0.0,) * 3, (WHOLE,) * 3, count=2000)
     inside, rare = np.full(2000, 0.1), np.arange(2000) < 40
     assert anchor_notes(walks, [inside] * 3) == []
     sunk = replace(walks, z=(*walks.z[:2], np.where(rare, -0.7, walks.z[2])))

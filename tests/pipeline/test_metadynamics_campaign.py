@@ -55,8 +55,9 @@ def test_every_segment_of_every_walker_is_there(reference: Path) -> None:
         heights = [np.load(folder / "cv.npy")[:, 0] for folder in folders]
         assert [len(z) for z in heights] == [40] * 3 and heights[0][0] == pytest.approx(start, abs=0.1)
         bias = [np.load(folder / "bias.npy") for folder in folders]
-        volumes = [b.sum() for pair in bias for b in pair]  # the mean over a segment lies between its ends
+        volumes = [b.sum() for b in bias]
         assert volumes == sorted(volumes) and volumes[0] > 0
+        assert [np.load(folder / "push.npy").shape for folder in folders] == [(40,)] * 3
         assert all((folder / "frames.dcd").exists() and (folder / "state.xml").exists() for folder in folders)
 
 
@@ -84,15 +85,15 @@ def test_killed_in_a_segment_and_resumed_it_is_the_same_campaign(reference: Path
     assert found(campaign, "bias.npy").items() < found(reference, "bias.npy").items()  # something was lost, nothing is half there
     done = halobind("run", str(campaign), "--platform", "CPU", "--processes", "2")
     assert done.returncode == 0, done.stderr
-    for name in ("bias.npy", "cv.npy"):
+    for name in ("bias.npy", "push.npy", "cv.npy"):
         assert found(campaign, name) == found(reference, name)
     assert (campaign / "tables" / "binding.csv").read_text() == (reference / "tables" / "binding.csv").read_text()
 
 
-def test_a_lost_bias_is_named(reference: Path, tmp_path: Path) -> None:
+def test_a_lost_force_is_named(reference: Path, tmp_path: Path) -> None:
     campaign = copy(reference, tmp_path / "c")
     segment = next((campaign / "runs").iterdir()) / WALKER.format(0) / "seg-001"
-    (segment / "bias.npy").unlink()
+    (segment / "push.npy").unlink()
     assert halobind("table", str(campaign)).returncode == 1
     row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
     assert row["status"].startswith("Error: ") and str(segment) in row["status"] and "is damaged" in row["status"]
