@@ -91,7 +91,7 @@ class Seen:
         for head, states in enumerate(zip(*solvent, strict=True)):
             name = "filled" if all(states) else "changing" if any(states) else "empty"
             self._chains[name].add(f"{chain} {head}")
-        if max(odd.values(), default=0) >= max(min(2, len(segments)), LASTS * len(segments)):
+        if odd and max(odd.values()) >= max(min(2, len(segments)), LASTS * len(segments)):
             self._chains["leaning" if math.isfinite(wall_nm) else "broken"].add(chain)
 
     def sampled(self, samples: Samples | Walks, lateral: tuple[np.ndarray, ...]) -> Sampled:

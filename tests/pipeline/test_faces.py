@@ -63,6 +63,13 @@ def published(folder: Path, faces: int, count: int, depths: tuple[float, ...] = 
     return run
 
 
+def test_a_window_that_has_only_begun_says_nothing(tmp_path: Path) -> None:
+    run = published(tmp_path, 1, 100)
+    run.path("windows/z+2.000-k2000").mkdir()
+    found = collect(run)
+    assert (found.leaning, found.broken, found.filled + found.empty + found.changing) == (0, 0, 11)
+
+
 def test_two_faces_give_the_curve_of_one(tmp_path: Path) -> None:
     """dG0 and depth of the analytic well; each face alone agrees, is written, and raises no flag."""
     one, two = published(tmp_path, 1, 1000), published(tmp_path, 2, 1000)
