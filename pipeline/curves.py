@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from jobs.publish import write_atomic
-from pipeline.tables import LABELS, Row, ordered
+from pipeline.tables import BACK, LABELS, Row, ordered
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink", "tab:olive", "tab:cyan", "tab:grey")
 COLUMNS = 3  # panels side by side
@@ -19,7 +19,8 @@ HEADROOM = 1.3  # the curves are shown up to this times the highest point of the
 
 
 def draw(rows: Sequence[Row], path: Path) -> bool:
-    """Draw the curve of every run that has one, one colour a ligand, a thin line and a band of one standard error a replica.
+    """Draw the curve of every run that has one, one colour a ligand, a thin line (dashed where it started on the way
+    back into the pocket) and a band of one standard error a replica.
 
     Runs on different surfaces, in other solvents, force fields or temperatures get panels of their own. False when there is
     nothing to draw. Raises OSError when the picture cannot be written.
@@ -40,7 +41,8 @@ def draw(rows: Sequence[Row], path: Path) -> bool:
     for axis in list(axes.flat)[len(panels) :]:
         axis.set_visible(False)
     axes[0, 0].set_ylim(*_limits(shown))
-    figure.suptitle("Free energy over the plateau, with one standard error", fontsize=11)
+    dashed = "; dashed: started on the way back in" if any(row.path == BACK for row in shown) else ""
+    figure.suptitle(f"Free energy over the plateau, with one standard error{dashed}", fontsize=11)
     picture = io.BytesIO()
     FigureCanvasAgg(figure).print_png(picture)
     write_atomic(path, picture.getvalue())
@@ -53,7 +55,8 @@ def _panel(axis: Axes, rows: list[Row], colours: dict[str, str]) -> None:
         curve, colour = row.curve, colours[row.ligand]
         label = None if row.ligand in named else row.ligand
         named.add(row.ligand)
-        axis.plot(curve.z_nm, curve.W, color=colour, linewidth=1.3, label=label)
+        style = "--" if row.path == BACK else "-"
+        axis.plot(curve.z_nm, curve.W, style, color=colour, linewidth=1.3, label=label)
         axis.fill_between(curve.z_nm, curve.W - curve.W_error, curve.W + curve.W_error, color=colour, alpha=0.2, linewidth=0)
     axis.axhline(0.0, color="0.6", linewidth=0.8)
     axis.set_xlabel("height of the anchor over its site plane (nm)")

@@ -21,10 +21,10 @@ from pipeline.run import DamagedError, Run, derived_seed, tables_folder
 from pipeline.sampled import GRAIN, Sampled, Seen
 from pipeline.samples import EstimateError, EstimateSettings, Samples, Window
 from pipeline.sanity import anchor_notes, cylinder_notes, walker_cylinder_notes
-from pipeline.stages import PREPARE, all_products, rounds_of
+from pipeline.stages import PREPARE, all_products, comes_back, rounds_of
 from pipeline.status import open_failures
 from pipeline.table_files import PREDICTIONS, csv_text, json_text, markdown_text, prediction_texts
-from pipeline.tables import Row
+from pipeline.tables import BACK, OUT, Row
 from pipeline.versions import versions
 from pipeline.walker_results import collect_walks, publish_walk_estimate
 from pipeline.walkers import Walks
@@ -135,6 +135,7 @@ def run_row(run: Run, campaign: Campaign) -> Row:
         "solvent": spec.model.solvent_label,
         "forcefield": spec.forcefield.pack,
         "replica": str(spec.replica),
+        "path": BACK if comes_back(spec) else OUT,
         "run_id": run.id,
         "temperature_K": f"{spec.simulation.temperature_K:g}",
         "mode": (spec.ligands.get(spec.model.ligand) or LIGANDS[spec.model.ligand]).mode,
@@ -189,7 +190,7 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
     cylinder = walker_cylinder_notes if isinstance(samples, Walks) else cylinder_notes
     notes += anchor_notes(samples, sampled.lateral) + cylinder(samples, sampled.lateral, campaign.estimate)
     if campaign.sampling.replicas == 1:
-        notes.append("one replica from one pulled path: hysteresis is not tested, use replicas = 3")
+        notes.append("one replica, from a path pulled outwards: hysteresis is not tested, use replicas = 2 or more")
     return tuple(notes)
 
 

@@ -152,16 +152,30 @@ def pull_heights(run: Run) -> np.ndarray:
     return np.array(heights)
 
 
+def comes_back(spec: RunSpec) -> bool:
+    """Whether the windows and walkers of a run start on the way back into the pocket, not on the way out: every second replica's do."""
+    return spec.replica % 2 == 1
+
+
 def pull_products(run: Run, before: str) -> list[Product]:
-    """One step a height: the umbrella centre moves there from the last height and a start state is published."""
-    spec, heights = run.spec, [float(h) for h in pull_heights(run)]
-    products = []
-    for number, height in enumerate(heights):
-        name = f"pull/{number:03d}-z{height:+.3f}"
-        origin = heights[max(0, number - 1)]
-        products.append(Product(name, PREPARE, spec.pull.step_ps, _Pull(name, origin, height, before)))
-        before = name
-    return products
+    """One step a height: the umbrella centre moves there from the last height and a start state is published.
+
+    The path leads out; where it comes back, from `to_nm` back in; and then on from `to_nm` to where rounds lengthen it.
+    """
+    heights = [float(h) for h in pull_heights(run)]
+    names = [f"pull/{number:03d}-z{height:+.3f}" for number, height in enumerate(heights)]
+    steps = list(zip(names, heights[:1] + heights, heights, [before, *names], strict=False))
+    if comes_back(run.spec):
+        end = sum(height < run.spec.pull.to_nm + 1e-6 for height in heights) - 1
+        back = [f"pull/back-{number:03d}-z{heights[number]:+.3f}" for number in reversed(range(end))]
+        steps[end + 1 : end + 1] = zip(back, heights[end:0:-1], heights[:end][::-1], [names[end], *back], strict=False)
+    return [Product(name, PREPARE, run.spec.pull.step_ps, _Pull(name, origin, height, start)) for name, origin, height, start in steps]
+
+
+def pulled_states(run: Run) -> dict[float, str]:
+    """The products that windows and walkers may start from, by height (nm), from the lowest: on the way back in, where the path has one."""
+    found = {step.make.height_nm: step.name for step in pull_products(run, "") if isinstance(step.make, _Pull)}
+    return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True)
@@ -265,7 +279,7 @@ class Start:
 def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
     """The nearest pulled state that is fit; where that lies outside the window it settles there first, and is looked at again."""
     run, window = shop.run, segment.window
-    pulled = [ended_at(run, product.name, float(z)) for product, z in zip(pull_products(run, ""), pull_heights(run), strict=True)]
+    pulled = [ended_at(run, name, height) for height, name in pulled_states(run).items()]
     spec, n_atoms = run.spec, built_model(run.path("build")).n_atoms
     norm = Norm([e.energy_kJ_mol for e in pulled], n_atoms, spec.simulation.temperature_K, spec.model.shape == "slab")
     good, why = fit_start(pulled, window, norm)
@@ -300,8 +314,8 @@ def walker_start(walker: int) -> float:
 
 def walker_products(run: Run, walker: int, campaign: Campaign) -> list[Product]:
     """The segments of one walker: the first starts from a pulled state without bias, each other where the last one ended, with its bias."""
-    pulled = [product for product, z in zip(pull_products(run, ""), pull_heights(run), strict=True) if z < run.spec.pull.to_nm + 1e-6]
-    before, products = pulled[round(walker_start(walker) * (len(pulled) - 1))].name, []
+    pulled = [name for height, name in pulled_states(run).items() if height < run.spec.pull.to_nm + 1e-6]
+    before, products = pulled[round(walker_start(walker) * (len(pulled) - 1))], []
     chain, sampling = walker_chain(walker, campaign.metadynamics), campaign.sampling
     for number in range(sampling.segments):
         name = f"{chain}/seg-{number:03d}"

@@ -124,9 +124,9 @@ def markdown_text(runs: Sequence[Row]) -> str:
     same = [name for name in LABELS[1:] if len({getattr(row, name) for row in runs}) == 1]
     shown = [name for name in LABELS if name not in same]
     words = [f"{getattr(runs[0], name)}{' K' * (name == 'temperature_K')}" for name in same if getattr(runs[0], name)]
-    parts = ["# Binding free energies", ", ".join(words), _grid([_numbers(row, shown) for row in ligands])]
+    parts = ["# Binding free energies", ", ".join(words), _grid([_numbers(row, [*shown, "replica"]) for row in ligands])]
     if len(runs) > len(ligands):
-        parts += ["## Runs", _grid([_numbers(row, shown) for row in runs])]
+        parts += ["## Runs", _grid([_numbers(row, [*shown, "replica", "path"]) for row in runs])]
     parts += ["## Barriers and times", _grid([_kinetics(row, shown) for row in ligands])]
     parts += ["## Sampling", _grid([_sampling(row, shown) for row in runs])]
     parts += _predicted(runs, shown)
@@ -150,7 +150,7 @@ def _predicted(runs: list[Row], shown: list[str]) -> list[str]:
 def _numbers(row: Row, shown: list[str]) -> dict[str, str]:
     b = row.binding
     dG0, depth, z = (b.dG0_kJ_mol, b.well_depth_kJ_mol, b.z_min_nm) if b else (Quantity(math.nan, math.nan),) * 3
-    return {name: getattr(row, name) for name in [*shown, "replica"]} | {
+    return {name: getattr(row, name) for name in shown} | {
         "dG0 (kJ/mol)": _shown(row, dG0),
         "± blocks, replicas": f"{_error(dG0.propagated if b and b.replicas > 1 else dG0.error)}, {_error(dG0.sem)}" if b else EMPTY,
         "dG0 (kcal/mol)": _shown(row, dG0, 1 / KJ_PER_KCAL),

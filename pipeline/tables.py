@@ -27,6 +27,7 @@ NUMBERS = (
     "n_windows",
     "min_overlap",
 )
+OUT, BACK = "out", "out and back"  # the path whose states a run starts from, see `stages.comes_back`
 LARGEST = 300.0  # power of ten that a float holds
 ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation
 RESOLUTION = 1e-9  # errors below this fraction of the value are rounding, not statistics
@@ -46,7 +47,8 @@ class Row:
     """One line of the table: a run, or a ligand over its replicas (`run_id` empty).
 
     Give what there is: `binding`, `error` (why the run has none) and `pending` (what is done, "12 of 28 segments"). `mode` is how the
-    ligand binds, a key of MODES; `curve` is W(z) of a run.
+    ligand binds, a key of MODES; `curve` is W(z) of a run; `path` is the one that its start states come from,
+    OUT or BACK.
     """
 
     ligand: str
@@ -58,6 +60,7 @@ class Row:
     run_id: str = ""
     temperature_K: str = ""
     mode: str = ""
+    path: str = ""
     binding: Binding | None = None
     error: str = ""
     pending: str = ""
@@ -104,18 +107,31 @@ def _ligand_row(rows: list[Row]) -> Row:
     bindings = [row.binding for row in rows if row.binding is not None]
     failed, pending = ([row for row in rows if getattr(row, name)] for name in ("error", "pending"))
     versions = {name: ", ".join(sorted({row.versions[name] for row in rows if name in row.versions})) for name in PACKAGES}
-    merged = replace(
-        rows[0], run_id="", curve=None, versions=versions, binding=combine(bindings) if bindings else None, error="", pending="", notes=()
-    )
+    whole = combine(bindings) if bindings else None
+    merged = replace(rows[0], run_id="", path="", curve=None, versions=versions, binding=whole, error="", pending="", notes=())
     if len(rows) == 1:
         return replace(merged, error=rows[0].error, pending=rows[0].pending, notes=rows[0].notes)
-    merged = replace(merged, replica=f"mean of {len(bindings)}", notes=tuple(united([row.notes for row in rows])))
+    notes = (*united([row.notes for row in rows]), *_hysteresis(rows))
+    merged = replace(merged, replica=f"mean of {len(bindings)}", notes=notes)
     if pending:
         merged = replace(merged, pending=f"{len(pending)} of {len(rows)} replicas ({pending[0].pending})")
     if failed:
         text = f"{len(failed)} of {len(rows)} replicas failed ({failed[0].status.removeprefix('Error: ')})"
         merged = replace(merged, notes=(text, *merged.notes)) if bindings or pending else replace(merged, error=text)
     return merged
+
+
+def _hysteresis(rows: list[Row]) -> list[str]:
+    """A note where the replicas that start on the way out and those that start on the way back differ by two standard errors and kT."""
+    sides = [[row.binding for row in rows if row.binding is not None and row.path == path] for path in (OUT, BACK)]
+    if not all(sides):
+        return []
+    out, back = (_mean([b.dG0_kJ_mol for b in side]) if len(side) > 1 else side[0].dG0_kJ_mol for side in sides)
+    apart = abs(out.value - back.value)
+    if not apart > max(2 * math.hypot(out.error, back.error), GAS_CONSTANT * sides[0][0].temperature_K):
+        return []
+    found = f"{rounded(out.value, out.error)} kJ/mol on the way out, {rounded(back.value, back.error)} on the way back into the pocket"
+    return [f"hysteresis: dG0 depends on where the replicas start: {found}"]
 
 
 def combine(bindings: Sequence[Binding]) -> Binding:
@@ -197,7 +213,8 @@ def _fixed(value: float, decimals: int) -> str:
 def record(row: Row) -> dict:
     """The full, unrounded numbers of a row under their column names, None where there is none."""
     b = row.binding
-    content = {"kind": "run" if row.run_id else "ligand", **dict(zip(LABELS, row.labels, strict=True)), "replica": row.replica}
+    content = {"kind": "run" if row.run_id else "ligand", **dict(zip(LABELS, row.labels, strict=True))}
+    content |= {"replica": row.replica, "path": row.path}
     for name in QUANTITIES:
         q = getattr(b, name) if b else Quantity(math.nan, math.nan)
         quantity, _, unit = name.partition("_kJ") if "_kJ" in name else name.rpartition("_")

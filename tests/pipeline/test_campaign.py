@@ -9,8 +9,9 @@ import pytest
 from pipeline.campaign import CampaignError, load_campaign, parse_campaign
 from pipeline.cli import TEMPLATES, main, templates
 from pipeline.plan import check_disk, check_runs, plan_run
+from pipeline.rounds import Round
 from pipeline.run import derived_seed, runs_of, write_record
-from pipeline.stages import all_products, pull_heights, window_chain, windows_of
+from pipeline.stages import all_products, pull_heights, pull_products, pulled_states, window_chain, windows_of
 
 TINY = {
     "model": {"perovskite": "CsPbBr3", "cells": "4x4x1", "ligand": "DA", "solvent": "acetone", "gap_nm": 3.0},
@@ -72,6 +73,30 @@ def test_windows_span_the_pulled_path(tmp_path: Path) -> None:
     assert [w.center_nm for w in windows] == pytest.approx([0.1 * i for i in range(10)])
     assert heights[0] == 0.0 and heights[-1] == pytest.approx(0.9)
     assert window_chain(windows[3]) == "windows/z+0.300-k2000"
+
+
+def test_every_second_replica_starts_on_the_way_back_into_the_pocket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = with_key("pull", "to_nm", 0.3)
+    raw["sampling"], raw["pull"], raw["estimate"] = {"replicas": 3}, {**raw["pull"], "step_nm": 0.1}, {"plateau_nm": 0.1}
+    out, back, third = runs_of(tmp_path, parse_campaign(raw, "x"))
+    longer = Round("windows", "basis", to_nm=0.5)
+    monkeypatch.setattr("pipeline.stages.rounds_of", lambda _: (longer,))
+    away = ["pull/000-z+0.000", "pull/001-z+0.100", "pull/002-z+0.200", "pull/003-z+0.300"]
+    again = ["pull/back-002-z+0.200", "pull/back-001-z+0.100", "pull/back-000-z+0.000"]
+    further = ["pull/004-z+0.400", "pull/005-z+0.500"]
+    assert [p.name for p in pull_products(out, "e")] == [p.name for p in pull_products(third, "e")] == away + further
+    steps = pull_products(back, "e")
+    assert [p.name for p in steps] == away + again + further
+    moves = [(p.make.origin_nm, p.make.height_nm, p.make.before) for p in steps]
+    assert moves[:2] == [(0.0, 0.0, "e"), (0.0, 0.1, away[0])]
+    assert moves[4:7] == [(0.3, 0.2, away[3]), (0.2, 0.1, again[0]), (0.1, 0.0, again[1])]
+    assert moves[7:] == [(0.3, 0.4, away[3]), (0.4, 0.5, further[0])]
+    assert list(pulled_states(out).values()) == away + further
+    assert list(pulled_states(back).items()) == [
+        *zip([0.0, 0.1, 0.2], again[::-1], strict=True),
+        (0.3, away[3]),
+        *zip([0.4, 0.5], further, strict=True),
+    ]
 
 
 def test_segments_come_level_by_level(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.pipeline.tiny import CAMPAIGN, HALOBIND, copy, halobind, logs, new, products, series, tables
+from tests.pipeline.tiny import CAMPAIGN, HALOBIND, copy, edited, halobind, logs, new, products, series, tables
 
 KILLS = int(os.environ.get("HALOBIND_TEST_KILLS", "5"))  # raise it together with HALOBIND_TEST_PS, the length of a segment
 
@@ -53,6 +53,21 @@ def test_the_table_is_honest(reference: Path) -> None:
     assert np.isfinite(float(rows[0]["dG0_kJ_mol"])) and float(rows[0]["dG0_error_kJ_mol"]) > 0
     readable = (reference / "tables" / "binding.md").read_text(encoding="utf-8")
     assert "not converged" in readable and " ± " in readable
+
+
+def test_the_second_replica_starts_on_the_way_back_into_the_pocket(tmp_path: Path) -> None:
+    campaign = new(tmp_path / "c", edited(("segments = 2", "segments = 1\nreplicas = 2")))
+    done = halobind("run", str(campaign), "--platform", "CPU")
+    assert done.returncode == 0, done.stderr
+    out, back = sorted((campaign / "runs").iterdir())
+    assert not list(out.glob("pull/back*")) and len(list(back.glob("pull/*"))) == 7
+    assert np.load(back / "pull/back-000-z+0.000/cv.npy")[-1, 0] == pytest.approx(0.0, abs=0.05)
+    for run, prefix in ((out, ""), (back, "back-")):
+        starts = [json.loads((run / f"windows/z+0.{k}00-k50000/seg-000/segment.json").read_text())["start"]["from"] for k in range(4)]
+        assert starts == [f"pull/{prefix if k < 3 else ''}{k:03d}-z+0.{k}00" for k in range(4)]
+    rows = list(csv.DictReader((campaign / "tables" / "binding.csv").open(encoding="utf-8")))
+    assert [(row["replica"], row["path"]) for row in rows] == [("0", "out"), ("1", "out and back"), ("mean of 2", "")]
+    assert "hysteresis is not tested" not in rows[2]["status"]
 
 
 def test_second_run_has_nothing_to_do(reference: Path, tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def campaign(replicas: int) -> Campaign:
 def test_notes_say_what_and_how_often() -> None:
     good = sampled([uniform(k) for k in range(6)])
     assert physics_notes(good, campaign(3)) == ()
-    assert physics_notes(good, campaign(1)) == ("one replica from one pulled path: hysteresis is not tested, use replicas = 3",)
+    alone = "one replica, from a path pulled outwards: hysteresis is not tested, use replicas = 2 or more"
+    assert physics_notes(good, campaign(1)) == (alone,)
     bad = replace(good, at_site=2, elsewhere=1, images=3, broken=4, leaning=5, closest_nm=0.456)
     text = " | ".join(physics_notes(bad, campaign(3)))
     assert "ions around the pocket moved more than 0.30 nm in 2 of 6 windows" in text

@@ -16,7 +16,7 @@ from pipeline.exchange_constants import coverages, exchanges, langmuir
 from pipeline.pmf import estimate_pmf
 from pipeline.samples import GAS_CONSTANT, EstimateSettings, Quantity, Samples, Window
 from pipeline.table_files import csv_text, json_text, markdown_text
-from pipeline.tables import LABELS, Row, combine, ligand_rows, rounded
+from pipeline.tables import BACK, LABELS, OUT, Row, combine, ligand_rows, rounded
 
 SETTINGS = EstimateSettings()
 GRID = np.linspace(-0.5, 2.0, 12501)
@@ -207,6 +207,20 @@ def test_replicas_are_combined_with_the_larger_error():
     assert combine([simple()]) == simple()
 
 
+def test_a_ligand_whose_replicas_depend_on_where_they_start_says_so():
+    def of(*ends):
+        rows = [row("DA", str(k), binding=simple(dG0, 1.0), path=BACK if k % 2 else OUT) for k, dG0 in enumerate(ends)]
+        (whole,) = ligand_rows(rows)
+        return [note for note in whole.notes if "hysteresis" in note]
+
+    assert of(-30.0, -32.7) == of(-30.0, -29.0, -31.0) == []  # two errors of 1.4
+    (note,) = of(-30.0, -34.0)
+    assert note.endswith("start: -30.0 ± 1.0 kJ/mol on the way out, -34.0 ± 1.0 on the way back into the pocket")
+    assert len(of(-30.0, -44.0, -30.0, -44.0)) == 1 and of(-30.0) == []
+    rows = list(csv.DictReader(io.StringIO(csv_text([row(binding=simple(), path=OUT), row(replica="1", binding=simple(), path=BACK)]))))
+    assert [found["path"] for found in rows] == ["out", "out and back", ""]
+
+
 def mixed():
     return [
         row("DMDDA", "10", error="OpenMMException: Particle coordinate is NaN"),
@@ -313,10 +327,10 @@ def test_enthalpy_by_two_and_by_three_temperatures():
 
 
 def test_both_errors_are_shown_and_a_bound_on_the_time_says_so():
-    runs = [row("DA", "0", binding=simple(-30.0, 2.0)), row("DA", "1", binding=simple(-34.0, 2.0, residence_is_bound=True))]
+    runs = [row("DA", "0", binding=simple(-30.0, 2.0), path=OUT), row("DA", "1", binding=simple(-34.0, 2.0, residence_is_bound=True))]
     lines = markdown_text(runs).split("\n")
     assert any("| mean of 2 | -32 ± 4 " in line and "| 1.4, 4 " in line for line in lines)
-    assert any("| 0       | -30 ± 2 " in line and "| 2, - " in line for line in lines)
+    assert any("| 0       | out  | -30 ± 2 " in line and "| 2, - " in line for line in lines)
     assert any("| ≤ " in line for line in lines) and any("| +0.3, -0.6 " in line for line in lines)
     content = json.loads(json_text(runs))
     assert content["runs"][0]["residence_time_s"] == pytest.approx(10 ** content["runs"][0]["residence_log10_s"])
