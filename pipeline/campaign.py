@@ -74,7 +74,8 @@ class CoordinateSection(Section):
 
 
 class PullSection(Section):
-    """The path: the anchor is drawn from `from_nm` to `to_nm` over its site plane, one published state a step."""
+    """The path: the anchor is drawn from `from_nm` to `to_nm` over its site plane, one published state a step; in every second replica
+    (1, 3, ...) then back to `from_nm`, as many steps again."""
 
     from_nm: float = Field(default=-0.05, ge=-0.5, le=1.0)
     to_nm: float = Field(default=1.2, gt=0, le=10)

@@ -41,7 +41,7 @@ def draw(rows: Sequence[Row], path: Path) -> bool:
     for axis in list(axes.flat)[len(panels) :]:
         axis.set_visible(False)
     axes[0, 0].set_ylim(*_limits(shown))
-    dashed = "; dashed: started on the way back in" if any(row.path == BACK for row in shown) else ""
+    dashed = "\ndashed: started on the way back in" if any(row.path == BACK for row in shown) else ""
     figure.suptitle(f"Free energy over the plateau, with one standard error{dashed}", fontsize=11)
     picture = io.BytesIO()
     FigureCanvasAgg(figure).print_png(picture)

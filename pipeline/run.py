@@ -19,7 +19,7 @@ from pipeline.versions import versions
 from structures.molecules import make_molecule
 from structures.rows import ION_CHARGES, PEROVSKITES
 
-FORMAT = 3
+FORMAT = 4
 
 
 def identity(spec: RunSpec, files: dict[str, str]) -> str:

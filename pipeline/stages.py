@@ -141,10 +141,14 @@ def _mean_height(run: Run) -> float | None:
     return float(heights[len(heights) // 3 :].mean())
 
 
+def steps_out(spec: RunSpec) -> int:
+    """How many steps the pulled path has from `from_nm` to `to_nm`."""
+    return round((spec.pull.to_nm - spec.pull.from_nm) / spec.pull.step_nm)
+
+
 def pull_heights(run: Run) -> np.ndarray:
     """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`, and on to where rounds lengthen it."""
-    p = run.spec.pull
-    count = round((p.to_nm - p.from_nm) / p.step_nm)
+    p, count = run.spec.pull, steps_out(run.spec)
     heights = np.round(np.linspace(p.from_nm, p.to_nm, count + 1), 3).tolist()
     for one in rounds_of(run):
         if one.to_nm is not None and one.to_nm > heights[-1]:
@@ -153,7 +157,7 @@ def pull_heights(run: Run) -> np.ndarray:
 
 
 def comes_back(spec: RunSpec) -> bool:
-    """Whether the windows and walkers of a run start on the way back into the pocket, not on the way out: every second replica's do."""
+    """Whether the windows and walkers of a run start on the way back into the pocket, not on the way out: those of every second replica."""
     return spec.replica % 2 == 1
 
 
@@ -166,7 +170,7 @@ def pull_products(run: Run, before: str) -> list[Product]:
     names = [f"pull/{number:03d}-z{height:+.3f}" for number, height in enumerate(heights)]
     steps = list(zip(names, heights[:1] + heights, heights, [before, *names], strict=False))
     if comes_back(run.spec):
-        end = sum(height < run.spec.pull.to_nm + 1e-6 for height in heights) - 1
+        end = steps_out(run.spec)
         back = [f"pull/back-{number:03d}-z{heights[number]:+.3f}" for number in reversed(range(end))]
         steps[end + 1 : end + 1] = zip(back, heights[end:0:-1], heights[:end][::-1], [names[end], *back], strict=False)
     return [Product(name, PREPARE, run.spec.pull.step_ps, _Pull(name, origin, height, start)) for name, origin, height, start in steps]
@@ -314,8 +318,7 @@ def walker_start(walker: int) -> float:
 
 def walker_products(run: Run, walker: int, campaign: Campaign) -> list[Product]:
     """The segments of one walker: the first starts from a pulled state without bias, each other where the last one ended, with its bias."""
-    pulled = [name for height, name in pulled_states(run).items() if height < run.spec.pull.to_nm + 1e-6]
-    before, products = pulled[round(walker_start(walker) * (len(pulled) - 1))], []
+    before, products = list(pulled_states(run).values())[round(walker_start(walker) * steps_out(run.spec))], []
     chain, sampling = walker_chain(walker, campaign.metadynamics), campaign.sampling
     for number in range(sampling.segments):
         name = f"{chain}/seg-{number:03d}"

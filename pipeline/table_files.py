@@ -151,11 +151,11 @@ def _numbers(row: Row, shown: list[str]) -> dict[str, str]:
     b = row.binding
     dG0, depth, z = (b.dG0_kJ_mol, b.well_depth_kJ_mol, b.z_min_nm) if b else (Quantity(math.nan, math.nan),) * 3
     return {name: getattr(row, name) for name in shown} | {
-        "dG0 (kJ/mol)": _shown(row, dG0),
+        "dG0 (kJ/mol)": row.shown(dG0),
         "± blocks, replicas": f"{_error(dG0.propagated if b and b.replicas > 1 else dG0.error)}, {_error(dG0.sem)}" if b else EMPTY,
-        "dG0 (kcal/mol)": _shown(row, dG0, 1 / KJ_PER_KCAL),
-        "well depth (kJ/mol)": _shown(row, depth),
-        "well at (nm)": _shown(row, z),
+        "dG0 (kcal/mol)": row.shown(dG0, 1 / KJ_PER_KCAL),
+        "well depth (kJ/mol)": row.shown(depth),
+        "well at (nm)": row.shown(z),
         "status": _short_status(row),
     }
 
@@ -180,21 +180,15 @@ def _note(row: Row, shown: list[str]) -> str:
     return "\n".join([name + "not converged", *(f"  - {problem}" for problem in row.problems)])
 
 
-def _shown(row: Row, quantity: Quantity, scale: float = 1.0) -> str:
-    """Rounded; "± ≥ error" where a flag says that the error is a lower bound."""
-    text = rounded(quantity.value, quantity.error, scale)
-    return text.replace("± ", "± ≥") if row.error_is_bound else text
-
-
 def _kinetics(row: Row, shown: list[str]) -> dict[str, str]:
     b, none = row.binding, Quantity(math.nan, math.nan)
     names = ("desorption_barrier_kJ_mol", "adsorption_barrier_kJ_mol", "penetration_nm", "residence_log10_s")
     off, on, below, stay = (getattr(b, name) if b else none for name in names)
     return {name: getattr(row, name) for name in [*shown, "replica"]} | {
-        "off (kJ/mol)": _shown(row, off),
-        "on (kJ/mol)": _shown(row, on),
-        "penetration (nm)": _shown(row, below),
-        "log10 residence (s)": ("≤ " if b and b.residence_is_bound else "") + _shown(row, stay),
+        "off (kJ/mol)": row.shown(off),
+        "on (kJ/mol)": row.shown(on),
+        "penetration (nm)": row.shown(below),
+        "log10 residence (s)": ("≤ " if b and b.residence_is_bound else "") + row.shown(stay),
     }
 
 
@@ -214,7 +208,7 @@ def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
 def _covered(found: Coverage, shown: list[str]) -> dict[str, str]:
     thetas = {point[0]: point[1:] for point in found.thetas}
     cells = {f"at {c:g} mol/L": "{:.2g} ({:.2g} to {:.2g})".format(*thetas[c]).replace("(nan to nan)", "(?)") for c in SHOWN_MOL_L}
-    half = {"log10 c(1/2) (mol/L)": _shown(found.row, found.log10_half)}
+    half = {"log10 c(1/2) (mol/L)": found.row.shown(found.log10_half)}
     return {name: getattr(found.row, name) for name in shown} | half | cells | {"status": _short_status(found.row)}
 
 
@@ -224,8 +218,8 @@ def _exchanged(found: Exchange, shown: list[str]) -> dict[str, str]:
         {"ligand": found.a.ligand, "instead of": found.b.ligand}
         | {name: getattr(found.a, name) for name in shown if name != "ligand"}
         | {
-            "ddG (kJ/mol)": _shown(row, found.ddG_kJ_mol),
-            "log10 K": _shown(row, found.log10_K),
+            "ddG (kJ/mol)": row.shown(found.ddG_kJ_mol),
+            "log10 K": row.shown(found.log10_K),
             "status": pair_status(found),
         }
     )
@@ -235,8 +229,8 @@ def _heat(found: Enthalpy, shown: list[str]) -> dict[str, str]:
     row = _loosest(found.rows)
     return {name: getattr(row, name) for name in shown if name != "temperature_K"} | {
         "temperatures (K)": ", ".join(f"{T:g}" for T in found.temperatures_K),
-        "dH (kJ/mol)": _shown(row, found.dH_kJ_mol),
-        "T dS (kJ/mol)": f"{_shown(row, found.TdS_kJ_mol)} at {found.mean_K:g} K",
+        "dH (kJ/mol)": row.shown(found.dH_kJ_mol),
+        "T dS (kJ/mol)": f"{row.shown(found.TdS_kJ_mol)} at {found.mean_K:g} K",
         "misfit": f"{found.misfit:.1f}" if math.isfinite(found.misfit) else EMPTY,
         "status": _heat_status(found),
     }

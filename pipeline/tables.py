@@ -82,6 +82,11 @@ class Row:
         """Whether the errors are known to be too small."""
         return any(LOWER_BOUND in problem for problem in self.problems)
 
+    def shown(self, quantity: Quantity, scale: float = 1.0) -> str:
+        """A quantity of the row, rounded; "± ≥ error" where a flag says that the error is a lower bound."""
+        text = rounded(quantity.value, quantity.error, scale)
+        return text.replace("± ", "± ≥") if self.error_is_bound else text
+
     @property
     def status(self) -> str:
         """One of "converged", "not converged: why", "Error: why", "pending: how far", on one line."""
@@ -122,16 +127,24 @@ def _ligand_row(rows: list[Row]) -> Row:
 
 
 def _hysteresis(rows: list[Row]) -> list[str]:
-    """A note where the replicas that start on the way out and those that start on the way back differ by two standard errors and kT."""
-    sides = [[row.binding for row in rows if row.binding is not None and row.path == path] for path in (OUT, BACK)]
-    if not all(sides):
+    """A note where replicas that start on the way out and on the way back differ by more than kT, twice their own errors, and what their
+    scatter within each kind explains (Student's t, 95 %): so three replicas are needed. Of two, `combine` tells the scatter.
+    """
+    sides = [[row for row in rows if row.binding is not None and row.path == path] for path in (OUT, BACK)]
+    free = sum(map(len, sides)) - 2
+    if not all(sides) or free < 1:
         return []
-    out, back = (_mean([b.dG0_kJ_mol for b in side]) if len(side) > 1 else side[0].dG0_kJ_mol for side in sides)
-    apart = abs(out.value - back.value)
-    if not apart > max(2 * math.hypot(out.error, back.error), GAS_CONSTANT * sides[0][0].temperature_K):
+    numbers = [[row.binding.dG0_kJ_mol for row in side] for side in sides]
+    out, back = (float(np.mean([q.value for q in side])) for side in numbers)
+    errors = [math.sqrt(sum(q.error**2 for q in side)) / len(side) for side in numbers]
+    within = sum(float(np.var([q.value for q in side])) * len(side) for side in numbers) / free
+    scatter = student.ppf(0.975, free) * math.sqrt(within * sum(1 / len(side) for side in numbers))
+    kT = GAS_CONSTANT * sides[0][0].binding.temperature_K
+    if not abs(out - back) > max(kT, 2 * math.hypot(*errors), scatter):
         return []
-    found = f"{rounded(out.value, out.error)} kJ/mol on the way out, {rounded(back.value, back.error)} on the way back into the pocket"
-    return [f"hysteresis: dG0 depends on where the replicas start: {found}"]
+    bound = [max(side, key=lambda row: row.error_is_bound) for side in sides]
+    found = [row.shown(Quantity(value, error)) for row, value, error in zip(bound, (out, back), errors, strict=True)]
+    return [f"hysteresis: dG0 is {found[0]} kJ/mol from the way out, {found[1]} from the way back into the pocket"]
 
 
 def combine(bindings: Sequence[Binding]) -> Binding:

@@ -11,7 +11,7 @@ from pipeline.cli import TEMPLATES, main, templates
 from pipeline.plan import check_disk, check_runs, plan_run
 from pipeline.rounds import Round
 from pipeline.run import derived_seed, runs_of, write_record
-from pipeline.stages import all_products, pull_heights, pull_products, pulled_states, window_chain, windows_of
+from pipeline.stages import all_products, pull_heights, pull_products, pulled_states, walker_products, window_chain, windows_of
 
 TINY = {
     "model": {"perovskite": "CsPbBr3", "cells": "4x4x1", "ligand": "DA", "solvent": "acetone", "gap_nm": 3.0},
@@ -78,7 +78,8 @@ def test_windows_span_the_pulled_path(tmp_path: Path) -> None:
 def test_every_second_replica_starts_on_the_way_back_into_the_pocket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = with_key("pull", "to_nm", 0.3)
     raw["sampling"], raw["pull"], raw["estimate"] = {"replicas": 3}, {**raw["pull"], "step_nm": 0.1}, {"plateau_nm": 0.1}
-    out, back, third = runs_of(tmp_path, parse_campaign(raw, "x"))
+    campaign = parse_campaign(raw, "x")
+    out, back, third = runs_of(tmp_path, campaign)
     longer = Round("windows", "basis", to_nm=0.5)
     monkeypatch.setattr("pipeline.stages.rounds_of", lambda _: (longer,))
     away = ["pull/000-z+0.000", "pull/001-z+0.100", "pull/002-z+0.200", "pull/003-z+0.300"]
@@ -97,6 +98,16 @@ def test_every_second_replica_starts_on_the_way_back_into_the_pocket(tmp_path: P
         (0.3, away[3]),
         *zip([0.4, 0.5], further, strict=True),
     ]
+    for run, starts in ((out, [away[0], away[3], away[2]]), (back, [again[2], away[3], again[0]])):  # never beyond to_nm
+        assert [walker_products(run, walker, campaign)[0].make.before for walker in range(3)] == starts
+
+
+def test_a_path_comes_back_from_its_last_height_however_that_is_rounded(tmp_path: Path) -> None:
+    raw = with_key("sampling", "replicas", 2)
+    raw["pull"] = {"from_nm": 0.0, "to_nm": 0.9375, "step_nm": 0.0625}
+    _, back = runs_of(tmp_path, parse_campaign(raw, "x"))
+    names = [product.name for product in pull_products(back, "e")]
+    assert names[15:17] == ["pull/015-z+0.938", "pull/back-014-z+0.875"] and len(names) == 31
 
 
 def test_segments_come_level_by_level(tmp_path: Path) -> None:

@@ -208,15 +208,20 @@ def test_replicas_are_combined_with_the_larger_error():
 
 
 def test_a_ligand_whose_replicas_depend_on_where_they_start_says_so():
-    def of(*ends):
-        rows = [row("DA", str(k), binding=simple(dG0, 1.0), path=BACK if k % 2 else OUT) for k, dG0 in enumerate(ends)]
+    def of(*ends, error=1.0, flags=()):
+        rows = [row("DA", str(k), binding=simple(dG0, error, flags), path=BACK if k % 2 else OUT) for k, dG0 in enumerate(ends)]
         (whole,) = ligand_rows(rows)
         return [note for note in whole.notes if "hysteresis" in note]
 
-    assert of(-30.0, -32.7) == of(-30.0, -29.0, -31.0) == []  # two errors of 1.4
-    (note,) = of(-30.0, -34.0)
-    assert note.endswith("start: -30.0 ± 1.0 kJ/mol on the way out, -34.0 ± 1.0 on the way back into the pocket")
-    assert len(of(-30.0, -44.0, -30.0, -44.0)) == 1 and of(-30.0) == []
+    assert of(-30.0) == of(-30.0, -60.0) == []  # two replicas: direction and chance look the same, and the scatter is told
+    assert of(-30.0, -32.7, -30.0, -32.7, error=1.5) == []  # two errors of 1.06 and 1.06 are 3.0
+    assert of(-30.0, -32.0, -30.0, -32.0, error=0.1) == []  # less than kT
+    assert of(-30.0, -36.0, -34.0, -40.0) == []  # scatter within: sqrt(8), 2 degrees of freedom, 4.30 sqrt(8) = 12.2
+    assert of(-30.0, -41.9, -34.0, -45.9) == [] and len(of(-30.0, -42.5, -34.0, -46.5)) == 1
+    assert of(-30.0, -40.0, -31.0) == [] and len(of(-30.0, -42.0, -31.0)) == 1  # sqrt(0.5), 1: 12.7 sqrt(0.75) = 11.0
+    (note,) = of(-30.0, -38.0, -30.2, -38.4)
+    assert note.endswith("dG0 is -30.1 ± 0.7 kJ/mol from the way out, -38.2 ± 0.7 from the way back into the pocket")
+    assert "-30.1 ± ≥0.7 kJ/mol" in of(-30.0, -38.0, -30.2, -38.4, flags=["error is a lower bound: why"])[0]
     rows = list(csv.DictReader(io.StringIO(csv_text([row(binding=simple(), path=OUT), row(replica="1", binding=simple(), path=BACK)]))))
     assert [found["path"] for found in rows] == ["out", "out and back", ""]
 
