@@ -180,9 +180,12 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
     if sampled.leaning:
         where = f"in {sampled.leaning} of {total}"
         notes.append(f"an ion beside the pocket leaned on the wall that keeps it there {where}: dG0 depends on intact_nm")
-    if sampled.filled and sampled.empty and not sampled.changing:
-        kinds = f"solvent fills the pocket in {sampled.filled} of {total} and never enters it in {sampled.empty}"
+    if sampled.filled.unsampled:
+        kinds = f"solvent fills the pocket in {sampled.filled.always} of {total} and never enters it in {sampled.filled.never}"
         notes.append(f"{kinds}: where it changes places with the head is that of the pulled path")
+    if sampled.away.unsampled:
+        where = f"out of its place in {sampled.away.always} of {total} and stays there in {sampled.away.never}"
+        notes.append(f"the ion that leaves with the head is {where}: where it lets go is that of the pulled path")
     if sampled.images:
         where = f"in {sampled.images} of {total} (closest {sampled.closest_nm:.2f} nm)"
         other = " or of the other ligand" if sampled.heads > 1 else ""

@@ -21,7 +21,8 @@ class Integrity:
     The surface of a cluster has vacant lattice sites: an ion of it that is within 0.30 nm of another site of its kind (built or vacant)
     is not displaced but `hopped`; `hopped_at_site` of these left a site around the pocket, or came to one. An ion of a slab has its own
     site only. `short_metals` (atom indices) have fewer halides than built, and `site_shift_nm` are the distances from their places of the
-    ions around the pocket, in the order of the atoms. Ions that are to leave with a ligand (group partner) are not looked at.
+    ions around the pocket, in the order of the atoms. Ions that are to leave with a ligand (group partner) count nowhere but in
+    `partner_shift_nm`, how far each is from its place.
     """
 
     displaced: int
@@ -31,6 +32,7 @@ class Integrity:
     largest_displacement_nm: float
     short_metals: tuple[int, ...]
     site_shift_nm: tuple[float, ...]
+    partner_shift_nm: tuple[float, ...]
 
     @property
     def broken(self) -> int:
@@ -45,6 +47,7 @@ def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tup
     """Compare positions (n_atoms, 3) nm in `box` (3,) nm with the built model."""
     starts, shift = displacements(model, positions, box)
     stays = ~np.isin(starts, [residue[0] for residue in residues_with(model, model.groups["partner"])])
+    partners = np.linalg.norm(shift[~stays], axis=1)
     starts, shift = starts[stays], shift[stays]
     moved = np.linalg.norm(shift, axis=1)
     fewer = coordination(model, positions, box, metals, halides) < coordination(model, model.positions, model.box, metals, halides)
@@ -63,6 +66,7 @@ def check_slab(model: Model, positions: np.ndarray, box: np.ndarray, metals: tup
         largest_displacement_nm=round(float(moved.max()), 4),
         short_metals=tuple(metals_of(model, metals)[fewer].tolist()),
         site_shift_nm=tuple(np.round(moved[np.isin(starts, model.groups["site"])], 4).tolist()),
+        partner_shift_nm=tuple(np.round(partners, 4).tolist()),
     )
 
 

@@ -68,7 +68,7 @@ def draw(folder: Path, n_frames: int) -> tuple[Run, Path]:
             file.write((10 * xyz[atoms]).astype(np.float32), cell_lengths=10 * model.box, cell_angles=np.full(3, 90.0))
     np.save(segment / "cv.npy", np.column_stack([z, 0 * z]))
     record = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": 1.0, "duration_ps": float(n_frames)}
-    slab = {"displaced_at_site": 0, "displaced": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}
+    slab = {"displaced_at_site": 0, "displaced": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1], "partner_shift_nm": []}
     record |= {"versions": {"openmm": "8"}, "image_nm": 1.5, "solvent_nm": [0.1], "slab": slab}
     (segment / "segment.json").write_text(json.dumps(record))
     return run, segment

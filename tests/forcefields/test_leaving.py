@@ -91,6 +91,7 @@ def test_a_pair_that_left_is_not_damage(model: Model) -> None:
     moved[model.groups["partner"]] += 1.0
     found = check_slab(model, moved, model.box, ("Pb",), ("Br",))
     assert (found.displaced, found.broken, found.largest_displacement_nm) == (0, 0, 0.0)
+    assert found.partner_shift_nm == pytest.approx([np.sqrt(3)] * 2, abs=1e-4)  # one for each face; 1 nm along each axis
     other = next(int(i) for i in model.groups["site"] if model.elements[i] == "Br" and i not in model.groups["partner"])
     moved[other] += 1.0
     found = check_slab(model, moved, model.box, ("Pb",), ("Br",))

@@ -68,9 +68,7 @@ class Drawn:
             z = window.center_nm + spread * random.standard_normal(n_frames * every)
             lateral = 0.1 * random.random((len(z), 2))
             self._publish(out, (z, lateral, every), frames or self.campaign.sampling.frames, random)
-            record = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": 0.2, "duration_ps": 0.2 * len(z)}
-            slab = {"displaced_at_site": 0, "displaced": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}
-            record |= {"versions": {"openmm": "8"}, "image_nm": 1.5, "solvent_nm": [0.1], "slab": slab}
+            record = tiny.segment_record(window, 0.2, duration_ps=0.2 * len(z))
             (out / "segment.json").write_text(json.dumps(record))
 
     def _publish(self, out: Path, drawn: tuple[np.ndarray, np.ndarray, int], frames: str, random: np.random.Generator) -> None:

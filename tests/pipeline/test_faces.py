@@ -17,9 +17,11 @@ from pipeline.platforms import Choice
 from pipeline.pmf import estimate_pmf
 from pipeline.results import Sampled, collect, ensure_estimate, physics_notes
 from pipeline.run import DamagedError, Run
+from pipeline.sampled import TwoStates
 from pipeline.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 from pipeline.simulate import Leg, MDState, run_leg
 from pipeline.stages import grid_windows, window_chain
+from tests.pipeline.tiny import segment_record
 
 KT = GAS_CONSTANT * 300.0
 RADIUS, WALL = 0.55, 5000.0
@@ -53,12 +55,7 @@ def published(folder: Path, faces: int, count: int, depths: tuple[float, ...] = 
             segment = run.path(f"{window_chain(window)}/seg-{number:03d}")
             segment.mkdir(parents=True)
             np.save(segment / "cv.npy", np.hstack([draw(window, count // 2, random, depth) for depth in depths[:faces]]))
-            record = {"record_ps": 0.2, "center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "versions": {"openmm": "8"}}
-            record |= {
-                "slab": {"displaced": 0, "displaced_at_site": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]},
-                "image_nm": 2.0,
-                "solvent_nm": [0.1],
-            }
+            record = segment_record(window, 0.2)
             (segment / "segment.json").write_text(json.dumps(record))
     return run
 
@@ -67,7 +64,7 @@ def test_a_window_that_has_only_begun_says_nothing(tmp_path: Path) -> None:
     run = published(tmp_path, 1, 100)
     run.path("windows/z+2.000-k2000").mkdir()
     found = collect(run)
-    assert (found.leaning, found.broken, found.filled + found.empty + found.changing) == (0, 0, 11)
+    assert (found.leaning, found.broken, found.filled, found.away) == (0, 0, TwoStates(always=11), TwoStates())
 
 
 def test_two_faces_give_the_curve_of_one(tmp_path: Path) -> None:

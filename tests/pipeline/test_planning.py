@@ -24,6 +24,7 @@ from pipeline.status import round_lines, rounds_due, status_rows
 from pipeline.steps import ROUNDS
 from pipeline.tables import combine
 from pipeline.work import Part, Worker
+from tests.pipeline.tiny import segment_record
 
 KT = GAS_CONSTANT * 300.0
 GRID = np.linspace(-0.6, 2.0, 13001)
@@ -77,15 +78,7 @@ class Drawn:
         below = np.cumsum(np.exp(-(energy - energy.min()) / KT))
         z = np.interp(random.uniform(size=round(sampling.segment_ps / sampling.record_ps)), below / below[-1], GRID)
         np.save(out / "cv.npy", np.column_stack([z, 0.55 * np.sqrt(random.uniform(size=len(z)))]))
-        record = {
-            "center_nm": [window.center_nm] * 2,
-            "k_kJ_mol_nm2": window.k,
-            "record_ps": sampling.record_ps,
-            "image_nm": 2.0,
-            "solvent_nm": [0.1],
-        }
-        slab = {"displaced": 0, "displaced_at_site": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}
-        record |= {"slab": slab, "versions": {"openmm": "8"}, "wall_s": 1.0, "duration_ps": 20.0}
+        record = segment_record(window, sampling.record_ps, wall_s=1.0, duration_ps=20.0)
         (out / "segment.json").write_text(json.dumps(record))
 
 

@@ -17,6 +17,7 @@ from pipeline.results import publish_tables
 from pipeline.run import Run
 from pipeline.samples import GAS_CONSTANT, EstimateError
 from pipeline.stages import all_products, window_chain, windows_of
+from tests.pipeline.tiny import segment_record
 
 GRID = np.linspace(-0.6, 2.0, 5201)
 DEPTHS = {"DA": 40.0, "DDA": 30.0}
@@ -60,15 +61,7 @@ def publish(folder: Path, settings: Campaign) -> list[Run]:
             for segment in run.segments(window_chain(window)):
                 z = np.interp(random.random(150), np.cumsum(p) / p.sum(), GRID)
                 np.save(segment / "cv.npy", np.column_stack([z, lateral(150, kelvin, random)]))
-                record = {
-                    "center_nm": [window.center_nm] * 2,
-                    "k_kJ_mol_nm2": window.k,
-                    "record_ps": 0.2,
-                    "image_nm": 2.0,
-                    "solvent_nm": [0.1],
-                }
-                slab = {"displaced": 0, "displaced_at_site": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1]}
-                record |= {"versions": {"openmm": "8"}, "slab": slab}
+                record = segment_record(window, 0.2)
                 (segment / "segment.json").write_text(json.dumps(record))
         runs.append(run)
     return runs
@@ -174,6 +167,24 @@ def test_solvent_that_never_changes_places_with_the_head_is_in_the_notes(
         (segment / "segment.json").write_text(json.dumps(record | {"solvent_nm": distance}))
     text, _ = publish_tables(tmp_path, campaign(), [run])
     assert expected in text and ("fills the pocket" in text) == bool(expected)
+
+
+@pytest.mark.parametrize(("between", "told"), [([0.1, 0.2], True), ([0.2, 0.4], False), ([0.4, 0.5], True)])
+def test_an_ion_pair_that_forms_in_no_window_is_in_the_notes(
+    between: list[float], told: bool, published: tuple[Path, list[Run], str], tmp_path: Path
+) -> None:
+    source = published[1][0]
+    shutil.copytree(source.folder, tmp_path / "runs" / source.id)
+    run = Run(tmp_path / "runs" / source.id, source.spec)
+    for number, chain in enumerate(run.window_chains()):
+        for segment, shift in zip(run.segments(chain), between if number == 9 else [0.1, 0.1] if number < 9 else [0.4, 0.4], strict=True):
+            record = json.loads((segment / "segment.json").read_text())
+            record["slab"]["partner_shift_nm"] = [shift]
+            (segment / "segment.json").write_text(json.dumps(record))
+    text, _ = publish_tables(tmp_path, campaign(), [run])
+    away = 16 + (between[0] > 0.3)
+    expected = f"the ion that leaves with the head is out of its place in {away} of 26 windows and stays there in {26 - away}: "
+    assert (expected in text) == told and ("the ion that leaves" in text) == told
 
 
 @pytest.mark.parametrize(

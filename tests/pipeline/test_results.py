@@ -9,7 +9,7 @@ import pytest
 from pipeline.campaign import Campaign, parse_campaign
 from pipeline.cli import TEMPLATES
 from pipeline.results import Sampled, physics_notes
-from pipeline.sampled import COUNTED
+from pipeline.sampled import COUNTED, TwoStates
 from pipeline.samples import EstimateSettings, Samples, Window
 from pipeline.sanity import anchor_notes, cylinder_notes
 
@@ -21,7 +21,7 @@ def sampled(lateral: list[np.ndarray]) -> Sampled:
     windows = tuple(Window(0.1 * k, 2000.0) for k in range(len(lateral)))
     samples = Samples(windows, tuple(np.full(len(r), w.center_nm) for w, r in zip(windows, lateral, strict=True)), 0.2, 300.0, RADIUS, WALL)
     counts = dict.fromkeys(COUNTED, 0)
-    return Sampled(samples, tuple(lateral), "", **counts, closest_nm=1.5, openmm_versions=("8",))
+    return Sampled(samples, tuple(lateral), "", **counts, filled=TwoStates(), away=TwoStates(), closest_nm=1.5, openmm_versions=("8",))
 
 
 def uniform(seed: int) -> np.ndarray:
@@ -65,11 +65,12 @@ def test_notes_say_what_and_how_often() -> None:
     assert "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm from every site of theirs in 1 of 6" in text
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
     assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
-    stuck = replace(good, filled=4, empty=2)
-    (note,) = physics_notes(stuck, campaign(3))
+    (note,) = physics_notes(replace(good, filled=TwoStates(4, 2)), campaign(3))
     assert note.startswith("solvent fills the pocket in 4 of 6 windows and never enters it in 2: ")
-    for fine in (replace(stuck, changing=1), replace(stuck, empty=0), replace(stuck, filled=0)):
-        assert physics_notes(fine, campaign(3)) == ()
+    (note,) = physics_notes(replace(good, away=TwoStates(5, 1)), campaign(3))
+    assert note.startswith("the ion that leaves with the head is out of its place in 5 of 6 windows and stays there in 1: ")
+    for fine in (TwoStates(4, 1, 1), TwoStates(6, 0), TwoStates(0, 6), TwoStates()):
+        assert physics_notes(replace(good, filled=fine, away=fine), campaign(3)) == ()
     assert "an ion beside the pocket leaned on the wall that keeps it there in 5 of 6 windows: dG0 depends on intact_nm" in text
 
 

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.samples import Window
+from structures.integrity import Integrity
+
 HALOBIND = [sys.executable, "-m", "pipeline"]
 SEGMENT_PS = os.environ.get("HALOBIND_TEST_PS", "0.4")
 CAMPAIGN = """
@@ -62,6 +65,13 @@ def new(folder: Path, text: str = CAMPAIGN) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "campaign.toml").write_text(text)
     return folder
+
+
+def segment_record(window: Window, record_ps: float, **more: object) -> dict:
+    """What a segment.json says where nothing is wrong: the crystal whole, solvent in the pocket; and `more`."""
+    whole = Integrity(0, 0, 0, 0, 0.1, (), (0.1,), ()).as_dict()
+    about = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": record_ps, "versions": {"openmm": "8"}}
+    return about | {"image_nm": 2.0, "solvent_nm": [0.1], "slab": whole} | more
 
 
 def products(campaign: Path) -> dict[str, int]:
