@@ -20,7 +20,7 @@ from structures.molecules import molecule
 EV = 96.48533212  # kJ/mol
 HEIGHTS_NM = (-0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 FORCE, STEPS = 0.08, 60  # eV/A, and the steps after which a head that still moves is taken as it is
-MISSING = 'reference curves need tblite: pip install "halobind[params]"'
+MISSING = 'reference curves need tblite: pip install -c constraints.txt ".[params]"'
 
 
 def relaxed_energy(head: str, height_nm: float, solvent: str | None) -> float:

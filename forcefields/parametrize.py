@@ -4,7 +4,7 @@
     python -m forcefields.parametrize DA acetone   some of them
 
 antechamber, sqm and parmchk2 are run as programs, from the folder that the acpype wheel brings; ParmEd turns gaff.dat and
-the frcmod into XML. Needs `pip install "halobind[params]"` and Debian's liblapack3 libblas3 libarpack2 libgfortran5.
+the frcmod into XML. Needs `pip install -c constraints.txt ".[params]"` and Debian's liblapack3 libblas3 libarpack2 libgfortran5.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def amber_home() -> Path:
     """The folder of the bundled AmberTools programs. Raises RuntimeError with the install line when acpype or ParmEd is missing."""
     for module in ("acpype", "parmed"):
         if util.find_spec(module) is None:
-            raise RuntimeError(f'{module} is not installed: pip install "halobind[params]"')
+            raise RuntimeError(f'{module} is not installed: pip install -c constraints.txt ".[params]"')
     home = Path(util.find_spec("acpype").origin).parent / "amber_linux"
     if not (home / "bin" / "antechamber").exists():
         raise RuntimeError(

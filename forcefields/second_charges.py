@@ -17,7 +17,7 @@ BOHR_NM = 0.0529177210903  # CODATA 2018
 DEBYE_PER_E_NM = 48.0320471  # CODATA 2018
 HEAD_E = 0.25  # heads that differ by more are warned of
 DIPOLE_D, DIPOLE_PART = 1.0, 0.2  # dipole moments that differ by more than both are warned of
-MISSING = 'no GFN2-xTB charges beside them: tblite is not installed: pip install "halobind[params]"'
+MISSING = 'no GFN2-xTB charges beside them: tblite is not installed: pip install -c constraints.txt ".[params]"'
 
 
 @dataclass(frozen=True)

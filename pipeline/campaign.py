@@ -48,28 +48,38 @@ class SimulationSection(Section):
 class EquilibrateSection(Section):
     """Warm-up at constant volume, constant pressure along the normal, constant volume; cut into pieces of `piece_ps`."""
 
-    warm_ps: Ps = 10.0
-    npt_ps: Ps = 200.0
-    nvt_ps: Ps = 50.0
+    warm_ps: Ps = 20.0
+    npt_ps: Ps = 400.0
+    nvt_ps: Ps = 100.0
     piece_ps: Ps = 50.0
 
 
 class CoordinateSection(Section):
     """The lateral flat-bottom cylinder about the site axis; whether the ligand leaves alone ("cation") or with the ion of the other sign
     next to its site ("ion_pair"), which is held within `pair_nm` of the head; these two walls have the same stiffness. No other ion of
-    a slab may go farther than `intact_nm` from its place (0: whoever wants to may). A cuboid turns as a whole, so its ions are free."""
+    a slab may go farther than `intact_nm` from its place (0: whoever wants to may). A cuboid turns as a whole, so its ions are free.
+    Solvent is kept `dry_nm` away from the site (0: it is not) while the head is near, by a wall that fades until it is at `dry_to_nm`."""
 
     radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
     wall_kJ_mol_nm2: Stiffness = 5000.0
     leaving: Literal["cation", "ion_pair"] = "cation"
     pair_nm: float = Field(default=0.5, ge=0.3, le=1.0)
     intact_nm: float = Field(default=0.15, ge=0, le=0.25)
+    dry_nm: float = Field(default=0.0, ge=0, le=0.4)
+    dry_to_nm: float = Field(default=0.9, gt=0, le=10)
 
     @field_validator("intact_nm")
     @classmethod
     def _intact(cls, value: float) -> float:
         if 0 < value < 0.1:
             raise ValueError("thermal motion goes that far: give 0.1 to 0.25, or 0 for no walls")
+        return value
+
+    @field_validator("dry_nm")
+    @classmethod
+    def _dry(cls, value: float) -> float:
+        if 0 < value < 0.2:
+            raise ValueError("a wall so small keeps nothing out: give 0.2 to 0.4, or 0 for none")
         return value
 
 
@@ -80,8 +90,8 @@ class PullSection(Section):
     from_nm: float = Field(default=-0.05, ge=-0.5, le=1.0)
     to_nm: float = Field(default=1.2, gt=0, le=10)
     step_nm: float = Field(default=0.05, gt=0.005, le=0.2)
-    step_ps: Ps = 10.0
-    k_kJ_mol_nm2: float = Field(default=2000.0, ge=100, le=100000)
+    step_ps: Ps = 20.0
+    k_kJ_mol_nm2: float = Field(default=3000.0, ge=100, le=100000)
 
     @model_validator(mode="after")
     def _order(self) -> "PullSection":
@@ -112,7 +122,7 @@ class WindowsSection(Section):
     """Umbrella windows: centres from the first to the last pulled height, `spacing_nm` apart."""
 
     spacing_nm: float = Field(default=0.05, gt=0.005, le=0.5)
-    k_kJ_mol_nm2: float = Field(default=2000.0, ge=100, le=100000)
+    k_kJ_mol_nm2: float = Field(default=3000.0, ge=100, le=100000)
 
 
 class MetadynamicsSection(Section):
@@ -136,7 +146,7 @@ class SamplingSection(Section):
 
     method: Literal["umbrella", "metadynamics"] = "umbrella"
     replicas: int = Field(default=1, ge=1, le=100)
-    segments: int = Field(default=10, ge=1, le=10000)
+    segments: int = Field(default=20, ge=1, le=10000)
     segment_ps: Ps = 100.0
     record_ps: float = Field(default=0.2, gt=0, le=10)
     frame_ps: Ps = 20.0

@@ -130,7 +130,9 @@ def parser() -> argparse.ArgumentParser:
     text = "measure the observables of every published segment and write a table a run; only new segments are measured again"
     watch = verbs.add_parser("observe", help=text, description=text)
     watch.add_argument("campaign", type=Path, help="campaign directory (the one with campaign.toml)")
-    watch.add_argument("--where", default="serial", metavar="PLACE", help="serial, local (processes), slurm, pbs, lsf, or tcp://host:port")
+    watch.add_argument(
+        "--where", default="serial", metavar="PLACE", help="serial, local (processes), slurm, pbs, lsf, tcp:// or tls://host:port"
+    )
     watch.add_argument("--workers", type=positive, default=0, metavar="N", help="processes (default: one a core, or those of one job)")
     watch.add_argument("--observable", nargs="+", default=[], metavar="NAME", help="only these (default: all that the frames allow)")
     watch.add_argument("--chunk", type=positive, default=0, metavar="FRAMES", help="frames in one task (default: 100, more if small)")
@@ -143,7 +145,9 @@ def parser() -> argparse.ArgumentParser:
     submit = verbs.add_parser("submit", help=text, description=text)
     submit.add_argument("campaign", type=Path, nargs="?", help="campaign directory (the one with campaign.toml)")
     submit.add_argument("--cluster", metavar="NAME", help="a table of clusters.toml")
-    submit.add_argument("--parts", type=positive, metavar="N", help="tasks of the job array (default: as many as keep every process busy)")
+    submit.add_argument(
+        "--parts", type=positive, metavar="N", help="tasks of the job array (default: one for every window a job runs at once)"
+    )
     submit.add_argument("--dry-run", action="store_true", help="print exactly the scripts that would run; submit and write nothing")
     submit.add_argument("--retry", action="store_true", help="try again what failed before")
     submit.add_argument("--example", action="store_true", help="print a clusters.toml to start from")

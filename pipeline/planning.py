@@ -19,8 +19,9 @@ from pipeline.results import collect, estimate_seed
 from pipeline.rounds import Order, Reach, Round, Wish, centers_between, longer_path, order_in_force, windows_to_add
 from pipeline.run import Run
 from pipeline.samples import EstimateError, Samples, Window
-from pipeline.stages import Product, pull_heights, rounds_of, run_model_spec, windows_of, write_round
+from pipeline.stages import Product, pull_heights, rounds_of, windows_of, write_round
 from pipeline.steps import ROUNDS, basis_of, campaign_order, round_due
+from pipeline.systems import run_model_spec
 from pipeline.tables import LOWER_BOUND, combine
 from structures.build import reach_limit
 

@@ -23,7 +23,7 @@ class EstimateSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    discard_fraction: Finite = Field(0.1, ge=0, le=0.9, description="first part of every window that is left out as equilibration")
+    discard_fraction: Finite = Field(0.2, ge=0, le=0.9, description="first part of every window that is left out as equilibration")
     bin_nm: Finite = Field(0.02, ge=0.001, le=0.2, description="width of the bins of the curve, nm")
     plateau_nm: Finite = Field(0.2, ge=0.02, le=5, description="length of the far end of the path that stands for the bulk, nm")
     n_bootstrap: int = Field(100, ge=20, le=10000, description="block resamples behind every error")

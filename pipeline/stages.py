@@ -3,25 +3,16 @@
 A product is a directory published by rename. Products of one chain follow each other; the chain `prepare` comes before every window.
 """
 
-import hashlib
 import json
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-import openmm as mm
 
-from forcefields.audit import audit
-from forcefields.leaving import add_pair_restraint
-from forcefields.packs import load_pack
-from forcefields.surface import add_surface_walls
-from forcefields.system import SystemSettings, make_system
 from forcefields.tail import tail_pressure_bar
-from forcefields.validity import planning_lattice
 from pipeline.campaign import Campaign, CampaignError, MetadynamicsSection, RunSpec, SamplingSection, WindowsSection
 from pipeline.legs import (
     Workshop,
@@ -41,12 +32,11 @@ from pipeline.legs import (
 )
 from pipeline.metadynamics import Hills, run_walk
 from pipeline.rounds import Round, centers_between
-from pipeline.run import DamagedError, Run, derived_seed, own_molecules_folder, reading
+from pipeline.run import DamagedError, Run, derived_seed, reading
 from pipeline.samples import Window
 from pipeline.simulate import Leg, MDState
 from pipeline.starts import Norm, StartError, damage, fit_start, outside
-from structures.build import ModelSpec, build
-from structures.model import write_model
+from pipeline.systems import make_build, make_parametrize
 
 PREPARE = "prepare"
 COLD_K = 50.0
@@ -61,33 +51,6 @@ class Product:
     chain: str
     cost_ps: float
     make: Callable[[Workshop, Path], None]
-
-
-def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
-    """The builder's settings of a run; the lattice constant comes from the force-field pack."""
-    lattice = planning_lattice(load_pack(spec.forcefield.pack), spec.model.perovskite)
-    own = {name: ligand.row for name, ligand in spec.ligands.items()}
-    return spec.model.spec(lattice, own, derived_seed(run_id, "build"), spec.coordinate.leaving)
-
-
-def make_build(shop: Workshop, out: Path) -> None:
-    model, check = build(run_model_spec(shop.run.spec, shop.run.id))
-    write_model(model, out)
-    write_json(out / "check.json", asdict(check))
-
-
-def make_parametrize(shop: Workshop, out: Path) -> None:
-    spec, model = shop.run.spec, built_model(shop.run.path("build"))
-    pack, own = load_pack(spec.forcefield.pack), own_molecules_folder(shop.run.campaign)
-    system = make_system(model, pack, SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2), own)
-    found = audit(system, model, pack, own)
-    add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
-    if math.isfinite(spec.wall_nm):
-        add_surface_walls(system, model, spec.wall_nm)
-    coordinate_of(spec, model).add_to(system)
-    text = mm.XmlSerializer.serialize(system)
-    (out / "system.xml").write_text(text, encoding="ascii")
-    write_json(out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)})
 
 
 def equilibrate_products(spec: RunSpec) -> list[Product]:

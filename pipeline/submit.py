@@ -21,6 +21,7 @@ from jobs.ledger import Entry, Ledger
 from jobs.publish import write_atomic
 from pipeline.campaign import Campaign
 from pipeline.plan import check_disk, check_writable, plan_run
+from pipeline.processes import PER_GPU_WITH_MPS
 from pipeline.progress import chart_of, duration, measure
 from pipeline.queue import ledger_of
 from pipeline.run import Run, job_prefix, ledger_file, logs_folder, write_record
@@ -132,7 +133,8 @@ def _plan(
             f"round {own.round} published nothing, so no other round is submitted: see the logs {own.name.removesuffix(TABLE)}*.log in "
             f"{logs_folder(folder)} (is the wall time {cluster.walltime} long enough for a segment?), then: {_command(folder, options)}"
         )
-    slots = cluster.gpus * max(1, campaign.resources.processes_per_gpu) or max(1, cluster.cpus // campaign.resources.threads)
+    each = campaign.resources.processes_per_gpu or PER_GPU_WITH_MPS
+    slots = cluster.gpus * each or max(1, cluster.cpus // campaign.resources.threads)
     number = max((entry.round for entry in ledger.entries), default=0) + 1
     blank = Entry("", number, "", options.cluster, cluster.scheduler, (), 0, published)
     jobs: list[Planned] = []

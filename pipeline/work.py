@@ -33,7 +33,7 @@ class WorkError(RuntimeError):
 MACHINE_ERRORS = (OSError, CampaignError, PlatformError, MemoryError)
 PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
-TIMED = ("pull", "windows")  # stages whose products are many and alike
+TIMED = ("pull", "windows", "metadynamics")  # stages whose products are many and alike
 ASKED = 1  # the phase of what the campaign file asks for; before it the preparation, after it the rounds
 
 

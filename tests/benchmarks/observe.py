@@ -38,7 +38,8 @@ from pipeline.legs import built_model, frame_atoms
 from pipeline.observables import HALIDE_NM, METAL_NM, OBSERVABLES
 from pipeline.observe import chemistry_of
 from pipeline.run import Run, runs_of
-from pipeline.stages import grid_windows, run_model_spec, window_chain
+from pipeline.stages import grid_windows, window_chain
+from pipeline.systems import run_model_spec
 from structures.build import build
 from structures.model import write_model
 

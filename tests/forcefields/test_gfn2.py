@@ -5,7 +5,7 @@ import pytest
 from forcefields.gfn2 import relaxed_energy
 from forcefields.validation.pocket import references
 
-pytest.importorskip("tblite", reason='needs tblite: pip install "halobind[params]"')
+pytest.importorskip("tblite", reason='needs tblite: pip install -c constraints.txt ".[params]"')
 
 
 def test_methylammonium_in_the_gas_phase() -> None:

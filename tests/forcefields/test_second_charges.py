@@ -12,7 +12,7 @@ from forcefields.second_charges import Opinion, compare, head_groups, of_gfn2, o
 from structures.molecules import make_molecule, molecule
 from structures.rows import Ligand
 
-needs_tblite = pytest.mark.skipif(not util.find_spec("tblite"), reason='needs tblite: pip install "halobind[params]"')
+needs_tblite = pytest.mark.skipif(not util.find_spec("tblite"), reason='needs tblite: pip install -c constraints.txt ".[params]"')
 
 
 @needs_tblite
@@ -45,7 +45,7 @@ def test_charges_that_differ_much_are_warned_of() -> None:
     assert len(lines) == 2 + 5 + 2 and len(warnings) == 2
     assert "they differ by more than 0.25 e" in warnings[0] and "they differ by more than 1 D and 20 %" in warnings[1]
     assert compare(item, kinds, Opinion(even, 5.0), None)[1] == [
-        'no GFN2-xTB charges beside them: tblite is not installed: pip install "halobind[params]"'
+        'no GFN2-xTB charges beside them: tblite is not installed: pip install -c constraints.txt ".[params]"'
     ]
 
 

@@ -13,7 +13,8 @@ from pipeline.campaign import Campaign, load_campaign
 from pipeline.legs import built_model, frame_atoms
 from pipeline.run import Run, runs_of
 from pipeline.samples import GAS_CONSTANT
-from pipeline.stages import grid_windows, run_model_spec, window_chain
+from pipeline.stages import grid_windows, window_chain
+from pipeline.systems import run_model_spec
 from structures.build import build
 from structures.model import Model, write_model
 from tests.pipeline import tiny

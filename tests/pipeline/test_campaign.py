@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from pipeline.campaign import CampaignError, load_campaign, parse_campaign
+from pipeline.campaign import SHARED, CampaignError, RunSpec, load_campaign, parse_campaign
 from pipeline.cli import TEMPLATES, main, templates
+from pipeline.modelling import ModelSection
 from pipeline.plan import check_disk, check_runs, plan_run
 from pipeline.rounds import Round
 from pipeline.run import derived_seed, runs_of, write_record
@@ -72,7 +75,7 @@ def test_windows_span_the_pulled_path(tmp_path: Path) -> None:
     heights, windows = pull_heights(run), list(windows_of(run, campaign))
     assert [w.center_nm for w in windows] == pytest.approx([0.1 * i for i in range(10)])
     assert heights[0] == 0.0 and heights[-1] == pytest.approx(0.9)
-    assert window_chain(windows[3]) == "windows/z+0.300-k2000"
+    assert window_chain(windows[3]) == "windows/z+0.300-k3000"
 
 
 def test_every_second_replica_starts_on_the_way_back_into_the_pocket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +119,21 @@ def test_segments_come_level_by_level(tmp_path: Path) -> None:
     assert names[:3] == ["build", "system", "equilibrate/00-warm"]
     levels = [name[-3:] for name in names if name.startswith("windows/")]
     assert levels == ["000"] * 10 + ["001"] * 10 and len(set(names)) == len(names)
+
+
+def test_the_template_names_every_key_and_writes_out_defaults() -> None:
+    text = (TEMPLATES / "standard.toml").read_text(encoding="utf-8")
+    everything = tomllib.loads(re.sub(r"(?m)^# (?=\[|[\w.]+ = )", "", text))
+    sections = {name: field.default for name, field in RunSpec.model_fields.items() if name not in ("model", "ligands", "replica")}
+    sections |= {name: section() for name, section in SHARED.items()}
+    assert set(everything) == {"model", *sections}
+    assert set(everything["model"]) == set(ModelSection.model_fields)
+    for name, section in sections.items():
+        assert set(everything[name]) == set(type(section).model_fields), name
+    written = tomllib.loads(text)
+    assert written["sampling"].pop("replicas") == 4
+    for name in set(written) - {"model"}:
+        assert written[name] == {key: getattr(sections[name], key) for key in written[name]}, name
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ GRID = np.linspace(-0.5, 2.0, 5001)
 CAMPAIGN = {
     "model": {"perovskite": "CsPbBr3", "cells": "4x4x2", "ligand": "MA", "solvent": "acetone", "gap_nm": 4.0},
     "pull": {"from_nm": 0.0, "to_nm": 1.0, "step_nm": 0.1, "step_ps": 1.0},
-    "windows": {"spacing_nm": 0.1},
+    "windows": {"spacing_nm": 0.1, "k_kJ_mol_nm2": 2000.0},
 }
 
 

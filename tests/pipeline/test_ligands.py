@@ -24,16 +24,17 @@ from forcefields.system import SystemSettings, make_system, molecule_names
 from pipeline.campaign import load_campaign
 from pipeline.cli import main
 from pipeline.run import own_molecules_folder, runs_of
-from pipeline.stages import run_model_spec
+from pipeline.systems import run_model_spec
 from structures.build import build
 from structures.own_ligands import guessed_ligand
 from tests.pipeline import tiny
 from tests.pipeline.tiny import copy, edited
 
 needs_acpype = pytest.mark.skipif(
-    not (util.find_spec("acpype") and util.find_spec("parmed")), reason='needs acpype and ParmEd: pip install "halobind[params]"'
+    not (util.find_spec("acpype") and util.find_spec("parmed")),
+    reason='needs acpype and ParmEd: pip install -c constraints.txt ".[params]"',
 )
-needs_tblite = pytest.mark.skipif(not util.find_spec("tblite"), reason='needs tblite: pip install "halobind[params]"')
+needs_tblite = pytest.mark.skipif(not util.find_spec("tblite"), reason='needs tblite: pip install -c constraints.txt ".[params]"')
 ETHYL = 'smiles = "CC[NH3+]"\nmode = "cation"\ncharge = 1\n'
 CAMPAIGN = edited(('ligand = "DA"', 'ligand = "mine"'), ("[forcefield]", f"[ligands.mine]\n{ETHYL}[forcefield]"))
 
@@ -203,7 +204,7 @@ def test_campaigns_are_refused_for_what_they_lack(tmp_path: Path, capsys: pytest
     assert "molecules is not a directory that can be written to" in error_of(capsys, "parametrize", str(campaign))
     (campaign / "molecules").unlink()
     monkeypatch.setattr(programs.util, "find_spec", lambda name: None)
-    assert 'acpype is not installed: pip install "halobind[params]"' in error_of(capsys, "parametrize", str(campaign))
+    assert 'acpype is not installed: pip install -c constraints.txt ".[params]"' in error_of(capsys, "parametrize", str(campaign))
     assert not (campaign / "molecules").exists()
     assert main(["parametrize", str(written(tmp_path / "b", CAMPAIGN.replace("[ligands.mine]\n" + ETHYL, "")))]) == 0
     assert "has no ligands of its own" in capsys.readouterr().out

@@ -101,7 +101,7 @@ def test_the_folder_of_an_estimate_says_what_it_came_from(published: tuple[Path,
     assert {path.name for path in folder.iterdir()} == {"pmf.csv", "windows.csv", "overlap.csv", "convergence.csv", "binding.json"}
     windows, curve, parts = (table(folder / f"{name}.csv") for name in ("windows", "pmf", "convergence"))
     assert len(windows) == 26 and {row["series"] for row in windows} == {"1"} and {row["recorded"] for row in windows} == {"300"}
-    assert all(int(row["samples"]) == 300 - max(30, int(row["equilibrated_from"])) for row in windows)
+    assert all(int(row["samples"]) == 300 - max(60, int(row["equilibrated_from"])) for row in windows)
     assert set(curve[0]) == {"z_nm", "W_kJ_mol", "W_error_kJ_mol", "W_WHAM_kJ_mol", "W_umbrella_integration_kJ_mol"}
     assert [float(row["fraction"]) for row in parts] == pytest.approx(np.arange(1, 11) / 10)
 
@@ -148,20 +148,28 @@ def test_a_solver_that_fails_is_an_error_row_and_stale_predictions_go(
 
 
 @pytest.mark.parametrize(
-    ("second", "expected"),
+    ("second", "dry_nm", "expected"),
     [
-        ([[0.5], [0.6]], "solvent fills the pocket in 25 of 26 windows and never enters it in 1: where it changes places with the head"),
-        ([[0.5], [0.2]], ""),
-        ([[0.1], [0.2]], ""),
-        ([[], []], ""),
+        (
+            [[0.5], [0.6]],
+            0.0,
+            "solvent fills the pocket in 25 of 26 windows and never enters it in 1: where it changes places with the head",
+        ),
+        ([[0.25], [0.24]], 0.3, "solvent fills the pocket in 25 of 26 windows and never enters it in 1"),  # at its wall, thermally
+        ([[0.5], [0.2]], 0.0, ""),
+        ([[0.25], [0.24]], 0.0, ""),
+        ([[0.5], [0.2]], 0.3, ""),
+        ([[0.1], [0.2]], 0.0, ""),
+        ([[], []], 0.0, ""),
     ],
 )
 def test_solvent_that_never_changes_places_with_the_head_is_in_the_notes(
-    second: list[list[float]], expected: str, published: tuple[Path, list[Run], str], tmp_path: Path
+    second: list[list[float]], dry_nm: float, expected: str, published: tuple[Path, list[Run], str], tmp_path: Path
 ) -> None:
     source = published[1][0]
     shutil.copytree(source.folder, tmp_path / "runs" / source.id)
-    run = Run(tmp_path / "runs" / source.id, source.spec)
+    coordinate = source.spec.coordinate.model_copy(update={"dry_nm": dry_nm})
+    run = Run(tmp_path / "runs" / source.id, source.spec.model_copy(update={"coordinate": coordinate}))
     for segment, distance in zip(run.segments(run.window_chains()[1]), second, strict=True):
         record = json.loads((segment / "segment.json").read_text())
         (segment / "segment.json").write_text(json.dumps(record | {"solvent_nm": distance}))
