@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,11 +32,14 @@ to_nm = 0.4
 step_nm = 0.2
 [windows]
 spacing_nm = 0.2
+k_kJ_mol_nm2 = 2000.0
 [sampling]
 segments = 2
 segment_ps = 10.0
 [estimate]
 plateau_nm = 0.1
+[resources]
+processes_per_gpu = 1
 """
 CLUSTERS = """
 [gpu]
@@ -165,6 +169,14 @@ def test_a_dry_run_prints_what_is_then_submitted_and_writes_nothing(campaign: Pa
     assert "#PBS -J 1-2\n" in scripts[0] and "#PBS -J 1-6\n" in scripts[1] and "ngpus" not in scripts[2]
     events = [(entry["stage"], entry["event"]) for entry in record(campaign)]
     assert events == [(stage, event) for stage in ("prepare", "sample", "table") for event in ("submitting", "submitted")]
+
+
+def test_a_job_gets_windows_for_all_processes_on_its_gpu(campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture) -> None:
+    for text, parts in (("processes_per_gpu = 1", 6), ("processes_per_gpu = 2", 3), ("processes_per_gpu = 0", 2)):  # 0: four with MPS
+        settings = campaign / "campaign.toml"
+        settings.write_text(re.sub(r"processes_per_gpu = \d", text, settings.read_text()))
+        assert main(["submit", str(campaign), "--cluster", "gpu", "--dry-run"]) == 0
+        assert f"#PBS -J 1-{parts}\n" in capsys.readouterr().out
 
 
 def test_a_job_works_on_all_its_cores(campaign: Path, pbs: Scheduler, capsys: pytest.CaptureFixture) -> None:
