@@ -62,11 +62,6 @@ class Coordinate:
     def heads(self) -> int:
         return len(self.anchors)
 
-    def head(self, number: int) -> "Coordinate":
-        """The coordinate of one head alone."""
-        one = slice(number, number + 1)
-        return Coordinate(self.anchors[one], self.points[one], self.normals[one], self.radius_nm, self.wall_k)
-
     def add_to(self, system: mm.System) -> None:
         """Add umbrellas and walls to `system` as one external force in force group 4, with k = 0 until it is set."""
         force = mm.CustomExternalForce(ENERGY)

@@ -60,12 +60,6 @@ class Binding:
     def converged(self) -> bool:
         return not self.flags
 
-    def without_path(self) -> "Binding":
-        """Without what depends on the path between the bound and the unbound state: barriers and residence time."""
-        none = Quantity(math.nan, math.nan)
-        gone = dict.fromkeys(("desorption_barrier_kJ_mol", "adsorption_barrier_kJ_mol", "residence_log10_s"), none)
-        return replace(self, **gone, residence_is_bound=False)
-
     def as_dict(self) -> dict:
         """For JSON: nested dicts, with None for what is not finite."""
         return _plain(asdict(self))

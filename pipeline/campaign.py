@@ -57,29 +57,19 @@ class EquilibrateSection(Section):
 class CoordinateSection(Section):
     """The lateral flat-bottom cylinder about the site axis; whether the ligand leaves alone ("cation") or with the ion of the other sign
     next to its site ("ion_pair"), which is held within `pair_nm` of the head; these two walls have the same stiffness. No other ion of
-    a slab may go farther than `intact_nm` from its place (0: whoever wants to may). A cuboid turns as a whole, so its ions are free.
-    Solvent is kept `dry_nm` away from the site (0: it is not) while the head is near, by a wall that fades until it is at `dry_to_nm`."""
+    a slab may go farther than `intact_nm` from its place (0: whoever wants to may). A cuboid turns as a whole, so its ions are free."""
 
     radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
     wall_kJ_mol_nm2: Stiffness = 5000.0
     leaving: Literal["cation", "ion_pair"] = "cation"
     pair_nm: float = Field(default=0.5, ge=0.3, le=1.0)
     intact_nm: float = Field(default=0.15, ge=0, le=0.25)
-    dry_nm: float = Field(default=0.0, ge=0, le=0.4)
-    dry_to_nm: float = Field(default=0.9, gt=0, le=10)
 
     @field_validator("intact_nm")
     @classmethod
     def _intact(cls, value: float) -> float:
         if 0 < value < 0.1:
             raise ValueError("thermal motion goes that far: give 0.1 to 0.25, or 0 for no walls")
-        return value
-
-    @field_validator("dry_nm")
-    @classmethod
-    def _dry(cls, value: float) -> float:
-        if 0 < value < 0.2:
-            raise ValueError("a wall so small keeps nothing out: give 0.2 to 0.4, or 0 for none")
         return value
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from forcefields.dry import BEGINS_NM as DRY_BEGINS_NM
 from forcefields.packs import load_pack
 from forcefields.system import check_cutoff
 from forcefields.validity import check_pack, wanted_of
@@ -107,12 +106,6 @@ def check_path(spec: RunSpec, plateau_nm: float) -> None:
     length = spec.pull.to_nm - spec.pull.from_nm
     if plateau_nm > length / 2:
         raise ValueError(f"plateau_nm = {plateau_nm:g} is more than half of the path of {length:g} nm: lower it, or raise to_nm")
-    c, begins_nm, plateau = spec.coordinate, spec.coordinate.dry_nm + DRY_BEGINS_NM, spec.pull.to_nm - plateau_nm
-    if c.dry_nm and not spec.model.recipe:
-        raise ValueError(f"dry_nm = {c.dry_nm:g}: there is no solvent to keep out of the pocket; set it to 0")
-    if c.dry_nm and not begins_nm < c.dry_to_nm <= plateau + 1e-9:
-        where = f"fades from dry_nm + {DRY_BEGINS_NM:g} = {begins_nm:g} nm on and must be gone where the plateau begins, {plateau:g} nm"
-        raise ValueError(f"dry_to_nm = {c.dry_to_nm:g}: the wall that keeps the pocket dry {where}: set it in between, or raise to_nm")
 
 
 def check_group(size: int, n_windows: int) -> None:

@@ -158,7 +158,6 @@ def run_row(run: Run, campaign: Campaign) -> Row:
     except (EstimateError, DamagedError) as error:
         return Row(**row, error=str(error), pending=pending, versions=versions())
     used = versions() | {"openmm": ", ".join(sampled.openmm_versions)}
-    found = found.without_path() if spec.coordinate.dry_nm else found
     curve = read_curve(estimate_folder(run, sampled, campaign.estimate))
     rounds = rounds_of(run) if campaign.sampling.method == "umbrella" else []  # they are about windows
     notes = physics_notes(sampled, campaign) + (rounds[-1].problems if rounds else ())
@@ -183,7 +182,7 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
         notes.append(f"an ion beside the pocket leaned on the wall that keeps it there {where}: dG0 depends on intact_nm")
     if sampled.filled.unsampled:
         kinds = f"solvent fills the pocket in {sampled.filled.always} of {total} and never enters it in {sampled.filled.never}"
-        notes.append(f"{kinds}: where it changes places with the head is that of the pulled path (see dry_nm)")
+        notes.append(f"{kinds}: where it changes places with the head is that of the pulled path")
     if sampled.away.unsampled:
         where = f"out of its place in {sampled.away.always} of {total} and stays there in {sampled.away.never}"
         notes.append(f"the ion that leaves with the head is {where}: where it lets go is that of the pulled path")
@@ -199,12 +198,11 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
 
 
 def surface_label(spec: RunSpec, campaign: Campaign) -> str:
-    """Shape, termination, cells, of a cuboid the kind of site, of a slab whether walls keep it intact and its pocket dry, the method if not
+    """Shape, termination, cells, of a cuboid the kind of site, of a slab whether walls keep it intact, the method if not
     umbrella sampling, every setting but temperature that differs between the runs."""
     label = f"{spec.model.shape} {spec.model.termination} {spec.model.cells}"
     label += f" {spec.model.site}" if spec.model.shape == "cuboid" else ""
     label += " intact" if math.isfinite(spec.wall_nm) else ""
-    label += ", pocket kept dry" if spec.coordinate.dry_nm else ""
     if campaign.sampling.method != "umbrella":
         label += f", {campaign.sampling.method}"
     own = {"perovskite", "shape", "cells", "termination", "ligand", "solvent", "pack", "temperature_K"}

@@ -18,7 +18,6 @@ from pipeline.walkers import Walks
 from structures.integrity import DISPLACED_NM
 
 FILLED_NM = 0.35  # from the site to the nearest heavy atom of the solvent: below 0.3 in the pocket, 0.4 and more before it
-INSIDE_NM = 0.08  # a wall that keeps the pocket dry, an atom of the solvent is in the pocket (16 kJ/mol at full strength)
 LASTS = 0.2  # of the segments or more, and two of them where there are several
 GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 
@@ -85,8 +84,7 @@ class Seen:
 
     def read(self, chain: str, segments: list[Path]) -> Iterator[tuple[dict, np.ndarray]]:
         """The record and the coordinate (n, 2 * heads) of each segment of a chain. Raises DamagedError."""
-        heads, wall_nm, dry_nm = self._spec.model.faces, self._spec.wall_nm, self._spec.coordinate.dry_nm
-        filled_nm = dry_nm - INSIDE_NM if dry_nm else FILLED_NM
+        heads, wall_nm = self._spec.model.faces, self._spec.wall_nm
         filled, away = (states.setdefault(chain, []) for states in self._states.values())
         odd: Counter[int] = Counter()  # ions that lean on their walls, or without walls metals that are short of halides
         for segment in segments:
@@ -106,7 +104,7 @@ class Seen:
                 }
                 leaning = [ion for ion, shift in enumerate(slab["site_shift_nm"]) if shift > wall_nm]
                 odd.update(leaning if math.isfinite(wall_nm) else slab["short_metals"])
-                filled.append(tuple(distance < filled_nm for distance in record["solvent_nm"]))
+                filled.append(tuple(distance < FILLED_NM for distance in record["solvent_nm"]))
                 away.append(tuple(shift > DISPLACED_NM for shift in slab["partner_shift_nm"]))
             for name, true in found.items():
                 if true:

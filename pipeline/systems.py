@@ -8,7 +8,6 @@ from pathlib import Path
 import openmm as mm
 
 from forcefields.audit import audit
-from forcefields.dry import add_dry_wall
 from forcefields.leaving import add_pair_restraint
 from forcefields.packs import load_pack
 from forcefields.surface import add_surface_walls
@@ -42,10 +41,7 @@ def make_parametrize(shop: Workshop, out: Path) -> None:
     add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
     if math.isfinite(spec.wall_nm):
         add_surface_walls(system, model, spec.wall_nm)
-    coordinate = coordinate_of(spec, model)
-    coordinate.add_to(system)
-    if spec.coordinate.dry_nm:
-        add_dry_wall(system, model, coordinate, spec.coordinate.dry_nm, spec.coordinate.dry_to_nm)
+    coordinate_of(spec, model).add_to(system)
     text = mm.XmlSerializer.serialize(system)
     (out / "system.xml").write_text(text, encoding="ascii")
     write_json(out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)})

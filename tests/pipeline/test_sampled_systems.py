@@ -1,6 +1,5 @@
 """Both faces, ion pairs and clusters as campaigns: refused before any computing, and tiny ones from the file to the table."""
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -95,14 +94,6 @@ def sampled(folder: Path, text: str) -> list[Path]:
         (SLAB, '"ion_pair"', '"pair"', "[coordinate] leaving = 'pair'"),
         (SLAB, '"ion_pair"', '"ion_pair"\npair_nm = 5.0', "[coordinate] pair_nm = 5.0"),
         (SLAB, '"ion_pair"', '"ion_pair"\nintact_nm = 0.05', "[coordinate] intact_nm = 0.05: thermal motion goes that far: give 0.1"),
-        (SLAB, '"ion_pair"', '"ion_pair"\ndry_nm = 0.1', "[coordinate] dry_nm = 0.1: a wall so small keeps nothing out: give 0.2 to 0.4"),
-        (
-            SLAB,
-            '"ion_pair"',
-            '"ion_pair"\ndry_nm = 0.3',
-            "dry_to_nm = 0.9: the wall that keeps the pocket dry fades from dry_nm + 0.1 = 0.4 nm on and must be gone where the plateau "
-            "begins, 0.2 nm: set it in between, or raise to_nm",
-        ),
         (CUBE, "gap_nm", "faces = 2\ngap_nm", "faces = 2 needs a slab, and this is a cuboid"),
         (CUBE, 'vacancies = "edge"', 'vacancies = "corner"\ncoating.all = { MA = 0.0 }', 'with vacancies = "edge" elsewhere'),
         (CUBE, "gap_nm = 1.4", "gap_nm = 0.9", "set gap_nm to 1.2 or more"),
@@ -125,19 +116,6 @@ def test_ions_that_change_places_are_damage_to_a_slab_but_not_to_a_cluster() -> 
     assert damage(ended, norm) == "2 ions of its slab away from the pocket have left their places"
     assert damage(ended, replace(norm, slab=False)) == ""
     assert damage(replace(ended, energy_kJ_mol=1e5), replace(norm, slab=False)).startswith("its energy is +101000 kJ/mol")
-
-
-def test_a_pocket_kept_dry_from_file_to_table(tmp_path: Path) -> None:
-    text = SLAB.replace("faces = 2\ngap_nm = 2.2", "gap_nm = 2.0").replace('"toluene"', '"acetone"')
-    text = text.replace('leaving = "ion_pair"', "dry_nm = 0.2\ndry_to_nm = 0.5").replace("to_nm = 0.3", "to_nm = 0.6")
-    (run,) = sampled(tmp_path, text)
-    system = mm.XmlSerializer.deserialize((run / "system" / "system.xml").read_text())
-    (wall,) = (force for force in system.getForces() if force.getName() == "dry pocket")
-    assert wall.getForceGroup() == 4 and "0.2 - periodicdistance" in wall.getCollectiveVariable(0).getEnergyFunction()
-    assert wall.getEnergyFunction() == "inside*(1 - min(1, max(0, (height - 0.3)/0.2)))^2"
-    (row,) = (row for row in csv.DictReader((tmp_path / "tables" / "binding.csv").open(encoding="utf-8")) if row["kind"] == "run")
-    assert row["surface"] == "slab AX 4x4x2 intact, pocket kept dry" and row["dG0_kJ_mol"] and row["penetration_nm"]
-    assert not any(row[name] for name in ("desorption_barrier_kJ_mol", "adsorption_barrier_kJ_mol", "residence_log10_s", "k_off_per_s"))
 
 
 def test_a_slab_with_a_pair_on_each_face_from_file_to_table(tmp_path: Path) -> None:
