@@ -137,7 +137,8 @@ def test_a_slab_with_a_pair_on_each_face_from_file_to_table(tmp_path: Path) -> N
         assert part[-1, ::2] == pytest.approx([height] * 2, abs=0.06)  # both faces go outwards together
     for path in run.glob("windows/*/seg-000"):
         assert np.load(path / "cv.npy").shape == (10, 4)
-        assert json.loads((path / "segment.json").read_text())["slab"]["short_metals"] == []
+        slab = json.loads((path / "segment.json").read_text())["slab"]
+        assert slab["displaced"] == 0 and len(slab["partner_shift_nm"]) == 2  # now and then a metal is short of a halide, thermally
     text = (tmp_path / "tables" / "binding.md").read_text()
     assert "Error" not in text and "slab AX 4x4x2 intact" in text and list(run.glob("estimate-*/faces.csv"))
 
