@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     submit.add_argument("campaign", type=Path, nargs="?", help="campaign directory (the one with campaign.toml)")
     submit.add_argument("--cluster", metavar="NAME", help="a table of clusters.toml")
     submit.add_argument(
-        "--parts", type=positive, metavar="N", help="tasks of the job array (default: one for every window a job runs at once)"
+        "--parts", type=positive, metavar="N", help="tasks of the job array (default: so many that each process of a job has a window)"
     )
     submit.add_argument("--dry-run", action="store_true", help="print exactly the scripts that would run; submit and write nothing")
     submit.add_argument("--retry", action="store_true", help="try again what failed before")

@@ -141,7 +141,7 @@ def pull_products(run: Run, before: str) -> list[Product]:
 
 def pulled_states(run: Run) -> dict[float, str]:
     """The products that windows and walkers may start from, by height (nm), from the lowest: on the way back in, where the path has one."""
-    found = {step.make.height_nm: step.name for step in pull_products(run, "") if isinstance(step.make, _Pull)}
+    found = {step.make.height_nm: step.name for step in pull_products(run, "")}
     return dict(sorted(found.items()))
 
 

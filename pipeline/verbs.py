@@ -90,7 +90,7 @@ def show_plan(folder: Path) -> int:
 
 
 def not_counted(campaign: Campaign) -> str:
-    """One sentence on what rounds may add to what is asked for now."""
+    """One sentence on what rounds may add to what is asked for."""
     s, parts = campaign.sampling, []
     if s.max_rounds:
         parts.append("windows where neighbours overlap too little and a longer path")

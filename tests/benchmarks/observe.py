@@ -41,6 +41,7 @@ from pipeline.run import Run, runs_of
 from pipeline.stages import grid_windows, window_chain
 from pipeline.systems import run_model_spec
 from structures.build import build
+from structures.integrity import Integrity
 from structures.model import write_model
 
 NAMES = tuple(name for name, row in OBSERVABLES.items() if not row.needs_solvent)
@@ -69,7 +70,7 @@ def draw(folder: Path, n_frames: int) -> tuple[Run, Path]:
             file.write((10 * xyz[atoms]).astype(np.float32), cell_lengths=10 * model.box, cell_angles=np.full(3, 90.0))
     np.save(segment / "cv.npy", np.column_stack([z, 0 * z]))
     record = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": 1.0, "duration_ps": float(n_frames)}
-    slab = {"displaced_at_site": 0, "displaced": 0, "hopped_at_site": 0, "short_metals": [], "site_shift_nm": [0.1], "partner_shift_nm": []}
+    slab = Integrity(0, 0, 0, 0, 0.1, (), (0.1,), ()).as_dict()
     record |= {"versions": {"openmm": "8"}, "image_nm": 1.5, "solvent_nm": [0.1], "slab": slab}
     (segment / "segment.json").write_text(json.dumps(record))
     return run, segment

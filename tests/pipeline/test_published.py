@@ -150,10 +150,7 @@ def test_a_solver_that_fails_is_an_error_row_and_stale_predictions_go(
 @pytest.mark.parametrize(
     ("second", "expected"),
     [
-        (
-            [[0.5], [0.6]],
-            "solvent fills the pocket in 25 of 26 windows and never enters it in 1: where it changes places with the head",
-        ),
+        ([[0.5], [0.6]], "solvent fills the pocket in 25 of 26 windows and never enters it in 1: where it changes places with the head"),
         ([[0.5], [0.2]], ""),
         ([[0.1], [0.2]], ""),
         ([[], []], ""),
