@@ -21,7 +21,9 @@ def seconds_of(text: str) -> int:
     """ "2-00:00:00" or "23:58:00" in seconds. Raises ValueError with the accepted forms."""
     found = WALLTIME.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is not a time like 23:58:00 (hours:minutes:seconds) or 2-00:00:00 (days-hours:minutes:seconds)")
+        raise ValueError(
+            f"{text!r} is not a time like 23:58:00 (hours:minutes:seconds) or 2-00:00:00 (days-hours:minutes:seconds)"
+        )
     days, hours, minutes, seconds = (int(item or 0) for item in found.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
@@ -55,7 +57,9 @@ class Cluster(BaseModel):
     @classmethod
     def _long_enough(cls, text: str) -> str:
         if seconds_of(text) < 2 * STOP_EARLY_S:
-            raise ValueError(f"too short, as a job stops {STOP_EARLY_S} s before it ends: give it {clock(2 * STOP_EARLY_S)} or more")
+            raise ValueError(
+                f"too short, as a job stops {STOP_EARLY_S} s before it ends: give it {clock(2 * STOP_EARLY_S)} or more"
+            )
         return text
 
     @field_validator("environment", "directives", "cpu_directives", "queue", "cpu_queue", "account")
@@ -74,7 +78,9 @@ class Cluster(BaseModel):
     def without_gpus(self) -> "Cluster":
         """The same for jobs that compute nothing on a GPU."""
         directives = self.directives if self.cpu_directives is None else self.cpu_directives
-        return self.model_copy(update={"gpus": 0, "queue": self.cpu_queue or self.queue, "directives": directives})
+        return self.model_copy(
+            update={"gpus": 0, "queue": self.cpu_queue or self.queue, "directives": directives}
+        )
 
     @property
     def for_tables(self) -> "Cluster":
@@ -129,11 +135,20 @@ class Scheduler:
     cancel: Callable[[Sequence[str]], list[str]]
 
 
-def ask(command: Sequence[str], stdin: str = "", folder: Path | None = None) -> subprocess.CompletedProcess:
+def ask(
+    command: Sequence[str], stdin: str = "", folder: Path | None = None
+) -> subprocess.CompletedProcess:
     """Run a scheduler's command. Raises BatchError when it is not on this machine or does not answer."""
     try:
         return subprocess.run(
-            command, input=stdin, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE_S, cwd=folder, check=False
+            command,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PATIENCE_S,
+            cwd=folder,
+            check=False,
         )
     except FileNotFoundError:
         raise BatchError(
@@ -142,7 +157,9 @@ def ask(command: Sequence[str], stdin: str = "", folder: Path | None = None) -> 
     except OSError as error:
         raise BatchError(f"cannot run {command[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise BatchError(f"{command[0]} gave no answer in {PATIENCE_S} s: the scheduler may be down; try again later") from None
+        raise BatchError(
+            f"{command[0]} gave no answer in {PATIENCE_S} s: the scheduler may be down; try again later"
+        ) from None
 
 
 def answer(command: Sequence[str], nothing: str = "") -> str:
@@ -158,7 +175,9 @@ def found_id(program: str, pattern: str, output: str) -> str:
     found = re.findall(pattern, output, re.MULTILINE)
     if not found:
         said = " ".join(output.split()) or "nothing"
-        raise BatchError(f"{program} gave no job id, it said: {said}. If the job is in the queue, the same command finds it by its name")
+        raise BatchError(
+            f"{program} gave no job id, it said: {said}. If the job is in the queue, the same command finds it by its name"
+        )
     return found[-1]
 
 
@@ -181,4 +200,6 @@ def spans(indices: Sequence[int]) -> list[tuple[int, int]]:
 
 def index_list(indices: Sequence[int]) -> str:
     """(1, 2, 3, 7) -> "1-3,7"."""
-    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans(indices))
+    return ",".join(
+        f"{first}-{last}" if last > first else f"{first}" for first, last in spans(indices)
+    )

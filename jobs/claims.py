@@ -24,7 +24,8 @@ def claim(lock: Path) -> Iterator[bool]:
             return
         except OSError as error:
             raise OSError(
-                error.errno, f"cannot lock {lock}: this file system has no file locks; move the campaign to one that has"
+                error.errno,
+                f"cannot lock {lock}: this file system has no file locks; move the campaign to one that has",
             ) from error
         yield True
     finally:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from jobs.batch import BatchError, Cluster, Scheduler
-from jobs.lsf import LSF
-from jobs.pbs import PBS
-from jobs.slurm import SLURM
+from halobind.jobs.batch import BatchError, Cluster, Scheduler
+from halobind.jobs.lsf import LSF
+from halobind.jobs.pbs import PBS
+from halobind.jobs.slurm import SLURM
 
 SCHEDULERS: dict[str, Scheduler] = {"slurm": SLURM, "pbs": PBS, "lsf": LSF}
 CONFIG = "XDG_CONFIG_HOME"
@@ -42,7 +42,9 @@ def clusters_path() -> Path:
     try:
         home = Path(configured) if Path(configured).is_absolute() else Path.home() / ".config"
     except RuntimeError:
-        raise BatchError("no home directory is known: set XDG_CONFIG_HOME to the directory that holds halobind/clusters.toml") from None
+        raise BatchError(
+            "no home directory is known: set XDG_CONFIG_HOME to the directory that holds halobind/clusters.toml"
+        ) from None
     return home / "halobind" / "clusters.toml"
 
 
@@ -57,7 +59,9 @@ def load_clusters() -> dict[str, Cluster]:
             f"there is no {path}: write one with: mkdir -p {folder} && halobind submit --example > {folder}/{name}  (then edit it)"
         ) from None
     except OSError as error:
-        raise BatchError(f"cannot read {path}: {error.strerror}; or set XDG_CONFIG_HOME to a directory that can be read") from None
+        raise BatchError(
+            f"cannot read {path}: {error.strerror}; or set XDG_CONFIG_HOME to a directory that can be read"
+        ) from None
     except ValueError as error:
         raise BatchError(f"{path} is not TOML: {error}") from None
     return {name: _checked(name, table, path) for name, table in tables.items()}
@@ -80,9 +84,13 @@ def _checked(name: str, table: object, path: Path) -> Cluster:
     try:
         cluster = Cluster.model_validate(table)
     except ValidationError as error:
-        raise BatchError("\n".join(_explain(problem, name, path) for problem in error.errors())) from None
+        raise BatchError(
+            "\n".join(_explain(problem, name, path) for problem in error.errors())
+        ) from None
     if cluster.scheduler not in SCHEDULERS:
-        raise BatchError(f"{path}: [{name}] scheduler = {cluster.scheduler!r} is not known; there are: {', '.join(SCHEDULERS)}")
+        raise BatchError(
+            f"{path}: [{name}] scheduler = {cluster.scheduler!r} is not known; there are: {', '.join(SCHEDULERS)}"
+        )
     return cluster
 
 

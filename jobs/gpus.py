@@ -27,13 +27,19 @@ def visible_gpus() -> tuple[str, ...]:
     if VISIBLE in os.environ:
         names = tuple(name.strip() for name in os.environ[VISIBLE].split(",") if name.strip())
         if not names or names[0] in ("-1", "NoDevFiles"):
-            raise RuntimeError(f"{VISIBLE}={os.environ[VISIBLE]} leaves no GPU: unset it, or ask the scheduler for one")
+            raise RuntimeError(
+                f"{VISIBLE}={os.environ[VISIBLE]} leaves no GPU: unset it, or ask the scheduler for one"
+            )
         return names
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
-        raise RuntimeError(f"cannot list the GPUs with nvidia-smi ({error}): name them, as in {VISIBLE}=0,1") from None
+        raise RuntimeError(
+            f"cannot list the GPUs with nvidia-smi ({error}): name them, as in {VISIBLE}=0,1"
+        ) from None
     names = tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
     if not names:
         raise RuntimeError(f"nvidia-smi lists no GPU: name those to use, as in {VISIBLE}=0,1")
@@ -67,7 +73,9 @@ def shared_gpus(each: int) -> Iterator[dict[str, str]]:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise MPSError(f"{MPS_CONTROL} -d: {error}") from None
         if started.returncode != 0:
-            raise MPSError(f"{MPS_CONTROL} -d: {' '.join((started.stderr or started.stdout).split()) or started.returncode}")
+            raise MPSError(
+                f"{MPS_CONTROL} -d: {' '.join((started.stderr or started.stdout).split()) or started.returncode}"
+            )
         try:
             yield environment | {MPS_SHARE: str(min(100, 200 // each))}
         finally:
@@ -75,8 +83,18 @@ def shared_gpus(each: int) -> Iterator[dict[str, str]]:
                 _control([], environment, "quit\n")
 
 
-def _control(arguments: list[str], directories: dict[str, str], text: str = "") -> subprocess.CompletedProcess:
+def _control(
+    arguments: list[str], directories: dict[str, str], text: str = ""
+) -> subprocess.CompletedProcess:
     """Without CUDA_VISIBLE_DEVICES, which would number the GPUs anew for the clients."""
     environment = {key: value for key, value in os.environ.items() if key != VISIBLE} | directories
     command = [MPS_CONTROL, *arguments]
-    return subprocess.run(command, input=text, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return subprocess.run(
+        command,
+        input=text,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )

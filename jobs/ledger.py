@@ -6,8 +6,8 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from jobs.batch import BatchError, Task
-from jobs.clusters import SCHEDULERS
+from halobind.jobs.batch import BatchError, Task
+from halobind.jobs.clusters import SCHEDULERS
 
 OPEN = ("submitting", "submitted")
 
@@ -57,7 +57,9 @@ class Ledger:
                     continue
                 self._entries[values["name"]] = Entry(**{**values, "parts": tuple(values["parts"])})
             except (ValueError, TypeError, KeyError) as error:
-                raise BatchError(f"{path}, line {number}, cannot be read ({error}): remove this line") from None
+                raise BatchError(
+                    f"{path}, line {number}, cannot be read ({error}): remove this line"
+                ) from None
 
     @property
     def entries(self) -> list[Entry]:
@@ -82,7 +84,11 @@ class Ledger:
         """
         found = []
         for name, scheduler in SCHEDULERS.items():
-            entries = {entry.name: entry for entry in self.entries if entry.event in OPEN and entry.scheduler == name}
+            entries = {
+                entry.name: entry
+                for entry in self.entries
+                if entry.event in OPEN and entry.scheduler == name
+            }
             if entries:
                 own = os.environ.get(scheduler.own_id)
                 try:
@@ -90,7 +96,11 @@ class Ledger:
                 except BatchError as error:
                     known = f"{', '.join(entries)}: if they are gone for good, take their lines out of {self._path}"
                     raise BatchError(f"{error} ({name} was given {known})") from None
-                found += [(entries[task.name], task) for task in tasks if task.id != own and task.name in entries]
+                found += [
+                    (entries[task.name], task)
+                    for task in tasks
+                    if task.id != own and task.name in entries
+                ]
         return found
 
     def own(self) -> Entry | None:

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs.stop import FOLLOW_PARENT
+from halobind.jobs.stop import FOLLOW_PARENT
 
 PATIENCE_S = 120
 
 
-def run_side_by_side(command: list[str], seats: list[dict[str, str]], logs: Path, tick: Callable[[], None]) -> dict[Path, int]:
+def run_side_by_side(
+    command: list[str], seats: list[dict[str, str]], logs: Path, tick: Callable[[], None]
+) -> dict[Path, int]:
     """Start a process of `command` for each of `seats`, variables that its environment has besides ours; return the exit code by log.
 
     Each has a log of its own in `logs`. `tick` is called about twice a second while they run; when it or a signal raises, every
@@ -22,15 +24,25 @@ def run_side_by_side(command: list[str], seats: list[dict[str, str]], logs: Path
     session of their own, so that a terminal's Ctrl-C reaches only this process, and end when this process ends.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", FOLLOW_PARENT: "1"}
-    paths = [logs / f"local-{socket.gethostname()}-{os.getpid()}-{k}.log" for k in range(len(seats))]
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        FOLLOW_PARENT: "1",
+    }
+    paths = [
+        logs / f"local-{socket.gethostname()}-{os.getpid()}-{k}.log" for k in range(len(seats))
+    ]
     processes: list[subprocess.Popen] = []
     with contextlib.ExitStack() as files:
         try:
             for path, seat in zip(paths, seats, strict=True):
                 log = files.enter_context(open(path, "a", encoding="utf-8"))
                 streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-                processes.append(subprocess.Popen(command, env=environment | seat, start_new_session=True, **streams))
+                processes.append(
+                    subprocess.Popen(
+                        command, env=environment | seat, start_new_session=True, **streams
+                    )
+                )
             while any(process.poll() is None for process in processes):
                 tick()
                 time.sleep(0.5)

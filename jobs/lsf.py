@@ -3,7 +3,16 @@
 import re
 from collections.abc import Sequence
 
-from jobs.batch import STOP_EARLY_S, Cluster, Job, Scheduler, Task, answer, found_id, index_list
+from halobind.jobs.batch import (
+    STOP_EARLY_S,
+    Cluster,
+    Job,
+    Scheduler,
+    Task,
+    answer,
+    found_id,
+    index_list,
+)
 
 RUNNING = {"RUN", "USUSP", "SSUSP", "UNKWN"}
 WAITING = {"PEND", "PSUSP", "WAIT", "PROV"}
@@ -14,13 +23,27 @@ def script(job: Job, cluster: Cluster) -> str:
     options = [f'-J "{job.name}[{index_list(job.indices)}]"' if job.indices else f"-J {job.name}"]
     options += [f"-q {cluster.queue}"] if cluster.queue else []
     options += [f"-P {cluster.account}"] if cluster.account else []
-    options += [f"-n {cluster.cpus}", '-R "span[hosts=1]"', f'-R "rusage[mem={cluster.memory_GiB}GB]"']
+    options += [
+        f"-n {cluster.cpus}",
+        '-R "span[hosts=1]"',
+        f'-R "rusage[mem={cluster.memory_GiB}GB]"',
+    ]
     options += [f'-gpu "num={cluster.gpus}"'] if cluster.gpus else []
     options += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-wt {STOP_EARLY_S // 120} -wa TERM"]
     options += ["-r" if cluster.requeue else "-rn"]
     options += [f"-o jobs/{job.name}{'-%I' if job.indices else ''}.log", *cluster.directives]
     lines = [line.replace("{part}", "$LSB_JOBINDEX") for line in job.lines]
-    return "\n".join(["#!/bin/bash", *(f"#BSUB {option}" for option in options), *cluster.environment, *lines]) + "\n"
+    return (
+        "\n".join(
+            [
+                "#!/bin/bash",
+                *(f"#BSUB {option}" for option in options),
+                *cluster.environment,
+                *lines,
+            ]
+        )
+        + "\n"
+    )
 
 
 def submit(after: Sequence[str]) -> list[str]:
@@ -35,7 +58,9 @@ def queue(names: Sequence[str]) -> list[Task]:
     tasks = []
     for name in names:
         columns = "jobid jobindex stat pend_reason delimiter='|'"
-        for line in answer(["bjobs", "-noheader", "-J", name, "-o", columns], nothing="not found").splitlines():
+        for line in answer(
+            ["bjobs", "-noheader", "-J", name, "-o", columns], nothing="not found"
+        ).splitlines():
             job, index, state, reason = (line.strip().split("|", 3) + [""] * 3)[:4]
             if state in RUNNING | WAITING:  # other lines are notices
                 kind, why = ("running", "") if state in RUNNING else ("queued", reason.strip("- "))

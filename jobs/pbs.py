@@ -4,7 +4,17 @@ import json
 import re
 from collections.abc import Sequence
 
-from jobs.batch import BatchError, Cluster, Job, Scheduler, Task, answer, clock, found_id, index_list
+from halobind.jobs.batch import (
+    BatchError,
+    Cluster,
+    Job,
+    Scheduler,
+    Task,
+    answer,
+    clock,
+    found_id,
+    index_list,
+)
 
 RUNNING = {"R", "S", "U"}
 WAITING = {"Q", "H", "W", "T", "M"}
@@ -17,11 +27,21 @@ def script(job: Job, cluster: Cluster) -> str:
     options += [f"-q {cluster.queue}"] if cluster.queue else []
     options += [f"-A {cluster.account}"] if cluster.account else []
     options += [f"-l select=1:ncpus={cluster.cpus}{gpus}:mem={cluster.memory_GiB}gb"]
-    again = "y" if cluster.requeue or job.indices else "n"  # an array that may not be run again is refused
+    again = (
+        "y" if cluster.requeue or job.indices else "n"
+    )  # an array that may not be run again is refused
     options += [f"-l walltime={clock(cluster.seconds)}", f"-r {again}", "-j oe"]
-    options += [f"-o jobs/{job.name}{'-^array_index^' if job.indices else ''}.log", *cluster.directives]
+    options += [
+        f"-o jobs/{job.name}{'-^array_index^' if job.indices else ''}.log",
+        *cluster.directives,
+    ]
     lines = [line.replace("{part}", "$PBS_ARRAY_INDEX") for line in job.lines]
-    return "\n".join(["#!/bin/bash", *(f"#PBS {option}" for option in options), *cluster.environment, *lines]) + "\n"
+    return (
+        "\n".join(
+            ["#!/bin/bash", *(f"#PBS {option}" for option in options), *cluster.environment, *lines]
+        )
+        + "\n"
+    )
 
 
 def submit(after: Sequence[str]) -> list[str]:
@@ -41,7 +61,9 @@ def queue(names: Sequence[str]) -> list[Task]:
     try:
         jobs = json.loads(text or "{}", strict=False).get("Jobs", {})
     except json.JSONDecodeError as error:
-        raise BatchError(f"qstat -F json gave no JSON ({error}): is this OpenPBS or PBS Professional?") from None
+        raise BatchError(
+            f"qstat -F json gave no JSON ({error}): is this OpenPBS or PBS Professional?"
+        ) from None
     for identity, job in jobs.items():
         state, index = job["job_state"], re.search(r"\[(\d*)\]", identity)
         if (index and not index[1]) or state not in RUNNING | WAITING:

@@ -18,7 +18,10 @@ def publishing(target: Path) -> Iterator[Path]:
     meanwhile, theirs stays and ours is dropped: the work is done either way.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.parent / f".{target.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    scratch = (
+        target.parent
+        / f".{target.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    )
     scratch.mkdir()
     try:
         yield scratch

@@ -3,7 +3,16 @@
 import re
 from collections.abc import Sequence
 
-from jobs.batch import STOP_EARLY_S, Cluster, Job, Scheduler, Task, answer, found_id, index_list
+from halobind.jobs.batch import (
+    STOP_EARLY_S,
+    Cluster,
+    Job,
+    Scheduler,
+    Task,
+    answer,
+    found_id,
+    index_list,
+)
 
 FORMAT = "%j|%F|%K|%t|%r"  # name, array job id, array index, state, reason
 ENDED = {"CG", "CD", "CA", "F", "TO", "NF", "OOM", "BF", "DL", "PR"}
@@ -14,17 +23,36 @@ def script(job: Job, cluster: Cluster) -> str:
     options += [f"--array={index_list(job.indices)}"] if job.indices else []
     options += [f"--partition={cluster.queue}"] if cluster.queue else []
     options += [f"--account={cluster.account}"] if cluster.account else []
-    options += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={cluster.cpus}", f"--mem={cluster.memory_GiB}G"]
+    options += [
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={cluster.cpus}",
+        f"--mem={cluster.memory_GiB}G",
+    ]
     options += [f"--gres=gpu:{cluster.gpus}"] if cluster.gpus else []
     options += [f"--time={cluster.walltime}", f"--signal=B:TERM@{STOP_EARLY_S // 2}"]
     options += ["--requeue" if cluster.requeue else "--no-requeue", "--open-mode=append"]
     options += [f"--output=jobs/{job.name}{'-%a' if job.indices else ''}.log", *cluster.directives]
     lines = [line.replace("{part}", "$SLURM_ARRAY_TASK_ID") for line in job.lines]
-    return "\n".join(["#!/bin/bash", *(f"#SBATCH {option}" for option in options), *cluster.environment, *lines]) + "\n"
+    return (
+        "\n".join(
+            [
+                "#!/bin/bash",
+                *(f"#SBATCH {option}" for option in options),
+                *cluster.environment,
+                *lines,
+            ]
+        )
+        + "\n"
+    )
 
 
 def submit(after: Sequence[str]) -> list[str]:
-    return ["sbatch", "--parsable", *([f"--dependency=afterany:{':'.join(after)}"] if after else [])]
+    return [
+        "sbatch",
+        "--parsable",
+        *([f"--dependency=afterany:{':'.join(after)}"] if after else []),
+    ]
 
 
 def job_id(output: str) -> str:
@@ -33,7 +61,9 @@ def job_id(output: str) -> str:
 
 def queue(names: Sequence[str]) -> list[Task]:
     tasks = []
-    for line in answer(["squeue", "--noheader", "--array", f"--name={','.join(names)}", f"--format={FORMAT}"]).splitlines():
+    for line in answer(
+        ["squeue", "--noheader", "--array", f"--name={','.join(names)}", f"--format={FORMAT}"]
+    ).splitlines():
         name, job, index, state, reason = (line.strip().split("|", 4) + [""] * 4)[:5]
         if job.isdecimal() and state not in ENDED:  # other lines are notices
             state, reason = ("running", "") if state == "R" else ("queued", reason)

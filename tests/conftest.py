@@ -21,16 +21,28 @@ def slurm() -> Iterator[Path]:
     A requeued job starts again after 6 seconds (cred_expire), an array has indices up to 3 (MaxArraySize).
     """
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    missing = [name for name in ("sbatch", "munged", "slurmctld", "slurmd") if shutil.which(name, path=path) is None]
+    missing = [
+        name
+        for name in ("sbatch", "munged", "slurmctld", "slurmd")
+        if shutil.which(name, path=path) is None
+    ]
     if missing:
-        pytest.skip(f"no SLURM to start here: {', '.join(missing)} not installed (apt-get install slurm-wlm munge)")
+        pytest.skip(
+            f"no SLURM to start here: {', '.join(missing)} not installed (apt-get install slurm-wlm munge)"
+        )
     if os.geteuid() != 0:
         pytest.skip("a SLURM of one node is started as root only")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("SLURM", "SBATCH_", "SQUEUE_", "SCANCEL_", "SINFO_"))]:
+        for name in [
+            name
+            for name in os.environ
+            if name.startswith(("SLURM", "SBATCH_", "SQUEUE_", "SCANCEL_", "SINFO_"))
+        ]:
             patch.delenv(name)  # of a job that the tests may be run in
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        with subprocess.Popen([sys.executable, str(NODE)], start_new_session=True, **streams) as node:
+        with subprocess.Popen(
+            [sys.executable, str(NODE)], start_new_session=True, **streams
+        ) as node:
             word, _, folder = node.stdout.readline().strip().partition(" ")
             if word != "up":
                 pytest.fail(f"{word} {folder}")

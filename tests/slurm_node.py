@@ -83,12 +83,27 @@ def start(folder: Path, daemons: list[subprocess.Popen]) -> None:
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o600)
-    munge = [f"--{name}={folder}/munge.{end}" for name, end in (("socket", "sock"), ("key-file", "key"), ("pid-file", "pid"))]
+    munge = [
+        f"--{name}={folder}/munge.{end}"
+        for name, end in (("socket", "sock"), ("key-file", "key"), ("pid-file", "pid"))
+    ]
     munge += [f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed"]
-    for command in (["munged", "--foreground", "--force", *munge], ["slurmctld", "-D", "-c"], ["slurmd", "-D"]):
+    for command in (
+        ["munged", "--foreground", "--force", *munge],
+        ["slurmctld", "-D", "-c"],
+        ["slurmd", "-D"],
+    ):
         with open(folder / f"{command[0]}.out", "w") as log:
             program = [shutil.which(command[0], path=PATH), *command[1:]]
-            daemons.append(subprocess.Popen(program, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent))
+            daemons.append(
+                subprocess.Popen(
+                    program,
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                    preexec_fn=_end_with_parent,
+                )
+            )
         if command[0] == "munged":
             _wait(folder, daemons, (folder / "munge.sock").exists)
     _wait(folder, daemons, lambda: _ask("sinfo", "--noheader", "--format=%t") == "idle")
@@ -112,7 +127,9 @@ def stop(folder: Path, daemons: list[subprocess.Popen]) -> None:
     mine = f"SLURM_CONF={folder}/slurm.conf".encode()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if int(process.name) != os.getpid() and mine in (process / "environ").read_bytes().split(b"\0"):
+            if int(process.name) != os.getpid() and mine in (
+                process / "environ"
+            ).read_bytes().split(b"\0"):
                 os.kill(int(process.name), signal.SIGKILL)
         except OSError:
             continue  # it has ended
@@ -123,7 +140,10 @@ def _wait(folder: Path, daemons: list[subprocess.Popen], ready) -> None:
     deadline = time.monotonic() + START_S
     while not ready():
         if time.monotonic() > deadline or any(daemon.poll() is not None for daemon in daemons):
-            logs = "\n".join(f"{path.name}: {path.read_text(errors='replace')[-800:]}" for path in sorted(folder.glob("*.out")))
+            logs = "\n".join(
+                f"{path.name}: {path.read_text(errors='replace')[-800:]}"
+                for path in sorted(folder.glob("*.out"))
+            )
             raise NoSlurm(f"SLURM did not start\n{logs}")
         time.sleep(0.2)
 

@@ -8,7 +8,7 @@ import numpy as np
 import openmm as mm
 from openmm import unit
 
-from forcefields.validation.rows import Engine
+from halobind.forcefields.validation.check_rows import Engine
 
 TIMESTEP_PS = 0.004
 SOFT_PS = 0.5  # at a quarter of the time step, after minimisation
@@ -20,7 +20,7 @@ BAROSTAT_EVERY = 25
 class Sampling:
     """How long and under what: `frames` frames over `measure_ps` after `settle_ps`; a barostat on "xyz" (1 bar), "z" or not at all.
 
-    `pressure_bar` is for "z": a liquid beside a slab needs 1 bar and what the cutoff takes from it (forcefields/tail.py).
+    `pressure_bar` is for "z": a liquid beside a slab needs 1 bar and what the cutoff takes from it (forcefields/hamiltonian/dispersion_tail.py).
     """
 
     temperature_K: float
@@ -45,14 +45,20 @@ class UnstableError(RuntimeError):
     """A run left the finite numbers."""
 
 
-def sample(system: mm.System, positions: np.ndarray, box: np.ndarray | None, how: Sampling, engine: Engine) -> Iterator[Frame]:
+def sample(
+    system: mm.System, positions: np.ndarray, box: np.ndarray | None, how: Sampling, engine: Engine
+) -> Iterator[Frame]:
     """Minimise, settle, then yield `how.frames` frames. Raises UnstableError when an energy is not finite."""
     system = copy.deepcopy(system)
     kelvin = how.temperature_K
     if how.barostat == "xyz":
         system.addForce(mm.MonteCarloBarostat(1.0, kelvin, BAROSTAT_EVERY))
     elif how.barostat == "z":
-        system.addForce(mm.MonteCarloAnisotropicBarostat(mm.Vec3(0, 0, how.pressure_bar), kelvin, False, False, True, BAROSTAT_EVERY))
+        system.addForce(
+            mm.MonteCarloAnisotropicBarostat(
+                mm.Vec3(0, 0, how.pressure_bar), kelvin, False, False, True, BAROSTAT_EVERY
+            )
+        )
     if how.barostat:
         system.getForce(system.getNumForces() - 1).setRandomNumberSeed(how.seed)
     motion = mm.LangevinMiddleIntegrator(kelvin, FRICTION, TIMESTEP_PS / 4)
@@ -72,5 +78,9 @@ def sample(system: mm.System, positions: np.ndarray, box: np.ndarray | None, how
         energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
         if not np.isfinite(energy):
             raise UnstableError(f"the energy is {energy}")
-        sides = np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)) if box is not None else np.zeros(3)
+        sides = (
+            np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
+            if box is not None
+            else np.zeros(3)
+        )
         yield Frame(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), sides, energy)

@@ -5,11 +5,20 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 
-from forcefields.packs import Fixed, Pack, molecule_file
-from forcefields.pairs import pair_for
-from forcefields.validation.rows import UNCLAIMED, Engine, Result, Row, Target, judged, reference_table, told
-from forcefields.validity import ligand_problem
-from structures.rows import LIGANDS
+from halobind.forcefields.packs.pack import Fixed, Pack, molecule_file
+from halobind.forcefields.packs.pairs import pair_for
+from halobind.forcefields.packs.validity import ligand_problem
+from halobind.forcefields.validation.check_rows import (
+    UNCLAIMED,
+    Engine,
+    Result,
+    Row,
+    Target,
+    judged,
+    reference_table,
+    told,
+)
+from halobind.structures.molecules.catalogue import LIGANDS
 
 LATTICE_NM = 0.584  # of the cluster, as in the reference calculations
 AWAY_NM = 0.8  # energies are against this height
@@ -33,7 +42,9 @@ def cluster() -> tuple[list[str], np.ndarray]:
     """
     metals = [(i, j, -0.5) for i in (-0.5, 0.5) for j in (-0.5, 0.5)]
     steps = np.concatenate([np.eye(3), -np.eye(3)]) / 2
-    halides = sorted({tuple((np.array(metal) + step).tolist()) for metal in metals for step in steps})
+    halides = sorted(
+        {tuple((np.array(metal) + step).tolist()) for metal in metals for step in steps}
+    )
     sites = [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0)]
     sites += [(i, j, -1) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) not in ((-1, 1), (1, 1))]
     elements = ["Pb"] * len(metals) + ["Br"] * len(halides) + ["Cs"] * len(sites)
@@ -48,13 +59,21 @@ def cluster_charges(pack: Pack, elements: list[str], positions: np.ndarray) -> n
     near = np.linalg.norm(positions[:, None] - positions[None], axis=-1) < pack.charges.bond_nm
     bonds = near & np.isin(kind, pack.metals)[:, None] & np.isin(kind, pack.halides)[None]
     formal = np.array([pack.formal[name] for name in elements], dtype=float)
-    return pack.charges.charge_scale * (formal - pack.charges.t * bonds.sum(axis=1) + pack.charges.t * bonds.sum(axis=0))
+    return pack.charges.charge_scale * (
+        formal - pack.charges.t * bonds.sum(axis=1) + pack.charges.t * bonds.sum(axis=0)
+    )
 
 
 def head_geometry(name: str) -> np.ndarray:
     """The rigid head, (n_atoms, 3) in nm with N at the origin, in the atom order of its molecule file."""
-    found = {row["atom"]: [float(row[f"{axis}_nm"]) for axis in "xyz"] for row in reference_table("pocket_heads") if row["head"] == name}
-    return np.array([found[atom.get("name")] for atom in _template(name).findall("./Residues/Residue/Atom")])
+    found = {
+        row["atom"]: [float(row[f"{axis}_nm"]) for axis in "xyz"]
+        for row in reference_table("pocket_heads")
+        if row["head"] == name
+    }
+    return np.array(
+        [found[atom.get("name")] for atom in _template(name).findall("./Residues/Residue/Atom")]
+    )
 
 
 def _template(name: str) -> ET.Element:
@@ -77,7 +96,11 @@ def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, tuple[f
         for row in root.findall("./NonbondedForce/Atom")
     }
     lj |= {"c3:n4": lj["c3"]} if "c3" in lj else {}
-    return np.array([float(atom.get("charge")) for atom in atoms]), [kinds[atom.get("name")] for atom in atoms], lj
+    return (
+        np.array([float(atom.get("charge")) for atom in atoms]),
+        [kinds[atom.get("name")] for atom in atoms],
+        lj,
+    )
 
 
 def energy(pack: Pack, name: str, heights_nm: np.ndarray) -> np.ndarray:
@@ -87,12 +110,19 @@ def energy(pack: Pack, name: str, heights_nm: np.ndarray) -> np.ndarray:
     atoms, (own, kinds, lj) = head_geometry(name), head_parameters(name)
     own = own * pack.charges.charge_scale
     found = np.zeros(len(heights_nm))
-    pairs = {(ion, kind): pair_for(pack, ion, kind, lj[kind]) for ion in set(elements) for kind in set(kinds)}
+    pairs = {
+        (ion, kind): pair_for(pack, ion, kind, lj[kind])
+        for ion in set(elements)
+        for kind in set(kinds)
+    }
     for k, height in enumerate(heights_nm):
         distance = np.linalg.norm(atoms[:, None] + [0.0, 0.0, height] - ions[None], axis=-1)
         found[k] = COULOMB * float(np.sum(own[:, None] * charges[None] / distance))
         for (ion, kind), pair in pairs.items():
-            rows, columns = np.flatnonzero(np.array(kinds) == kind), np.flatnonzero(np.array(elements) == ion)
+            rows, columns = (
+                np.flatnonzero(np.array(kinds) == kind),
+                np.flatnonzero(np.array(elements) == ion),
+            )
             found[k] += float(np.sum(pair.energy(distance[np.ix_(rows, columns)])))
     return found
 
@@ -107,8 +137,13 @@ def references() -> dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray, str
     found: dict[tuple[str, str, str], list[tuple[float, float, str]]] = {}
     for row in reference_table("pocket_curves"):
         key = (row["method"], row["environment"], row["head"])
-        found.setdefault(key, []).append((float(row["height_nm"]), float(row["energy_kJ_mol"]), row["source"]))
-    return {key: (np.array([r[0] for r in rows]), np.array([r[1] for r in rows]), rows[0][2]) for key, rows in found.items()}
+        found.setdefault(key, []).append(
+            (float(row["height_nm"]), float(row["energy_kJ_mol"]), row["source"])
+        )
+    return {
+        key: (np.array([r[0] for r in rows]), np.array([r[1] for r in rows]), rows[0][2])
+        for key, rows in found.items()
+    }
 
 
 def pocket_check(pack: Pack, _engine: Engine) -> Result:
@@ -125,20 +160,31 @@ def pocket_check(pack: Pack, _engine: Engine) -> Result:
     return Result(tuple(rows), curves)
 
 
-def _rows(pack: Pack, head: str, mine: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, str]) -> list[Row]:
+def _rows(
+    pack: Pack, head: str, mine: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, str]
+) -> list[Row]:
     """Depth and height of the minimum on the grid of the reference. Both are exact: there is nothing to sample."""
     (grid, values), (wanted, source) = mine, reference
     scale = pack.charges.charge_scale
     best, true = int(values.argmin()), int(wanted.argmin())
-    depth = Target(float(wanted[true]), DEPTH * abs(float(wanted[true])), "kJ/mol", f"{source}, minimum")
+    depth = Target(
+        float(wanted[true]), DEPTH * abs(float(wanted[true])), "kJ/mol", f"{source}, minimum"
+    )
     place = Target(float(grid[true]), MINIMUM_NM, "nm", f"{source}, place of the minimum")
     note = f"rigid head, gas phase, the pack's own charge_scale {scale:g}"
     system = f"{head} over Pb4Br20Cs11"
     if math.isclose(scale, 1.0):
-        first = judged(("pocket", system, "depth"), (float(values[best]), 0.0), depth, note, sampled=False)
+        first = judged(
+            ("pocket", system, "depth"), (float(values[best]), 0.0), depth, note, sampled=False
+        )
     else:
         why = f"{note}: scaled charges stand for a polarisable surrounding, a gas-phase depth is not what they claim"
         first = told(("pocket", system, "depth"), UNCLAIMED, why, (float(values[best]), 0.0, depth))
     if true in (0, len(grid) - 1):
         note += "; the reference is lowest at the end of its range"
-    return [first, judged(("pocket", system, "minimum at"), (float(grid[best]), 0.0), place, note, sampled=False)]
+    return [
+        first,
+        judged(
+            ("pocket", system, "minimum at"), (float(grid[best]), 0.0), place, note, sampled=False
+        ),
+    ]

@@ -10,15 +10,22 @@ import numpy as np
 import openmm as mm
 from openmm import unit
 
-from forcefields.charges import ions_of
-from forcefields.coordinate import Coordinate, set_bias
-from forcefields.packs import Pack
-from forcefields.system import SystemSettings, make_system
-from forcefields.validation.pocket import LATTICE_NM, cluster, head_geometry, references
-from forcefields.validation.rows import BLOCKS, Engine, Result, Target, block_mean, judged
-from structures.model import GROUPS, Model, Residue
-from structures.molecules import molecule
-from structures.solvate import fill, fill_counts
+from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate, set_bias
+from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
+from halobind.forcefields.packs.charges import ions_of
+from halobind.forcefields.packs.pack import Pack
+from halobind.forcefields.validation.check_rows import (
+    BLOCKS,
+    Engine,
+    Result,
+    Target,
+    block_mean,
+    judged,
+)
+from halobind.forcefields.validation.pocket import LATTICE_NM, cluster, head_geometry, references
+from halobind.structures.assembly.solvate import fill, fill_counts
+from halobind.structures.models.model import GROUPS, Model, Residue
+from halobind.structures.molecules.molecule import molecule
 
 CUTOFF_NM = 1.0
 BOX_NM = (2.6, 2.6, 3.0)  # z: the head at 1.1 nm is as far from the cluster as from its image below
@@ -27,7 +34,10 @@ TIMESTEP_PS, FRICTION = 0.004, 1.0
 RECORD_STEPS = 25
 BULK_NM = 0.9  # heights from here on are the solvent: the mean over them is zero
 METHOD = "GFN2-xTB relaxed + ALPB"
-TOLERANCE, PLACE_NM = 10.0, 0.1  # kJ/mol: what placing the cluster's Cs otherwise does to the reference; nm: two steps of its grid
+TOLERANCE, PLACE_NM = (
+    10.0,
+    0.1,
+)  # kJ/mol: what placing the cluster's Cs otherwise does to the reference; nm: two steps of its grid
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,9 @@ class PocketSampling:
     seed: int = 1
 
 
-def pocket_pmf_check(where: tuple[str, str], how: PocketSampling, pack: Pack, engine: Engine) -> Result:
+def pocket_pmf_check(
+    where: tuple[str, str], how: PocketSampling, pack: Pack, engine: Engine
+) -> Result:
     """Depth and place of the minimum of the curve against the reference's; `where` = (head, solvent)."""
     heights, series = sample_heights(solvated_cluster(*where, how.seed), how, pack, engine)
     z, W, error = mean_force_curve(series, heights, how.k)
@@ -57,7 +69,13 @@ def pocket_pmf_check(where: tuple[str, str], how: PocketSampling, pack: Pack, en
     place = Target(float(grid[true]), PLACE_NM, "nm", f"{source}, place of the minimum")
     rows = (
         judged(("pocket-pmf", system, "depth"), (float(W[best]), float(error[best])), depth, note),
-        judged(("pocket-pmf", system, "minimum at"), (float(z[best]), float(np.diff(z).max()) / 2), place, note, sampled=False),
+        judged(
+            ("pocket-pmf", system, "minimum at"),
+            (float(z[best]), float(np.diff(z).max()) / 2),
+            place,
+            note,
+            sampled=False,
+        ),
     )
     return Result(rows, {f"{pack.name}|{solvent}|{head}": (z.tolist(), W.tolist())})
 
@@ -73,13 +91,25 @@ def solvated_cluster(head: str, solvent: str, seed: int) -> Model:
     size, first, last = liquid.n_atoms, len(ions), len(elements)
     starts = [*range(first), first, *range(last, last + size * len(copies) + 1, size)]
     residues = [*(name.upper() for name in ions), head, *[solvent] * len(copies)]
-    groups = dict.fromkeys(GROUPS, np.zeros(0, dtype=int)) | {"core": np.arange(first), "ligand": np.arange(first, last)}
-    groups |= {"anchor": np.array([first + item.anchor]), "charged": groups["ligand"], "solvent": np.arange(last, starts[-1])}
+    groups = dict.fromkeys(GROUPS, np.zeros(0, dtype=int)) | {
+        "core": np.arange(first),
+        "ligand": np.arange(first, last),
+    }
+    groups |= {
+        "anchor": np.array([first + item.anchor]),
+        "charged": groups["ligand"],
+        "solvent": np.arange(last, starts[-1]),
+    }
     return Model(
         elements=elements + liquid.elements * len(copies),
         names=(*ions, *item.names, *liquid.names * len(copies)),
-        residues=tuple(Residue(name, a, b) for name, a, b in zip(residues, starts[:-1], starts[1:], strict=True)),
-        bonds=np.concatenate([item.bonds + first, *(liquid.bonds + start for start in starts[first + 1 : -1])]),
+        residues=tuple(
+            Residue(name, a, b)
+            for name, a, b in zip(residues, starts[:-1], starts[1:], strict=True)
+        ),
+        bonds=np.concatenate(
+            [item.bonds + first, *(liquid.bonds + start for start in starts[first + 1 : -1])]
+        ),
         positions=np.concatenate([xyz, *copies]),
         box=box,
         groups=groups,
@@ -88,12 +118,16 @@ def solvated_cluster(head: str, solvent: str, seed: int) -> Model:
     )
 
 
-def sample_heights(model: Model, how: PocketSampling, pack: Pack, engine: Engine) -> tuple[np.ndarray, np.ndarray]:
+def sample_heights(
+    model: Model, how: PocketSampling, pack: Pack, engine: Engine
+) -> tuple[np.ndarray, np.ndarray]:
     """Window centres (n,) and heights of N over its site plane (n, samples), both in nm. The ions have no mass and stay where they are."""
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
     for i in ions_of(model):
         system.setParticleMass(int(i), 0.0)
-    coordinate = Coordinate(model.groups["anchor"], model.site_points, model.site_normals, RADIUS_NM, WALL_K)
+    coordinate = Coordinate(
+        model.groups["anchor"], model.site_points, model.site_normals, RADIUS_NM, WALL_K
+    )
     coordinate.add_to(system)
     motion = mm.LangevinMiddleIntegrator(how.temperature_K, FRICTION, TIMESTEP_PS / 4)
     motion.setRandomNumberSeed(how.seed)
@@ -118,21 +152,33 @@ def sample_heights(model: Model, how: PocketSampling, pack: Pack, engine: Engine
         context.setVelocities(start.getVelocities())
         set_bias(context, how.k, height)
         motion.step(round(how.settle_ps / TIMESTEP_PS))
-        series.append(_heights(context, motion, coordinate, round(how.measure_ps / TIMESTEP_PS / RECORD_STEPS)))
+        series.append(
+            _heights(
+                context, motion, coordinate, round(how.measure_ps / TIMESTEP_PS / RECORD_STEPS)
+            )
+        )
     return np.array(how.heights_nm), np.array(series)
 
 
-def _heights(context: mm.Context, motion: mm.Integrator, coordinate: Coordinate, records: int) -> list[float]:
+def _heights(
+    context: mm.Context, motion: mm.Integrator, coordinate: Coordinate, records: int
+) -> list[float]:
     found = []
     for _ in range(records):
         motion.step(RECORD_STEPS)
         state = context.getState(getPositions=True)
         box = np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
-        found.append(coordinate.measure(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), box)[0])
+        found.append(
+            coordinate.measure(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), box)[
+                0
+            ]
+        )
     return found
 
 
-def mean_force_curve(series: np.ndarray, centres: np.ndarray, k: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mean_force_curve(
+    series: np.ndarray, centres: np.ndarray, k: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Heights (n,) in nm, free energy (n,) against the solvent and its standard error, both in kJ/mol, by umbrella integration.
 
     At the mean height m of a window the mean force is k (centre - m) (Kaestner and Thiel, J. Chem. Phys. 2005, 123, 144104, equation 9 at
@@ -144,7 +190,9 @@ def mean_force_curve(series: np.ndarray, centres: np.ndarray, k: float) -> tuple
     W = np.concatenate([[0.0], np.cumsum((slope[1:] + slope[:-1]) / 2 * np.diff(z))])
     bulk = z >= BULK_NM
     if bulk.sum() < 2:
-        raise ValueError(f"only {bulk.sum()} windows reach {BULK_NM} nm over the site plane: take heights further out")
+        raise ValueError(
+            f"only {bulk.sum()} windows reach {BULK_NM} nm over the site plane: take heights further out"
+        )
     weight = np.zeros((len(z), len(z)))  # of each slope in each W
     for i in range(1, len(z)):
         weight[i] = weight[i - 1]

@@ -3,16 +3,28 @@
 import openmm as mm
 from openmm import app, unit
 
-from forcefields.liquids import CUTOFF_NM, PRESSURE_BAR, TEMPERATURE_K, periodic_cell
-from forcefields.packs import Pack, molecule_file
-from forcefields.system import HYDROGEN_MASS_DA, make_water_rigid
-from forcefields.validation.dynamics import Sampling, sample
-from forcefields.validation.rows import Engine, Result, Target, block_mean, judged, target_of
-from structures.liquids import load_liquid
-from structures.model import Residue
-from structures.molecules import Molecule, molecule
-from structures.rows import SOLVENTS
-from structures.solvate import molecules_per_nm3
+from halobind.forcefields.hamiltonian.system import HYDROGEN_MASS_DA, make_water_rigid
+from halobind.forcefields.packs.pack import Pack, molecule_file
+from halobind.forcefields.validation.check_rows import (
+    Engine,
+    Result,
+    Target,
+    block_mean,
+    judged,
+    target_of,
+)
+from halobind.forcefields.validation.dynamics import Sampling, sample
+from halobind.forcefields.validation.equilibrate_liquids import (
+    CUTOFF_NM,
+    PRESSURE_BAR,
+    TEMPERATURE_K,
+    periodic_cell,
+)
+from halobind.structures.assembly.liquid_boxes import load_liquid
+from halobind.structures.assembly.solvate import molecules_per_nm3
+from halobind.structures.models.model import Residue
+from halobind.structures.molecules.catalogue import SOLVENTS
+from halobind.structures.molecules.molecule import Molecule, molecule
 
 GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
 DENSITY = 0.03  # relative tolerance
@@ -22,11 +34,19 @@ def gas_system(item: Molecule) -> mm.System:
     """One molecule without box and cutoff, with the constraints and masses of the liquid."""
     topology = app.Topology()
     owner = topology.addResidue(item.name, topology.addChain())
-    atoms = [topology.addAtom(n, app.Element.getBySymbol(e), owner) for n, e in zip(item.names, item.elements, strict=True)]
+    atoms = [
+        topology.addAtom(n, app.Element.getBySymbol(e), owner)
+        for n, e in zip(item.names, item.elements, strict=True)
+    ]
     for i, j in item.bonds:
         topology.addBond(atoms[i], atoms[j])
     field = app.ForceField(str(molecule_file(item.name)))
-    system = field.createSystem(topology, nonbondedMethod=app.NoCutoff, constraints=app.HBonds, hydrogenMass=HYDROGEN_MASS_DA)
+    system = field.createSystem(
+        topology,
+        nonbondedMethod=app.NoCutoff,
+        constraints=app.HBonds,
+        hydrogenMass=HYDROGEN_MASS_DA,
+    )
     make_water_rigid(system, [Residue(item.name, 0, item.n_atoms)], item.elements)
     return system
 
@@ -36,16 +56,28 @@ def _reference(system: mm.System, integrator: mm.Integrator) -> mm.Context:
     return mm.Context(system, integrator, mm.Platform.getPlatformByName("Reference"))
 
 
-def solvent_check(name: str, times: tuple[Sampling, Sampling], _pack: Pack, engine: Engine) -> Result:
+def solvent_check(
+    name: str, times: tuple[Sampling, Sampling], _pack: Pack, engine: Engine
+) -> Result:
     """Density and heat of vaporisation, E(gas) - E(liquid)/N + RT, of a solvent row; `times` are (liquid, gas)."""
     item, box = molecule(name), load_liquid(name)
     cell = periodic_cell(item, box.positions, box.edge_nm)
     count = len(box.positions)
     frames = list(sample(cell.system, cell.positions, [cell.edge_nm] * 3, times[0], engine))
-    density = block_mean([count / float(frame.box.prod()) / molecules_per_nm3(item, 1.0) for frame in frames])
+    density = block_mean(
+        [count / float(frame.box.prod()) / molecules_per_nm3(item, 1.0) for frame in frames]
+    )
     liquid = block_mean([frame.energy / count for frame in frames])
-    gas = block_mean([frame.energy for frame in sample(gas_system(item), item.positions, None, times[1], _reference)])
-    heat = (gas[0] - liquid[0] + GAS_CONSTANT * TEMPERATURE_K, (gas[1] ** 2 + liquid[1] ** 2) ** 0.5)
+    gas = block_mean(
+        [
+            frame.energy
+            for frame in sample(gas_system(item), item.positions, None, times[1], _reference)
+        ]
+    )
+    heat = (
+        gas[0] - liquid[0] + GAS_CONSTANT * TEMPERATURE_K,
+        (gas[1] ** 2 + liquid[1] ** 2) ** 0.5,
+    )
     row = SOLVENTS[name]
     wanted = Target(row.density_kg_m3, DENSITY * row.density_kg_m3, "kg/m3", row.source)
     note = (
@@ -55,6 +87,11 @@ def solvent_check(name: str, times: tuple[Sampling, Sampling], _pack: Pack, engi
     return Result(
         (
             judged(("solvent", name, "density(298 K)"), density, wanted, note),
-            judged(("solvent", name, "heat of vaporisation"), heat, target_of("heat of vaporisation", name), note),
+            judged(
+                ("solvent", name, "heat of vaporisation"),
+                heat,
+                target_of("heat of vaporisation", name),
+                note,
+            ),
         )
     )

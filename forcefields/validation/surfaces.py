@@ -4,19 +4,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forcefields.packs import Pack
-from forcefields.system import SystemSettings, make_system
-from forcefields.tail import tail_pressure_bar
-from forcefields.validation.dynamics import Frame, Sampling, sample
-from forcefields.validation.rows import Engine, Result, Row, block_mean, judged, target_of
-from structures.build import ModelSpec, build
-from structures.crystal import CrystalSpec
-from structures.integrity import coordination, displacements
-from structures.model import Model
-from structures.periodic import nearest
+from halobind.forcefields.hamiltonian.dispersion_tail import tail_pressure_bar
+from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
+from halobind.forcefields.packs.pack import Pack
+from halobind.forcefields.validation.check_rows import (
+    Engine,
+    Result,
+    Row,
+    block_mean,
+    judged,
+    target_of,
+)
+from halobind.forcefields.validation.dynamics import Frame, Sampling, sample
+from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.crystals.crystal import CrystalSpec
+from halobind.structures.models.integrity import coordination, displacements
+from halobind.structures.models.model import Model
+from halobind.structures.molecules.periodic import nearest
 
 CUTOFF_NM = 1.0
-RESTRAINT_K = 1000.0  # kJ/mol/nm2 on each ion of the middle layer (of the central octahedron of a cluster)
+RESTRAINT_K = (
+    1000.0  # kJ/mol/nm2 on each ion of the middle layer (of the central octahedron of a cluster)
+)
 BOND_NM = 0.28  # H to Br: a hydrogen bond
 WIDER_NM = 0.30  # told beside it
 
@@ -40,14 +49,24 @@ class Setup:
 
     def spec(self, pack: Pack, ligand: str | None = None) -> ModelSpec:
         """The builder's settings, at the pack's own lattice constant."""
-        crystal = CrystalSpec(self.perovskite, self.shape, self.cells, self.termination, pack.lattice_nm[self.perovskite])
+        crystal = CrystalSpec(
+            self.perovskite,
+            self.shape,
+            self.cells,
+            self.termination,
+            pack.lattice_nm[self.perovskite],
+        )
         return ModelSpec(crystal, ligand, "face", ((self.solvent, 1.0),), self.gap_nm)
 
 
-def _run(setup: Setup, pack: Pack, ligand: str | None, how: Sampling, engine: Engine) -> tuple[Model, list[Frame]]:
+def _run(
+    setup: Setup, pack: Pack, ligand: str | None, how: Sampling, engine: Engine
+) -> tuple[Model, list[Frame]]:
     model, _ = build(setup.spec(pack, ligand))
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, RESTRAINT_K))
-    how = replace(how, pressure_bar=how.pressure_bar - tail_pressure_bar({setup.solvent: 1.0}, CUTOFF_NM))
+    how = replace(
+        how, pressure_bar=how.pressure_bar - tail_pressure_bar({setup.solvent: 1.0}, CUTOFF_NM)
+    )
     return model, list(sample(system, model.positions, model.box, how, engine))
 
 
@@ -55,14 +74,22 @@ def integrity_check(setup: Setup, how: Sampling, pack: Pack, engine: Engine) -> 
     """The ion that is farthest from its site, and the metal that lost most halides, both averaged over the frames."""
     model, frames = _run(setup, pack, None, how, engine)
     shifts = np.array([displacements(model, frame.positions, frame.box)[1] for frame in frames])
-    counts = np.array([coordination(model, frame.positions, frame.box, pack.metals, pack.halides) for frame in frames])
+    counts = np.array(
+        [
+            coordination(model, frame.positions, frame.box, pack.metals, pack.halides)
+            for frame in frames
+        ]
+    )
     built = coordination(model, model.positions, model.box, pack.metals, pack.halides)
     far, where = worst(shifts), ("integrity", setup.label)
     lost = block_mean((built - counts)[:, int((built - counts.mean(axis=0)).argmax())])
     halides = f"a metal has {counts.mean():.2f} halides, built {built.mean():.2f}"
     note = f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K; {halides}"
     quantities = ("largest mean displacement", "halides lost by one metal")
-    rows = [judged((*where, q), v, target_of(q, setup.label), note) for q, v in zip(quantities, (far, lost), strict=True)]
+    rows = [
+        judged((*where, q), v, target_of(q, setup.label), note)
+        for q, v in zip(quantities, (far, lost), strict=True)
+    ]
     return Result(tuple(rows))
 
 
@@ -75,7 +102,9 @@ def worst(shifts: np.ndarray) -> tuple[float, float]:
     return float(length[which]), block_mean(shifts[:, which] @ direction)[1]
 
 
-def heads_check(setup: Setup, ligands: tuple[str, ...], how: Sampling, pack: Pack, engine: Engine) -> Result:
+def heads_check(
+    setup: Setup, ligands: tuple[str, ...], how: Sampling, pack: Pack, engine: Engine
+) -> Result:
     """A primary and, where the pack takes one, a quaternary ammonium, each alone in its A site: hydrogen bonds, heights of N over Br."""
     rows: list[Row] = []
     heights = []
@@ -84,11 +113,16 @@ def heads_check(setup: Setup, ligands: tuple[str, ...], how: Sampling, pack: Pac
         bonds = block_mean([hydrogen_bonds(model, frame, pack) for frame in frames])
         height = block_mean([anchor_height(model, frame, pack) for frame in frames])
         heights.append(height)
-        where, note = ("heads", f"{ligand} on {setup.label}"), f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K"
+        where, note = (
+            ("heads", f"{ligand} on {setup.label}"),
+            f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K",
+        )
         if kind == "primary":
             wider = np.mean([hydrogen_bonds(model, frame, pack, WIDER_NM) for frame in frames])
             about = f"{note}; H to Br below {BOND_NM:g} nm (below {WIDER_NM:g} nm: {wider:.2f})"
-            rows.append(judged((*where, "N-H...Br bonds"), bonds, target_of("N-H...Br bonds", kind), about))
+            rows.append(
+                judged((*where, "N-H...Br bonds"), bonds, target_of("N-H...Br bonds", kind), about)
+            )
         rows.append(judged((*where, "N height"), height, target_of("N height", kind), note))
     if len(heights) < 2:  # the pack takes no quaternary heads
         return Result(tuple(rows))
@@ -110,6 +144,12 @@ def hydrogen_bonds(model: Model, frame: Frame, pack: Pack, reach_nm: float = BON
 def anchor_height(model: Model, frame: Frame, pack: Pack) -> float:
     """Height (nm) of the anchor over the mean plane of the halides of its face, as they are in the frame."""
     side = np.sign(model.site_point[2])
-    plane = [int(i) for i in model.groups["surface"] if model.elements[i] in pack.halides and np.sign(model.positions[i, 2]) == side]
-    delta = nearest(frame.positions[int(model.groups["anchor"][0])] - frame.positions[plane], frame.box)
+    plane = [
+        int(i)
+        for i in model.groups["surface"]
+        if model.elements[i] in pack.halides and np.sign(model.positions[i, 2]) == side
+    ]
+    delta = nearest(
+        frame.positions[int(model.groups["anchor"][0])] - frame.positions[plane], frame.box
+    )
     return float(side * delta[:, 2].mean())

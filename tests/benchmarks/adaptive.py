@@ -7,7 +7,7 @@ First on windows of a known landscape (a 60 kJ/mol well, a plateau), which hold 
 as ligands are while they leave their pocket: correlation times of 2 to 60 records. Then, with --replay, on what a campaign has sampled:
 each window is cut into equal pieces that are given out one by one, from another piece on in every replay, and the target is the error
 that all windows have with half of theirs. Both ways start from two segments (or pieces) a window, use the decisions of
-`pipeline.planning` and stop when the error that they would report is at the target. Printed are the segments of each way, their ratio,
+`halobind.pipeline.workflow.planning` and stop when the error that they would report is at the target. Printed are the segments of each way, their ratio,
 and for the landscape the true error of dG0 where they stopped.
 """
 
@@ -20,15 +20,15 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from pipeline.allocation import allocate, contributions
-from pipeline.binding import binding
-from pipeline.campaign import load_campaign
-from pipeline.equilibration import equilibrated
-from pipeline.planning import GROWTH
-from pipeline.pmf import estimate_pmf
-from pipeline.results import collect
-from pipeline.run import runs_of
-from pipeline.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
+from halobind.pipeline.campaign.run_directory import runs_of
+from halobind.pipeline.campaign.settings import load_campaign
+from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.equilibration import equilibrated
+from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
+from halobind.pipeline.results.collect import collect
+from halobind.pipeline.workflow.allocation import allocate, contributions
+from halobind.pipeline.workflow.planning import GROWTH
 
 TARGET_KJ_MOL = 2.0
 SEGMENT = 100  # records
@@ -84,7 +84,12 @@ def reported(samples: Samples, seed: int) -> tuple[float, float, dict[Window, fl
     return found.value, max(found.error, math.sqrt(sum(v.values()))), v
 
 
-def sample(whole: Samples, sources: list[Source | Recorded], way: tuple[bool, float, int], most: float = math.inf) -> tuple[int, float]:
+def sample(
+    whole: Samples,
+    sources: list[Source | Recorded],
+    way: tuple[bool, float, int],
+    most: float = math.inf,
+) -> tuple[int, float]:
     """Segments until the error is at the target, and dG0 there; way = (adaptive, target, seed), at most `most` segments a window."""
     adaptive, target, seed = way
     segments, extra = np.zeros(len(sources), dtype=int), np.full(len(sources), 2)
@@ -98,7 +103,12 @@ def sample(whole: Samples, sources: list[Source | Recorded], way: tuple[bool, fl
             return int(segments.sum()), value
         budget = max(1, int(GROWTH * segments.sum()))
         if adaptive:
-            extra = allocate([v[w] for w in whole.windows], segments.tolist(), (target / error) ** 2 * sum(v.values()), budget)
+            extra = allocate(
+                [v[w] for w in whole.windows],
+                segments.tolist(),
+                (target / error) ** 2 * sum(v.values()),
+                budget,
+            )
         else:
             extra = np.full(len(sources), max(1, budget // (4 * len(sources))))
         extra = np.minimum(extra, most - segments).astype(int)
@@ -119,8 +129,13 @@ def landscapes(seeds: int) -> None:
             f"seed {seed}: adaptive {a:5d} segments, uniform {u:5d}, ratio {u / a:.2f}; errors {x - exact:+.2f}, {y - exact:+.2f}",
             flush=True,
         )
-    errors = {way: math.sqrt(np.mean([(value - exact) ** 2 for _, value in rows])) for way, rows in table.items()}
-    print(f"{_totals(TARGET_KJ_MOL, table)}; true errors {errors[True]:.2f} and {errors[False]:.2f} kJ/mol")
+    errors = {
+        way: math.sqrt(np.mean([(value - exact) ** 2 for _, value in rows]))
+        for way, rows in table.items()
+    }
+    print(
+        f"{_totals(TARGET_KJ_MOL, table)}; true errors {errors[True]:.2f} and {errors[False]:.2f} kJ/mol"
+    )
 
 
 def replays(folder: Path, ligand: str, pieces: int) -> None:
@@ -137,8 +152,13 @@ def replays(folder: Path, ligand: str, pieces: int) -> None:
             sources = [Recorded(z, pieces, first) for z in whole.z]
             table[adaptive].append(sample(whole, sources, (adaptive, targets[-1], first), pieces))
         (a, x), (u, y) = table[True][-1], table[False][-1]
-        print(f"from piece {first}: to {targets[-1]:.1f} kJ/mol adaptive {a} pieces ({x:.1f}), uniform {u} ({y:.1f})", flush=True)
-    print(f"{run.id}, {len(whole.windows)} windows of {pieces} pieces: {_totals(float(np.mean(targets)), table)}")
+        print(
+            f"from piece {first}: to {targets[-1]:.1f} kJ/mol adaptive {a} pieces ({x:.1f}), uniform {u} ({y:.1f})",
+            flush=True,
+        )
+    print(
+        f"{run.id}, {len(whole.windows)} windows of {pieces} pieces: {_totals(float(np.mean(targets)), table)}"
+    )
 
 
 def _totals(target: float, table: dict[bool, list[tuple[int, float]]]) -> str:
@@ -157,7 +177,9 @@ def _many(window: Window) -> np.ndarray:
     """Samples of a window so many and even that their error is far below what is compared (quantiles of its distribution)."""
     energy = landscape(GRID) + 0.5 * window.k * (GRID - window.center_nm) ** 2
     below = np.cumsum(np.exp(-(energy - energy.min()) / KT))
-    return np.random.default_rng(0).permutation(np.interp((np.arange(4000) + 0.5) / 4000, below / below[-1], GRID))
+    return np.random.default_rng(0).permutation(
+        np.interp((np.arange(4000) + 0.5) / 4000, below / below[-1], GRID)
+    )
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
-from structures.build import ModelSpec, build
-from structures.coating import Coat
-from structures.crystal import CrystalSpec
-from structures.model import write_model
+from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.crystals.coating import Coat
+from halobind.structures.crystals.crystal import CrystalSpec
+from halobind.structures.models.model import write_model
 
 LATTICE_NM = 0.586
 CELLS = (5, 9, 12, 17)
@@ -24,7 +24,9 @@ def one(cells: int) -> str:
     """Build, write and describe one cube: edge, ligands, atoms, seconds to build and to write, peak memory."""
     crystal = CrystalSpec("CsPbBr3", "cuboid", (cells,) * 3, "AX", LATTICE_NM)
     start = time.perf_counter()
-    model, check = build(ModelSpec(crystal, None, "face", (("toluene", 1.0),), 6.0, (Coat("all", "DA", 1.0),)))
+    model, check = build(
+        ModelSpec(crystal, None, "face", (("toluene", 1.0),), 6.0, (Coat("all", "DA", 1.0),))
+    )
     built = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         write_model(model, Path(folder))
@@ -41,7 +43,10 @@ if __name__ == "__main__":
     if len(asked) == 1:
         print(one(asked[0]), flush=True)
     else:
-        print("| edge (nm) | DA | toluene | atoms | build (s) | write (s) | peak (GiB) | us/atom | closest (nm) |", flush=True)
+        print(
+            "| edge (nm) | DA | toluene | atoms | build (s) | write (s) | peak (GiB) | us/atom | closest (nm) |",
+            flush=True,
+        )
         print("|---|---|---|---|---|---|---|---|---|", flush=True)
         for cells in asked or CELLS:
             subprocess.run([sys.executable, __file__, str(cells)], check=True)

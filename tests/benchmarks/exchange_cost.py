@@ -18,13 +18,18 @@ from pathlib import Path
 import openmm as mm
 from openmm import app, unit
 
-from pipeline.campaign import load_campaign
-from pipeline.exchange import Member, Swaps, run_exchange
-from pipeline.legs import base_leg, built_model, coordinate_of, load_system
-from pipeline.platforms import Choice, choose
-from pipeline.run import campaign_file, runs_of
-from pipeline.simulate import Leg, MDState, load_state, run_leg
-from pipeline.stages import prepare_products
+from halobind.pipeline.campaign.run_directory import campaign_file, runs_of
+from halobind.pipeline.campaign.settings import load_campaign
+from halobind.pipeline.sampling.md_leg import Leg, MDState, load_state, run_leg
+from halobind.pipeline.sampling.platforms import Choice, choose
+from halobind.pipeline.sampling.products import prepare_products
+from halobind.pipeline.sampling.replica_exchange import Member, Swaps, run_exchange
+from halobind.pipeline.sampling.segment_files import (
+    base_leg,
+    built_model,
+    coordinate_of,
+    load_system,
+)
 
 EVERY_PS = 0.5
 
@@ -36,24 +41,38 @@ def native(system: mm.System, members: list[tuple[MDState, Leg]], choice: Choice
     residue = topology.addResidue("X", topology.addChain())
     for _ in range(system.getNumParticles()):
         topology.addAtom("X", None, residue)
-    integrator = mm.LangevinMiddleIntegrator(leg.temperature_K[0], leg.friction_per_ps, leg.timestep_fs / 1000)
+    integrator = mm.LangevinMiddleIntegrator(
+        leg.temperature_K[0], leg.friction_per_ps, leg.timestep_fs / 1000
+    )
     platform = mm.Platform.getPlatformByName(choice.name)
     simulation = app.Simulation(topology, system, integrator, platform, dict(choice.properties))
     simulation.context.setPositions(start.positions)
-    simulation.context.setPeriodicBoxVectors(*(mm.Vec3(*[start.box[i] * (i == j) for j in range(3)]) for i in range(3)))
+    simulation.context.setPeriodicBoxVectors(
+        *(mm.Vec3(*[start.box[i] * (i == j) for j in range(3)]) for i in range(3))
+    )
     simulation.context.setVelocitiesToTemperature(leg.temperature_K[0] * unit.kelvin, 1)
     states = [{"bias_center": one.center_nm[0], "bias_k": one.k} for _, one in members]
-    sampler = app.ReplicaExchangeSampler(states, simulation, round(EVERY_PS * 1000 / leg.timestep_fs))
+    sampler = app.ReplicaExchangeSampler(
+        states, simulation, round(EVERY_PS * 1000 / leg.timestep_fs)
+    )
     sampler.simulate(round(leg.duration_ps / EVERY_PS))
 
 
 def main(folder: Path, windows: int, ps: float, rounds: int) -> None:
     campaign = load_campaign(campaign_file(folder))
     run = runs_of(folder, campaign)[0]
-    model, system, choice = built_model(run.path("build")), load_system(run.path("system")), choose(campaign.resources.platform)
+    model, system, choice = (
+        built_model(run.path("build")),
+        load_system(run.path("system")),
+        choose(campaign.resources.platform),
+    )
     engine = (coordinate_of(run.spec, model), choice)
-    pulled = [product for product in prepare_products(run) if product.name.startswith("pull/")][-windows:]
-    leg = replace(base_leg(run.spec, run, "benchmark"), duration_ps=ps, k=run.spec.pull.k_kJ_mol_nm2)
+    pulled = [product for product in prepare_products(run) if product.name.startswith("pull/")][
+        -windows:
+    ]
+    leg = replace(
+        base_leg(run.spec, run, "benchmark"), duration_ps=ps, k=run.spec.pull.k_kJ_mol_nm2
+    )
     members = []
     for number, product in enumerate(pulled):
         height = float(product.name.rpartition("z")[2])
@@ -67,7 +86,10 @@ def main(folder: Path, windows: int, ps: float, rounds: int) -> None:
             for start, one in members:
                 run_leg(system, start, one, engine, Path(out), lambda fraction: None)
             found["plain"].append(clock() - began)
-            group, swaps = [Member(start, one, Path(out)) for start, one in members], Swaps(round(EVERY_PS / leg.record_ps), 1)
+            group, swaps = (
+                [Member(start, one, Path(out)) for start, one in members],
+                Swaps(round(EVERY_PS / leg.record_ps), 1),
+            )
             began = clock()
             run_exchange(system, group, swaps, engine, lambda fraction: None)
             found["exchange"].append(clock() - began)
@@ -75,10 +97,18 @@ def main(folder: Path, windows: int, ps: float, rounds: int) -> None:
             began = clock()
             native(system, members, choice)
             found["native"].append(clock() - began)
-        print("  ".join(f"{name} {times[-1]:.2f} s" for name, times in found.items() if times), flush=True)
-    print(f"{model.n_atoms} atoms on {choice.name}, {windows} windows of {ps:g} ps; median ratios to plain: ", end="")
+        print(
+            "  ".join(f"{name} {times[-1]:.2f} s" for name, times in found.items() if times),
+            flush=True,
+        )
+    print(
+        f"{model.n_atoms} atoms on {choice.name}, {windows} windows of {ps:g} ps; median ratios to plain: ",
+        end="",
+    )
     ratios = {
-        name: [a / b for a, b in zip(times, found["plain"], strict=True)] for name, times in found.items() if times and name != "plain"
+        name: [a / b for a, b in zip(times, found["plain"], strict=True)]
+        for name, times in found.items()
+        if times and name != "plain"
     }
     print(", ".join(f"{name} {statistics.median(values):.3f}" for name, values in ratios.items()))
 

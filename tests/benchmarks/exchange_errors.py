@@ -14,9 +14,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.binding import binding
-from pipeline.pmf import estimate_pmf
-from pipeline.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 
 KT = GAS_CONSTANT * 300.0
 CENTRES = np.round(np.arange(0, 0.9001, 0.05), 3)
@@ -44,13 +44,20 @@ def simulate(exchange: bool, repeats: int, records: int, tau_ps: float) -> np.nd
         found[n] = z
         if exchange and (n + 1) % SWAP_RECORDS == 0:
             for first in range(0, len(CENTRES), GROUP):
-                low = np.arange(first + (n + 1) // SWAP_RECORDS % 2, min(len(CENTRES), first + GROUP) - 1, 2)
+                low = np.arange(
+                    first + (n + 1) // SWAP_RECORDS % 2, min(len(CENTRES), first + GROUP) - 1, 2
+                )
                 a, b, c, d = z[:, low], z[:, low + 1], CENTRES[low], CENTRES[low + 1]
-                rise = 0.5 * K_BIAS * ((b - c) ** 2 + (a - d) ** 2 - (a - c) ** 2 - (b - d) ** 2) / KT
+                rise = (
+                    0.5 * K_BIAS * ((b - c) ** 2 + (a - d) ** 2 - (a - c) ** 2 - (b - d) ** 2) / KT
+                )
                 swap = random.random(rise.shape) < np.exp(-np.maximum(0, rise))
                 for what in (z, s):
                     left, right = what[:, low].copy(), what[:, low + 1].copy()
-                    what[:, low], what[:, low + 1] = np.where(swap, right, left), np.where(swap, left, right)
+                    what[:, low], what[:, low + 1] = (
+                        np.where(swap, right, left),
+                        np.where(swap, left, right),
+                    )
     return found
 
 
@@ -59,7 +66,12 @@ def errors(z: np.ndarray, groups: tuple[int, ...]) -> tuple[np.ndarray, np.ndarr
     found = []
     for r in range(z.shape[1]):
         windows = tuple(Window(float(c), K_BIAS) for c in CENTRES)
-        samples = replace(EMPTY, windows=windows, z=tuple(z[len(z) // 10 :, r, j] for j in range(len(CENTRES))), groups=groups)
+        samples = replace(
+            EMPTY,
+            windows=windows,
+            z=tuple(z[len(z) // 10 :, r, j] for j in range(len(CENTRES))),
+            groups=groups,
+        )
         found.append(binding(estimate_pmf(samples, SETTINGS, r), samples, SETTINGS).dG0_kJ_mol)
     return np.array([q.value for q in found]), np.array([q.error for q in found])
 

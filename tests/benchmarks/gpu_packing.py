@@ -17,15 +17,18 @@ from pathlib import Path
 import numpy as np
 import openmm as mm
 
-from forcefields.packs import load_pack
-from forcefields.system import SystemSettings, make_system
-from jobs.gpus import has_mps, seats, shared_gpus, visible_gpus
-from jobs.local import run_side_by_side
-from pipeline.platforms import PlatformError, choose
-from structures.build import ModelSpec, build
-from structures.crystal import CrystalSpec
+from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
+from halobind.forcefields.packs.pack import load_pack
+from halobind.jobs.gpus import has_mps, seats, shared_gpus, visible_gpus
+from halobind.jobs.local import run_side_by_side
+from halobind.pipeline.sampling.platforms import PlatformError, choose
+from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.crystals.crystal import CrystalSpec
 
-SYSTEMS = {"demo": ((4, 4, 2), 3.0, 0.9), "10000": ((8, 8, 3), 5.4, 1.0)}  # cells, gap (nm), cutoff (nm)
+SYSTEMS = {
+    "demo": ((4, 4, 2), 3.0, 0.9),
+    "10000": ((8, 8, 3), 5.4, 1.0),
+}  # cells, gap (nm), cutoff (nm)
 STEP_FS = 4.0
 CHUNK = 250
 
@@ -40,7 +43,10 @@ def write_system(name: str, folder: Path) -> int:
     context = mm.Context(system, mm.VerletIntegrator(0.001))
     context.setPositions(model.positions)
     mm.LocalEnergyMinimizer.minimize(context, 50.0, 500)
-    np.save(folder / "positions.npy", context.getState(getPositions=True).getPositions(asNumpy=True)._value)
+    np.save(
+        folder / "positions.npy",
+        context.getState(getPositions=True).getPositions(asNumpy=True)._value,
+    )
     (folder / "system.xml").write_text(mm.XmlSerializer.serialize(system), encoding="ascii")
     return model.n_atoms
 
@@ -68,7 +74,16 @@ def work(folder: Path, platform: str, seconds: float) -> None:
 def aggregate(folder: Path, options: argparse.Namespace, places: list[dict[str, str]]) -> float:
     """ns/day of all processes together. Raises RuntimeError when one of them failed."""
     (folder / "go").unlink(missing_ok=True)
-    command = [sys.executable, __file__, "--platform", options.platform, "--seconds", str(options.seconds), "--work", str(folder)]
+    command = [
+        sys.executable,
+        __file__,
+        "--platform",
+        options.platform,
+        "--seconds",
+        str(options.seconds),
+        "--work",
+        str(folder),
+    ]
     with tempfile.TemporaryDirectory() as logs:
 
         def tick() -> None:
@@ -79,7 +94,9 @@ def aggregate(folder: Path, options: argparse.Namespace, places: list[dict[str, 
         codes = run_side_by_side(command, places, Path(logs), tick)
         texts = [path.read_text(encoding="utf-8") for path in codes]
     if any(codes.values()):
-        raise RuntimeError(f"a process failed:\n{texts[list(codes.values()).index(max(codes.values(), key=abs))]}")
+        raise RuntimeError(
+            f"a process failed:\n{texts[list(codes.values()).index(max(codes.values(), key=abs))]}"
+        )
     return sum(float(text.split()[-1]) for text in texts)
 
 
@@ -90,8 +107,12 @@ def main(options: argparse.Namespace) -> None:
     except (PlatformError, RuntimeError) as error:
         sys.exit(f"this benchmark needs a GPU: {error}")
     if options.platform == "CUDA":
-        subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv"], check=False)
-    print("| system | atoms | MPS | processes a GPU | ns/day in all | ratio to the first row |\n|---|---|---|---|---|---|")
+        subprocess.run(
+            ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv"], check=False
+        )
+    print(
+        "| system | atoms | MPS | processes a GPU | ns/day in all | ratio to the first row |\n|---|---|---|---|---|---|"
+    )
     for name in options.systems:
         with tempfile.TemporaryDirectory() as place:
             atoms, one = write_system(name, Path(place)), 0.0
@@ -99,10 +120,17 @@ def main(options: argparse.Namespace) -> None:
                 for each in options.processes:
                     with contextlib.ExitStack() as stack:
                         shared = stack.enter_context(shared_gpus(each)) if mps else {}
-                        seated = [seat | shared for seat in seats(gpus, each)] if gpus[0] else [{}] * each
+                        seated = (
+                            [seat | shared for seat in seats(gpus, each)]
+                            if gpus[0]
+                            else [{}] * each
+                        )
                         speed = aggregate(Path(place), options, seated)
                     one = one or speed
-                    print(f"| {name} | {atoms} | {'yes' if mps else 'no'} | {each} | {speed:.0f} | {speed / one:.2f} |", flush=True)
+                    print(
+                        f"| {name} | {atoms} | {'yes' if mps else 'no'} | {each} | {speed:.0f} | {speed / one:.2f} |",
+                        flush=True,
+                    )
 
 
 if __name__ == "__main__":

@@ -15,12 +15,18 @@ from pathlib import Path
 
 import openmm as mm
 
-from pipeline.campaign import load_campaign
-from pipeline.legs import base_leg, built_model, coordinate_of, frame_atoms, load_system
-from pipeline.platforms import choose
-from pipeline.run import campaign_file, runs_of
-from pipeline.simulate import load_state, run_leg
-from pipeline.stages import prepare_products
+from halobind.pipeline.campaign.run_directory import campaign_file, runs_of
+from halobind.pipeline.campaign.settings import load_campaign
+from halobind.pipeline.sampling.md_leg import load_state, run_leg
+from halobind.pipeline.sampling.platforms import choose
+from halobind.pipeline.sampling.products import prepare_products
+from halobind.pipeline.sampling.segment_files import (
+    base_leg,
+    built_model,
+    coordinate_of,
+    frame_atoms,
+    load_system,
+)
 
 
 def main(folder: Path, pairs: int) -> None:
@@ -31,15 +37,24 @@ def main(folder: Path, pairs: int) -> None:
     choice = choose(campaign.resources.platform)
     coordinate = coordinate_of(run.spec, model)
     center = run.spec.pull.to_nm
-    leg = replace(base_leg(run.spec, run, "benchmark"), duration_ps=8.0, center_nm=(center, center), k=run.spec.pull.k_kJ_mol_nm2)
+    leg = replace(
+        base_leg(run.spec, run, "benchmark"),
+        duration_ps=8.0,
+        center_nm=(center, center),
+        k=run.spec.pull.k_kJ_mol_nm2,
+    )
     leg = replace(leg, frame_ps=1.0, frame_atoms=frame_atoms(model, campaign.sampling))
     steps = round(leg.duration_ps / leg.timestep_fs * 1000)
     ours, bare = [], []
     for _ in range(pairs):
         with tempfile.TemporaryDirectory() as out:
-            wall = run_leg(system, start, leg, (coordinate, choice), Path(out), lambda fraction: None).wall_s
+            wall = run_leg(
+                system, start, leg, (coordinate, choice), Path(out), lambda fraction: None
+            ).wall_s
         ours.append(leg.duration_ps / 1000 / wall * 86400)
-        integrator = mm.LangevinMiddleIntegrator(leg.temperature_K[0], leg.friction_per_ps, leg.timestep_fs / 1000)
+        integrator = mm.LangevinMiddleIntegrator(
+            leg.temperature_K[0], leg.friction_per_ps, leg.timestep_fs / 1000
+        )
         integrator.setRandomNumberSeed(leg.seed)
         context = choice.context(system, integrator)
         x, y, z = start.box
@@ -51,10 +66,15 @@ def main(folder: Path, pairs: int) -> None:
         began = time.perf_counter()
         integrator.step(steps)
         bare.append(leg.duration_ps / 1000 / (time.perf_counter() - began) * 86400)
-        print(f"ours {ours[-1]:6.1f}  bare {bare[-1]:6.1f} ns/day  ratio {ours[-1] / bare[-1]:.3f}", flush=True)
+        print(
+            f"ours {ours[-1]:6.1f}  bare {bare[-1]:6.1f} ns/day  ratio {ours[-1] / bare[-1]:.3f}",
+            flush=True,
+        )
     ratios = [a / b for a, b in zip(ours, bare, strict=True)]
     medians = f"ours {statistics.median(ours):.1f}, bare {statistics.median(bare):.1f} ns/day"
-    print(f"{model.n_atoms} atoms on {choice.name}: median {medians}, ratio {statistics.median(ratios):.3f}")
+    print(
+        f"{model.n_atoms} atoms on {choice.name}: median {medians}, ratio {statistics.median(ratios):.3f}"
+    )
 
 
 if __name__ == "__main__":

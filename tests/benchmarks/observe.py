@@ -26,23 +26,30 @@ import mdtraj as md
 import numpy as np
 from mdtraj.formats import DCDTrajectoryFile
 
-from jobs import mapping
-from jobs.mapping import mapped
-from jobs.place import Place
-from jobs.workers import local_cluster
-from pipeline.campaign import load_campaign
-from pipeline.chunks import Source, analyse, code_checksum, cut, scenes, task_frames
-from pipeline.cli import TEMPLATES
-from pipeline.dcd import open_dcd
-from pipeline.legs import built_model, frame_atoms
-from pipeline.observables import HALIDE_NM, METAL_NM, OBSERVABLES
-from pipeline.observe import chemistry_of
-from pipeline.run import Run, runs_of
-from pipeline.stages import grid_windows, window_chain
-from pipeline.systems import run_model_spec
-from structures.build import build
-from structures.integrity import Integrity
-from structures.model import write_model
+from halobind.jobs import dask_map as mapping
+from halobind.jobs.dask_clusters import local_cluster
+from halobind.jobs.dask_map import mapped
+from halobind.jobs.workplace import Place
+from halobind.pipeline.campaign.run_directory import Run, runs_of
+from halobind.pipeline.campaign.settings import load_campaign
+from halobind.pipeline.commands.cli import TEMPLATES
+from halobind.pipeline.commands.observe import chemistry_of
+from halobind.pipeline.observables.dcd import open_dcd
+from halobind.pipeline.observables.frame_tasks import (
+    Source,
+    analyse,
+    code_checksum,
+    cut,
+    scenes,
+    task_frames,
+)
+from halobind.pipeline.observables.scalars import HALIDE_NM, METAL_NM, OBSERVABLES
+from halobind.pipeline.sampling.model_and_system import run_model_spec
+from halobind.pipeline.sampling.products import grid_windows, window_chain
+from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
+from halobind.structures.assembly.build import build
+from halobind.structures.models.integrity import Integrity
+from halobind.structures.models.model import write_model
 
 NAMES = tuple(name for name, row in OBSERVABLES.items() if not row.needs_solvent)
 
@@ -50,7 +57,11 @@ NAMES = tuple(name for name, row in OBSERVABLES.items() if not row.needs_solvent
 def draw(folder: Path, n_frames: int) -> tuple[Run, Path]:
     """The demo's first run with one published segment of so many frames, shaken by 0.01 nm, the ligand moving up and down."""
     folder.mkdir(parents=True)
-    text = (TEMPLATES / "demo.toml").read_text(encoding="utf-8").replace('["DA", "DDA", "DMDDA"]', '"DA"')
+    text = (
+        (TEMPLATES / "demo.toml")
+        .read_text(encoding="utf-8")
+        .replace('["DA", "DDA", "DMDDA"]', '"DA"')
+    )
     (folder / "campaign.toml").write_text(text, encoding="utf-8")
     campaign = load_campaign(folder / "campaign.toml")
     (run,) = runs_of(folder, campaign)
@@ -61,15 +72,28 @@ def draw(folder: Path, n_frames: int) -> tuple[Run, Path]:
     segment = run.path(f"{window_chain(window)}/seg-000")
     segment.mkdir(parents=True)
     random, atoms = np.random.default_rng(1), frame_atoms(model, campaign.sampling)
-    z, anchor, ligand = window.center_nm + 0.05 * random.standard_normal(n_frames), model.groups["anchor"][0], model.groups["ligand"]
+    z, anchor, ligand = (
+        window.center_nm + 0.05 * random.standard_normal(n_frames),
+        model.groups["anchor"][0],
+        model.groups["ligand"],
+    )
     noise = 0.01 * random.standard_normal((50, model.n_atoms, 3))
     with DCDTrajectoryFile(str(segment / "frames.dcd"), "w") as file:
         for k in range(n_frames):
             xyz = model.positions + noise[k % len(noise)]
             xyz[ligand] += model.site_point + [0, 0, z[k]] - xyz[anchor]
-            file.write((10 * xyz[atoms]).astype(np.float32), cell_lengths=10 * model.box, cell_angles=np.full(3, 90.0))
+            file.write(
+                (10 * xyz[atoms]).astype(np.float32),
+                cell_lengths=10 * model.box,
+                cell_angles=np.full(3, 90.0),
+            )
     np.save(segment / "cv.npy", np.column_stack([z, 0 * z]))
-    record = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": 1.0, "duration_ps": float(n_frames)}
+    record = {
+        "center_nm": [window.center_nm] * 2,
+        "k_kJ_mol_nm2": window.k,
+        "record_ps": 1.0,
+        "duration_ps": float(n_frames),
+    }
     slab = Integrity(0, 0, 0, 0, 0.1, (), (0.1,), ()).as_dict()
     record |= {"versions": {"openmm": "8"}, "image_nm": 1.5, "solvent_nm": [0.1], "slab": slab}
     (segment / "segment.json").write_text(json.dumps(record))
@@ -99,30 +123,43 @@ def engines(run: Run, segment: Path, repeats: int) -> None:
     n_frames = open_dcd(segment / "frames.dcd").n_frames
     (one,) = scenes(run.path("build"), open_dcd(segment / "frames.dcd").n_atoms, chemistry_of(run))
     source = Source(run.path("build"), chemistry_of(run), ("coordination",), code_checksum())
-    kinds = [(one.species[name], reach) for name, reach in (("halide", HALIDE_NM), ("metal", METAL_NM))]
+    kinds = [
+        (one.species[name], reach) for name, reach in (("halide", HALIDE_NM), ("metal", METAL_NM))
+    ]
 
     def columns(halides: np.ndarray, metals: np.ndarray) -> np.ndarray:
-        found = [((d < reach).sum(axis=1), d.min(axis=1)) for d, reach in ((halides, HALIDE_NM), (metals, METAL_NM))]
+        found = [
+            ((d < reach).sum(axis=1), d.min(axis=1))
+            for d, reach in ((halides, HALIDE_NM), (metals, METAL_NM))
+        ]
         return np.column_stack([column for pair in found for column in pair])
 
     def ours() -> np.ndarray:
-        found = [part for chunk in cut(source, [(segment, n_frames)], 100) for part in analyse(chunk)]
+        found = [
+            part for chunk in cut(source, [(segment, n_frames)], 100) for part in analyse(chunk)
+        ]
         return np.concatenate([part.arrays["coordination"][:, 0] for part in found])
 
     def plain() -> np.ndarray:
         pairs = [np.array([(one.anchor, j) for j in atoms]) for atoms, _ in kinds]
         parts = md.iterload(path, top=one.topology, chunk=100)
-        return np.concatenate([columns(*(md.compute_distances(part, pair) for pair in pairs)) for part in parts])
+        return np.concatenate(
+            [columns(*(md.compute_distances(part, pair) for pair in pairs)) for part in parts]
+        )
 
     universe = mda.Universe(str(_pdb(one.topology, one.built, segment)), path)
     groups = [universe.atoms[[one.anchor]], *(universe.atoms[atoms] for atoms, _ in kinds)]
 
     def row(head: object, halides: object, metals: object) -> np.ndarray:
         box = head.universe.dimensions
-        return columns(*(distance_array(head, group, box=box) / 10 for group in (halides, metals)))[0]
+        return columns(*(distance_array(head, group, box=box) / 10 for group in (halides, metals)))[
+            0
+        ]
 
     def mdanalysis(**how: object) -> np.ndarray:
-        return np.array(AnalysisFromFunction(row, universe.trajectory, *groups).run(**how).results.timeseries)
+        return np.array(
+            AnalysisFromFunction(row, universe.trajectory, *groups).run(**how).results.timeseries
+        )
 
     tasks = {
         "halobind": ours,
@@ -133,10 +170,14 @@ def engines(run: Run, segment: Path, repeats: int) -> None:
     expected = ours()
     for name, task in tasks.items():
         found = task()
-        assert found.shape == expected.shape and np.isclose(found, expected, atol=1e-4).mean() > 0.999, name
+        assert (
+            found.shape == expected.shape and np.isclose(found, expected, atol=1e-4).mean() > 0.999
+        ), name
     seconds = timed(tasks, repeats)
     for name, values in seconds.items():
-        print(f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread {max(values) / min(values):.2f})")
+        print(
+            f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread {max(values) / min(values):.2f})"
+        )
 
 
 def _pdb(topology: md.Topology, built: np.ndarray, segment: Path) -> Path:
@@ -152,22 +193,41 @@ def workers(run: Run, segment: Path, repeats: int) -> None:
     source = Source(run.path("build"), chemistry_of(run), NAMES, code_checksum())
 
     def through(place: Place) -> None:
-        assert sum(len(parts) for _, parts in mapped(analyse, cut(source, [(segment, n_frames)], size), place)) == -(-n_frames // size)
+        assert sum(
+            len(parts)
+            for _, parts in mapped(analyse, cut(source, [(segment, n_frames)], size), place)
+        ) == -(-n_frames // size)
 
     with mapping.settings(), local_cluster(1) as one, local_cluster(2) as two:
-        mapping.local_cluster = lambda n: contextlib.nullcontext({1: one, 2: two}[n])  # these, which have started
-        places = {"here": Place("serial"), "1 worker": Place("local", 1), "2 workers": Place("local", 2)}
-        seconds = timed({name: lambda place=place: through(place) for name, place in places.items()}, repeats)
+        mapping.local_cluster = lambda n: contextlib.nullcontext(
+            {1: one, 2: two}[n]
+        )  # these, which have started
+        places = {
+            "here": Place("serial"),
+            "1 worker": Place("local", 1),
+            "2 workers": Place("local", 2),
+        }
+        seconds = timed(
+            {name: lambda place=place: through(place) for name, place in places.items()}, repeats
+        )
     for name, values in seconds.items():
-        print(f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread {max(values) / min(values):.2f})")
-    overhead = statistics.median(b / a - 1 for a, b in zip(seconds["here"], seconds["1 worker"], strict=True))
-    gain = statistics.median(a / b for a, b in zip(seconds["1 worker"], seconds["2 workers"], strict=True))
-    print(f"overhead of one worker over none {100 * overhead:.1f} %, speed-up from 1 to 2 workers {gain:.2f}")
+        print(
+            f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread {max(values) / min(values):.2f})"
+        )
+    overhead = statistics.median(
+        b / a - 1 for a, b in zip(seconds["here"], seconds["1 worker"], strict=True)
+    )
+    gain = statistics.median(
+        a / b for a, b in zip(seconds["1 worker"], seconds["2 workers"], strict=True)
+    )
+    print(
+        f"overhead of one worker over none {100 * overhead:.1f} %, speed-up from 1 to 2 workers {gain:.2f}"
+    )
 
 
 def memory(n_frames: int) -> None:
     """Peak resident memory of the command, and of the largest of its workers, with more and more frames."""
-    code = "import resource, sys; from pipeline.cli import main; main(sys.argv[1:]); "
+    code = "import resource, sys; from halobind.pipeline.commands.cli import main; main(sys.argv[1:]); "
     code += "print('\\n', *(resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))"
     for where in (["--where", "serial"], ["--where", "local", "--workers", "2"]):
         for times in (1, 4, 16):
@@ -184,11 +244,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", nargs="+", choices=("engines", "workers", "memory"), default=("engines", "workers", "memory"))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=("engines", "workers", "memory"),
+        default=("engines", "workers", "memory"),
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as out:
         run, segment = draw(Path(out) / "c", options.frames)
-        print(f"{open_dcd(segment / 'frames.dcd').n_atoms} atoms in a frame, {options.frames} frames", flush=True)
+        print(
+            f"{open_dcd(segment / 'frames.dcd').n_atoms} atoms in a frame, {options.frames} frames",
+            flush=True,
+        )
         for part in (engines, workers):
             if part.__name__ in options.only:
                 part(run, segment, options.repeats)

@@ -21,14 +21,14 @@ import time
 import numpy as np
 import openmm as mm
 
-from forcefields.charges import ions_of
-from forcefields.packs import FORCEFIELDS, Pack, load_pack
-from forcefields.pairs import mixed
-from forcefields.system import SystemSettings, make_system, pair_table
-from forcefields.untabulated import untabulated
-from structures.build import ModelSpec, build
-from structures.crystal import CrystalSpec
-from structures.model import Model
+from halobind.forcefields.hamiltonian.cpu_pair_forces import untabulated
+from halobind.forcefields.hamiltonian.system import SystemSettings, make_system, pair_table
+from halobind.forcefields.packs.charges import ions_of
+from halobind.forcefields.packs.pack import FORCEFIELDS, Pack, load_pack
+from halobind.forcefields.packs.pairs import mixed
+from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.crystals.crystal import CrystalSpec
+from halobind.structures.models.model import Model
 
 STEPS, ROUNDS = 30, 4
 
@@ -71,8 +71,12 @@ def unfolded(system: mm.System, model: Model, pack: Pack) -> mm.System:
     for k, parameter in enumerate(("A", "B", "C6", "C12")):
         table = np.zeros((len(kinds), len(kinds)))
         for (ion, other), pair in pairs.items():
-            table[number[ion], number[other]] = table[number[other], number[ion]] = getattr(pair, parameter)
-        force.getTabulatedFunction(k).setFunctionParameters(len(kinds), len(kinds), table.flatten().tolist())
+            table[number[ion], number[other]] = table[number[other], number[ion]] = getattr(
+                pair, parameter
+            )
+        force.getTabulatedFunction(k).setFunctionParameters(
+            len(kinds), len(kinds), table.flatten().tolist()
+        )
     others = sorted(set(range(model.n_atoms)) - set(ions))
     for k in range(force.getNumInteractionGroups()):
         force.setInteractionGroupParameters(k, ions, others if k else ions)
@@ -95,7 +99,10 @@ def nbfix(system: mm.System, model: Model, pack: Pack) -> mm.System:
         charge, sigma, epsilon = nonbonded.getParticleParameters(i)
         lj[kinds[number]] = (epsilon._value, sigma._value)
         nonbonded.setParticleParameters(i, charge, sigma, 0.0)
-    every = [[pairs.get((a, b)) or pairs.get((b, a)) or mixed(lj[a], lj[b]) for b in kinds] for a in kinds]
+    every = [
+        [pairs.get((a, b)) or pairs.get((b, a)) or mixed(lj[a], lj[b]) for b in kinds]
+        for a in kinds
+    ]
     force.setEnergyFunction("(C12(t1,t2)/r^6 - C6(t1,t2))/r^6; t1=type1; t2=type2")
     for k, parameter in enumerate(("A", "B", "C6", "C12")):
         values = [getattr(pair, parameter) for row in every for pair in row]
@@ -104,23 +111,35 @@ def nbfix(system: mm.System, model: Model, pack: Pack) -> mm.System:
 
 
 def designs_of(system: mm.System, model: Model, pack: Pack) -> dict[str, mm.System]:
-    found = {"plain": plain(system), "folded": system, "written": untabulated(system), "groups": empty_groups(system)}
+    found = {
+        "plain": plain(system),
+        "folded": system,
+        "written": untabulated(system),
+        "groups": empty_groups(system),
+    }
     found |= {"list": listed(system), "unfolded": unfolded(system, model, pack)}
     if all(table.form == "lennard-jones" for table in pack.table):
         found["nbfix"] = nbfix(system, model, pack)
     return found
 
 
-def measure(designs: dict[str, mm.System], positions: np.ndarray, platform: str) -> dict[str, tuple[float, float]]:
+def measure(
+    designs: dict[str, mm.System], positions: np.ndarray, platform: str
+) -> dict[str, tuple[float, float]]:
     """Seconds a step and the potential energy at the given positions in kJ/mol, by design.
 
     Steps are short (0.2 fs), so that the box without its walls lives through them; the neighbour list is rebuilt less often.
     """
-    properties, clock = ({"Threads": "1"}, time.process_time) if platform == "CPU" else ({}, time.perf_counter)
+    properties, clock = (
+        ({"Threads": "1"}, time.process_time) if platform == "CPU" else ({}, time.perf_counter)
+    )
     contexts, energies, seconds = {}, {}, {name: [] for name in designs}
     for name, system in designs.items():
         contexts[name] = mm.Context(
-            system, mm.LangevinMiddleIntegrator(300, 1, 0.0002), mm.Platform.getPlatformByName(platform), properties
+            system,
+            mm.LangevinMiddleIntegrator(300, 1, 0.0002),
+            mm.Platform.getPlatformByName(platform),
+            properties,
         )
         contexts[name].setPositions(positions)
         energies[name] = contexts[name].getState(getEnergy=True).getPotentialEnergy()._value
@@ -138,22 +157,35 @@ def measure(designs: dict[str, mm.System], positions: np.ndarray, platform: str)
 def main(arguments: list[str]) -> None:
     words = [word for word in arguments if not word.isdigit()]
     pack = load_pack(next((word for word in words if word in FORCEFIELDS), "bond-increment"))
-    perovskite = next((word for word in words if word in pack.lattice_nm), next(iter(pack.lattice_nm)))
+    perovskite = next(
+        (word for word in words if word in pack.lattice_nm), next(iter(pack.lattice_nm))
+    )
     platform = next((word for word in words if word not in (pack.name, perovskite)), "CPU")
     print(f"{platform}, {pack.name}, {perovskite}; milliseconds a step and ratio to plain")
     for cells in [int(word) for word in arguments if word.isdigit()] or [4, 6]:
-        crystal = CrystalSpec(perovskite, "slab", (cells, cells, 3), "AX", pack.lattice_nm[perovskite])
+        crystal = CrystalSpec(
+            perovskite, "slab", (cells, cells, 3), "AX", pack.lattice_nm[perovskite]
+        )
         model = build(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 4.0))[0]
         system = make_system(model, pack, SystemSettings(1.0, 1000.0))
-        mover = mm.Context(system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName(platform))
+        mover = mm.Context(
+            system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName(platform)
+        )
         mover.setPositions(model.positions)
         mm.LocalEnergyMinimizer.minimize(mover, 100.0, 100)
         positions = mover.getState(getPositions=True).getPositions(asNumpy=True)._value
         found = measure(designs_of(system, model, pack), positions, platform)
         print(f"{cells}x{cells}x3: {model.n_atoms} atoms, {len(ions_of(model))} ions")
         for name, (seconds, energy) in found.items():
-            same = "" if name in ("plain", "groups") else f"   energy off by {abs(energy / found['folded'][1] - 1):.1e}"
-            print(f"  {name:9s} {1e3 * seconds:7.2f} {seconds / found['plain'][0]:6.2f}{same}", flush=True)
+            same = (
+                ""
+                if name in ("plain", "groups")
+                else f"   energy off by {abs(energy / found['folded'][1] - 1):.1e}"
+            )
+            print(
+                f"  {name:9s} {1e3 * seconds:7.2f} {seconds / found['plain'][0]:6.2f}{same}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
 
-from structures.solvate import fill, fill_counts
+from halobind.structures.assembly.solvate import fill, fill_counts
 
 SIZES = ((5, 0), (8, 2), (12, 6), (16, 10), (16, 0))
 NOTHING = ((), np.zeros((0, 3)))
@@ -36,7 +36,10 @@ if __name__ == "__main__":
         edge, hole, name = [*sys.argv[1:], *("0", "toluene")[len(sys.argv) - 2 :]][:3]
         print(one(float(edge), float(hole), name), flush=True)
     else:
-        print("| box edge (nm) | block (nm) | molecules | % of count | atoms | seconds | peak MB |", flush=True)
+        print(
+            "| box edge (nm) | block (nm) | molecules | % of count | atoms | seconds | peak MB |",
+            flush=True,
+        )
         print("|---|---|---|---|---|---|---|", flush=True)
         for edge, hole in SIZES:
             subprocess.run([sys.executable, __file__, str(edge), str(hole)], check=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.gpus import MPSError, has_mps, seats, shared_gpus, visible_gpus
-from jobs.local import run_side_by_side
-from pipeline import processes
-from pipeline.campaign import parse_campaign
-from pipeline.platforms import Choice
+from halobind.jobs.gpus import MPSError, has_mps, seats, shared_gpus, visible_gpus
+from halobind.jobs.local import run_side_by_side
+from halobind.pipeline.campaign.settings import parse_campaign
+from halobind.pipeline.sampling.platforms import Choice
+from halobind.pipeline.workflow import local_processes as processes
 
 MPS = """#!/bin/sh
 if [ "$1" = -d ]; then
@@ -33,15 +33,28 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    for name, text in (("nvidia-smi", "#!/bin/sh\nprintf '0\\n1\\n'\n"), ("nvidia-cuda-mps-control", MPS)):
+    for name, text in (
+        ("nvidia-smi", "#!/bin/sh\nprintf '0\\n1\\n'\n"),
+        ("nvidia-cuda-mps-control", MPS),
+    ):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     return tmp_path
 
 
 def places(processes_: int = 0, per_gpu: int = 0) -> tuple[list[dict[str, str]], str]:
-    raw = {"model": {"perovskite": "CsPbBr3", "cells": "4x4x1", "ligand": "DA", "solvent": "acetone", "gap_nm": 3.0}}
-    campaign = parse_campaign({**raw, "resources": {"processes": processes_, "processes_per_gpu": per_gpu}}, "here")
+    raw = {
+        "model": {
+            "perovskite": "CsPbBr3",
+            "cells": "4x4x1",
+            "ligand": "DA",
+            "solvent": "acetone",
+            "gap_nm": 3.0,
+        }
+    }
+    campaign = parse_campaign(
+        {**raw, "resources": {"processes": processes_, "processes_per_gpu": per_gpu}}, "here"
+    )
     with processes._places(Choice("CUDA", ()), campaign, None) as found:
         return found
 
@@ -64,12 +77,16 @@ def test_without_nvidia_smi_the_gpus_must_be_named(monkeypatch: pytest.MonkeyPat
 
 
 def test_each_process_sees_one_gpu_and_has_a_log(machine: Path) -> None:
-    codes = run_side_by_side([sys.executable, "-c", SEEN], seats(("0", "1"), 2), machine / "logs", lambda: None)
+    codes = run_side_by_side(
+        [sys.executable, "-c", SEEN], seats(("0", "1"), 2), machine / "logs", lambda: None
+    )
     assert list(codes.values()) == [0] * 4 and len(set(codes)) == 4
     assert [path.read_text().split()[0] for path in codes] == ["0", "1", "0", "1"]
 
 
-def test_the_service_is_started_and_stopped_in_directories_of_its_own(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_is_started_and_stopped_in_directories_of_its_own(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert has_mps()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")  # the service must not number the GPUs anew
     with shared_gpus(4) as environment:
@@ -83,10 +100,15 @@ def test_the_service_is_started_and_stopped_in_directories_of_its_own(machine: P
 def test_the_service_is_stopped_when_the_work_fails(machine: Path) -> None:
     with pytest.raises(ZeroDivisionError), shared_gpus(2):
         _ = 1 / 0
-    assert [line.split()[0] for line in (machine / "calls").read_text().splitlines()] == ["start", "quit"]
+    assert [line.split()[0] for line in (machine / "calls").read_text().splitlines()] == [
+        "start",
+        "quit",
+    ]
 
 
-def test_a_service_that_does_not_start_says_why(machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_a_service_that_does_not_start_says_why(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.setenv("REFUSE", "1")
     with pytest.raises(MPSError, match="already running"), shared_gpus(2):
         pass
@@ -104,4 +126,7 @@ def test_how_many_processes_a_gpu(machine: Path) -> None:
     assert [place["CUDA_VISIBLE_DEVICES"] for place in places(processes_=3)[0]] == ["0", "1", "0"]
     (machine / "nvidia-cuda-mps-control").unlink()
     if not has_mps():
-        assert places() == ([{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}], " on 2 GPUs")
+        assert places() == (
+            [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}],
+            " on 2 GPUs",
+        )

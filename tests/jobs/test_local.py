@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.local import run_side_by_side
-from jobs.stop import Stopped
+from halobind.jobs.local import run_side_by_side
+from halobind.jobs.stop import Stopped
 
 MARK = "waiting-for-a-signal-in-test-local"
 WAITING = """
 # waiting-for-a-signal-in-test-local
 import time
-from jobs.stop import StopSignal
+from halobind.jobs.stop import StopSignal
 stop = StopSignal().listen()
 print("up", flush=True)
 while True:
@@ -26,8 +26,8 @@ while True:
 PARENT = """
 import sys
 from pathlib import Path
-from jobs.local import run_side_by_side
-from jobs.stop import StopSignal
+from halobind.jobs.local import run_side_by_side
+from halobind.jobs.stop import StopSignal
 StopSignal().listen()
 run_side_by_side([sys.executable, "-c", sys.argv[2]], [{}] * 2, Path(sys.argv[1]), lambda: None)
 """
@@ -64,7 +64,10 @@ def test_when_the_tick_stops_every_process_is_stopped(tmp_path: Path) -> None:
 def test_a_process_started_to_ignore_a_signal_keeps_ignoring_it() -> None:
     """nohup: SIGHUP ignored from the start stays ignored, SIGTERM is still heard."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        [sys.executable, "-c", WAITING],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGHUP)
@@ -76,8 +79,16 @@ def test_a_process_started_to_ignore_a_signal_keeps_ignoring_it() -> None:
 
 def test_processes_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), WAITING])
-    assert wait_for(lambda: len(list(tmp_path.iterdir())) == 2 and all("up" in p.read_text() for p in tmp_path.iterdir()))
-    children = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+    assert wait_for(
+        lambda: (
+            len(list(tmp_path.iterdir())) == 2
+            and all("up" in p.read_text() for p in tmp_path.iterdir())
+        )
+    )
+    children = [
+        int(pid)
+        for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    ]
     assert len(children) == 2
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()

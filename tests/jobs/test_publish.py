@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.claims import claim, is_claimed
-from jobs.publish import clear_scratch, publishing, scratches, write_atomic
+from halobind.jobs.claims import claim, is_claimed
+from halobind.jobs.publish import clear_scratch, publishing, scratches, write_atomic
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from jobs.claims import claim
+from halobind.jobs.claims import claim
 with claim(Path(sys.argv[1])) as mine:
     print(mine, flush=True)
     time.sleep(60)
@@ -23,7 +23,7 @@ with claim(Path(sys.argv[1])) as mine:
 HALF = """
 import sys, time
 from pathlib import Path
-from jobs.publish import publishing
+from halobind.jobs.publish import publishing
 with publishing(Path(sys.argv[1])) as out:
     (out / "half").write_text("x")
     print("started", flush=True)
@@ -32,7 +32,9 @@ with publishing(Path(sys.argv[1])) as out:
 
 
 def start(code: str, argument: Path) -> subprocess.Popen:
-    process = subprocess.Popen([sys.executable, "-c", code, str(argument)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(argument)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline().strip() in ("True", "started")
     return process
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.batch import BatchError, Cluster, Job, Task, index_list, seconds_of, spans
-from jobs.clusters import EXAMPLE, SCHEDULERS, load_cluster, load_clusters
-from jobs.ledger import Entry, Ledger
+from halobind.jobs.batch import BatchError, Cluster, Job, Task, index_list, seconds_of, spans
+from halobind.jobs.clusters import EXAMPLE, SCHEDULERS, load_cluster, load_clusters
+from halobind.jobs.ledger import Entry, Ledger
 
 CLUSTER = {
     "queue": "gpu",
@@ -99,8 +99,14 @@ PBS_JOBS = {
 }
 QUEUES = {  # what the query programs print, and what that means
     "slurm": (
-        {"squeue": "CLUSTER: alpha\na|12|1|CG|None\na|12|2|R|None\na|12|3|PD|Resources\nb|13|N/A|PD|Dependency\n"},
-        [Task("a", "12", 2, "running", ""), Task("a", "12", 3, "queued", "Resources"), Task("b", "13", None, "queued", "Dependency")],
+        {
+            "squeue": "CLUSTER: alpha\na|12|1|CG|None\na|12|2|R|None\na|12|3|PD|Resources\nb|13|N/A|PD|Dependency\n"
+        },
+        [
+            Task("a", "12", 2, "running", ""),
+            Task("a", "12", 3, "queued", "Resources"),
+            Task("b", "13", None, "queued", "Dependency"),
+        ],
     ),
     "pbs": (
         {"qselect": "12[].head\n", "qstat": json.dumps({"Jobs": PBS_JOBS})},
@@ -111,8 +117,13 @@ QUEUES = {  # what the query programs print, and what that means
         ],
     ),
     "lsf": (
-        {"bjobs": "as of now\n12|1|DONE|-\n12|2|RUN|-\n12|3|PEND|New job is waiting for scheduling;\n"},
-        [Task("a", "12", 2, "running", ""), Task("a", "12", 3, "queued", "New job is waiting for scheduling;")],
+        {
+            "bjobs": "as of now\n12|1|DONE|-\n12|2|RUN|-\n12|3|PEND|New job is waiting for scheduling;\n"
+        },
+        [
+            Task("a", "12", 2, "running", ""),
+            Task("a", "12", 3, "queued", "New job is waiting for scheduling;"),
+        ],
     ),
 }
 
@@ -148,10 +159,20 @@ def cluster(scheduler: str, **more: object) -> Cluster:
 def test_golden_scripts(name: str, tmp_path: Path) -> None:
     text = SCHEDULERS[name].script(ARRAY, cluster(name))
     assert text == GOLDEN[name]
-    assert {"slurm": "--no-requeue", "pbs": "-r y", "lsf": "-rn"}[name] in SCHEDULERS[name].script(ARRAY, cluster(name, requeue=False))
-    last = SCHEDULERS[name].script(LAST, cluster(name, requeue=False, cpu_directives=["-m none"]).for_tables)
-    assert EXTRA[name] not in last and EXTRA[name] in SCHEDULERS[name].script(LAST, cluster(name).for_tables)
-    assert "short" in last and "gpu" not in last and not any(word in last for word in ("--array", "-J 1", "[1", "%a", "%I", "^"))
+    assert {"slurm": "--no-requeue", "pbs": "-r y", "lsf": "-rn"}[name] in SCHEDULERS[name].script(
+        ARRAY, cluster(name, requeue=False)
+    )
+    last = SCHEDULERS[name].script(
+        LAST, cluster(name, requeue=False, cpu_directives=["-m none"]).for_tables
+    )
+    assert EXTRA[name] not in last and EXTRA[name] in SCHEDULERS[name].script(
+        LAST, cluster(name).for_tables
+    )
+    assert (
+        "short" in last
+        and "gpu" not in last
+        and not any(word in last for word in ("--array", "-J 1", "[1", "%a", "%I", "^"))
+    )
     assert {"slurm": "--no-requeue", "pbs": "-r n", "lsf": "-rn"}[name] in last
     for script in (text, last):
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
@@ -175,8 +196,12 @@ def test_queues(name: str, programs) -> None:
     assert SCHEDULERS[name].queue(["a"]) == expected
 
 
-@pytest.mark.parametrize(("name", "program"), [("slurm", "squeue"), ("pbs", "qselect"), ("lsf", "bjobs")])
-def test_a_scheduler_that_does_not_answer_is_an_error_not_an_empty_queue(name: str, program: str, programs) -> None:
+@pytest.mark.parametrize(
+    ("name", "program"), [("slurm", "squeue"), ("pbs", "qselect"), ("lsf", "bjobs")]
+)
+def test_a_scheduler_that_does_not_answer_is_an_error_not_an_empty_queue(
+    name: str, program: str, programs
+) -> None:
     programs(program, "cannot reach the server", code=1, to=2)
     with pytest.raises(BatchError, match=f"{program} failed: cannot reach the server"):
         SCHEDULERS[name].queue(["a"])
@@ -192,13 +217,20 @@ def test_pbs_that_answers_no_json_is_an_error(programs) -> None:
     programs("qstat", '{"Jobs": {"12[].head": ')
     with pytest.raises(BatchError, match=r"qstat -F json gave no JSON .*OpenPBS"):
         SCHEDULERS["pbs"].queue(["a"])
-    programs("qstat", "qstat: 12[].head Job has finished, use -x or -H to obtain historical job information", code=35, to=2)
+    programs(
+        "qstat",
+        "qstat: 12[].head Job has finished, use -x or -H to obtain historical job information",
+        code=35,
+        to=2,
+    )
     assert SCHEDULERS["pbs"].queue(["a"]) == []
 
 
 def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(BatchError, match="there is no squeue on this machine: give this command where"):
+    with pytest.raises(
+        BatchError, match="there is no squeue on this machine: give this command where"
+    ):
         SCHEDULERS["slurm"].queue(["a"])
 
 
@@ -212,7 +244,9 @@ def test_indices_and_times() -> None:
 
 def test_the_example_is_a_clusters_file(config: Path) -> None:
     config.write_text(EXAMPLE)
-    assert load_cluster("gpu").gpus == 1 and load_cluster("gpu").directives == ("--constraint=a100",)
+    assert load_cluster("gpu").gpus == 1 and load_cluster("gpu").directives == (
+        "--constraint=a100",
+    )
     shown = set(tomllib.loads(EXAMPLE.replace("# cpu_", "cpu_"))["gpu"])
     assert shown == set(Cluster.model_fields)
 
@@ -221,11 +255,26 @@ def test_the_example_is_a_clusters_file(config: Path) -> None:
     ("text", "message"),
     [
         ('[a]\nscheduler = "slurm"', "[a] walltime is missing"),
-        ('[a]\nscheduler = "sge"\nwalltime = "1:00:00"', "scheduler = 'sge' is not known; there are: slurm, pbs, lsf"),
-        ('[a]\nscheduler = "pbs"\nwalltime = "1:00:00"\npartition = "x"', "partition = 'x' is not a known key; the keys are"),
-        ('[a]\nscheduler = "pbs"\nwalltime = "1 day"', "walltime = '1 day': '1 day' is not a time like"),
-        ('[a]\nscheduler = "pbs"\nwalltime = "0:03:00"', "too short, as a job stops 120 s before it ends: give it 0:04:00 or more"),
-        ('[a]\nscheduler = "pbs"\nwalltime = "1:00:00"\nenvironment = ["a\\nb"]', "must be one line of text"),
+        (
+            '[a]\nscheduler = "sge"\nwalltime = "1:00:00"',
+            "scheduler = 'sge' is not known; there are: slurm, pbs, lsf",
+        ),
+        (
+            '[a]\nscheduler = "pbs"\nwalltime = "1:00:00"\npartition = "x"',
+            "partition = 'x' is not a known key; the keys are",
+        ),
+        (
+            '[a]\nscheduler = "pbs"\nwalltime = "1 day"',
+            "walltime = '1 day': '1 day' is not a time like",
+        ),
+        (
+            '[a]\nscheduler = "pbs"\nwalltime = "0:03:00"',
+            "too short, as a job stops 120 s before it ends: give it 0:04:00 or more",
+        ),
+        (
+            '[a]\nscheduler = "pbs"\nwalltime = "1:00:00"\nenvironment = ["a\\nb"]',
+            "must be one line of text",
+        ),
         ("a = 1", "a = 1 must be a table, written [a]"),
         ("[a", "is not TOML"),
         (None, "halobind submit --example >"),
@@ -241,7 +290,10 @@ def test_a_bad_clusters_file(config: Path, text: str | None, message: str) -> No
 
 def test_an_unknown_cluster_names_those_there_are(config: Path) -> None:
     config.write_text(EXAMPLE)
-    with pytest.raises(BatchError, match=r"no cluster 'gpus' in .*there are: gpu\. Add a table \[gpus\].*submit --example"):
+    with pytest.raises(
+        BatchError,
+        match=r"no cluster 'gpus' in .*there are: gpu\. Add a table \[gpus\].*submit --example",
+    ):
         load_cluster("gpus")
 
 
@@ -268,7 +320,10 @@ def test_the_record_survives_a_kill_while_it_is_written(tmp_path: Path) -> None:
 
 def test_the_record_leaves_out_jobs_for_another_place(tmp_path: Path) -> None:
     path = tmp_path / "submitted.jsonl"
-    here, there = (Entry(f"halobind-{place}-001-sample", 1, "sample", "gpu", "slurm", (1,), 1, 0) for place in ("aa", "bb"))
+    here, there = (
+        Entry(f"halobind-{place}-001-sample", 1, "sample", "gpu", "slurm", (1,), 1, 0)
+        for place in ("aa", "bb")
+    )
     for entry in (here, there):
         Ledger(path).add(entry)
     assert Ledger(path, "halobind-aa-").entries == [here] and len(Ledger(path).entries) == 2
@@ -279,7 +334,8 @@ def test_a_scheduler_that_cannot_be_asked_says_which_jobs_it_has(tmp_path: Path,
     ledger = Ledger(tmp_path / "submitted.jsonl")
     ledger.add(Entry("a", 1, "sample", "gpu", "slurm", (1,), 1, 0, "submitted", "12"))
     with pytest.raises(
-        BatchError, match=r"Unable to contact.*\(slurm was given a: if they are gone for good, take their lines out of .*jsonl"
+        BatchError,
+        match=r"Unable to contact.*\(slurm was given a: if they are gone for good, take their lines out of .*jsonl",
     ):
         ledger.queued()
 
@@ -287,5 +343,7 @@ def test_a_scheduler_that_cannot_be_asked_says_which_jobs_it_has(tmp_path: Path,
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_submission_without_an_id_is_an_error(name: str) -> None:
     for output in ("", f"{NOTICE}\n"):
-        with pytest.raises(BatchError, match="gave no job id, it said: .*the same command finds it by its name"):
+        with pytest.raises(
+            BatchError, match="gave no job id, it said: .*the same command finds it by its name"
+        ):
             SCHEDULERS[name].job_id(output)

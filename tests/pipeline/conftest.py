@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from mdtraj.formats import DCDTrajectoryFile
 
-from pipeline.campaign import Campaign, load_campaign
-from pipeline.legs import built_model, frame_atoms
-from pipeline.run import Run, runs_of
-from pipeline.samples import GAS_CONSTANT
-from pipeline.stages import grid_windows, window_chain
-from pipeline.systems import run_model_spec
-from structures.build import build
-from structures.model import Model, write_model
+from halobind.pipeline.campaign.run_directory import Run, runs_of
+from halobind.pipeline.campaign.settings import Campaign, load_campaign
+from halobind.pipeline.free_energy.samples import GAS_CONSTANT
+from halobind.pipeline.sampling.model_and_system import run_model_spec
+from halobind.pipeline.sampling.products import grid_windows, window_chain
+from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
+from halobind.structures.assembly.build import build
+from halobind.structures.models.model import Model, write_model
 from tests.pipeline import tiny
 
 DRAWN = """
@@ -72,7 +72,13 @@ class Drawn:
             record = tiny.segment_record(window, 0.2, duration_ps=0.2 * len(z))
             (out / "segment.json").write_text(json.dumps(record))
 
-    def _publish(self, out: Path, drawn: tuple[np.ndarray, np.ndarray, int], frames: str, random: np.random.Generator) -> None:
+    def _publish(
+        self,
+        out: Path,
+        drawn: tuple[np.ndarray, np.ndarray, int],
+        frames: str,
+        random: np.random.Generator,
+    ) -> None:
         z, lateral, every = drawn
         model, anchor = self.model, int(self.model.groups["anchor"][0])
         np.save(out / "cv.npy", np.column_stack([z, np.hypot(*lateral.T)]))
@@ -83,7 +89,11 @@ class Drawn:
             for k in range(every - 1, len(z), every):
                 xyz = model.positions + 0.01 * random.standard_normal(model.positions.shape)
                 xyz[model.groups["ligand"]] += model.site_point + [*lateral[k], z[k]] - xyz[anchor]
-                file.write((10 * xyz[atoms]).astype(np.float32), cell_lengths=10 * BOX, cell_angles=np.full(3, 90.0))
+                file.write(
+                    (10 * xyz[atoms]).astype(np.float32),
+                    cell_lengths=10 * BOX,
+                    cell_angles=np.full(3, 90.0),
+                )
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,9 @@ def test_a_failure_is_a_row_and_can_be_retried(reference: Path, tmp_path: Path) 
     record = json.loads(next(campaign.glob("runs/*/failures/*/error.json")).read_text())
     assert record["traceback"] and record["host"] and record["versions"]["openmm"]
     assert "failed (1)" in halobind("status", str(campaign)).stdout
-    again = halobind("run", str(campaign), "--processes", "1")  # not tried again without being asked to
+    again = halobind(
+        "run", str(campaign), "--processes", "1"
+    )  # not tried again without being asked to
     assert again.returncode == 1 and len(list(campaign.glob("runs/*/failures/*"))) == 1
     start.write_text(good)
     fixed = halobind("run", str(campaign), "--retry", "--processes", "1")
@@ -57,7 +59,11 @@ def test_a_full_disk_loses_nothing(reference: Path, tmp_path: Path) -> None:
 
     done = halobind("run", str(campaign), "--processes", "1", preexec_fn=small_files)
     assert done.returncode == 1
-    assert "File too large" in done.stderr and "what was published is kept" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        "File too large" in done.stderr
+        and "what was published is kept" in done.stderr
+        and "Traceback" not in done.stderr
+    )
     assert products(campaign) == before and not list(campaign.glob("runs/*/failures/*"))
     assert halobind("run", str(campaign), "--processes", "1").returncode == 0
     assert series(campaign) == series(reference)
@@ -67,7 +73,11 @@ def test_a_platform_that_is_not_there_is_refused(reference: Path, tmp_path: Path
     campaign = new(tmp_path / "c")
     done = halobind("run", str(campaign), "--platform", "HIP")
     assert done.returncode == 1
-    assert "platform HIP cannot be used here" in done.stderr and "Working here: " in done.stderr and "CPU" in done.stderr
+    assert (
+        "platform HIP cannot be used here" in done.stderr
+        and "Working here: " in done.stderr
+        and "CPU" in done.stderr
+    )
     assert not (campaign / "runs").exists()
 
 
@@ -76,13 +86,19 @@ def test_an_odd_locale_changes_nothing(reference: Path, tmp_path: Path, locale: 
     campaign = copy(reference, tmp_path / "c")
     shutil.rmtree(campaign / "tables")
     shutil.rmtree(next(campaign.glob("runs/*/estimate-*")))
-    done = halobind("table", str(campaign), env=os.environ | {"LC_ALL": locale, "LANG": locale, "PYTHONUTF8": "0"})
+    done = halobind(
+        "table",
+        str(campaign),
+        env=os.environ | {"LC_ALL": locale, "LANG": locale, "PYTHONUTF8": "0"},
+    )
     assert done.returncode == 0, done.stderr
     assert tables(campaign) == tables(reference)
 
 
 @pytest.mark.parametrize("damage", ["cv.npy", "segment.json", "empty"])
-def test_a_damaged_segment_is_named_in_the_table_and_can_be_made_again(reference: Path, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_segment_is_named_in_the_table_and_can_be_made_again(
+    reference: Path, tmp_path: Path, damage: str
+) -> None:
     campaign = copy(reference, tmp_path / "c")
     segment = next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001"))
     for path in segment.iterdir():
@@ -93,7 +109,11 @@ def test_a_damaged_segment_is_named_in_the_table_and_can_be_made_again(reference
     done = halobind("table", str(campaign))
     assert done.returncode == 1 and "Traceback" not in done.stderr
     row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
-    assert row["status"].startswith("Error: ") and str(segment) in row["status"] and "is damaged" in row["status"]
+    assert (
+        row["status"].startswith("Error: ")
+        and str(segment) in row["status"]
+        and "is damaged" in row["status"]
+    )
     for verb in ("plan", "status"):
         assert halobind(verb, str(campaign)).returncode == 0
     shutil.rmtree(segment)
@@ -109,7 +129,9 @@ def test_a_damaged_state_is_a_failure_of_what_starts_there(reference: Path, tmp_
     shutil.rmtree(window.with_name("z+0.300-k50000") / "seg-001")
     done = halobind("run", str(campaign), "--processes", "1")
     assert done.returncode == 1 and f"{window / 'seg-000'} is damaged" in done.stderr
-    assert (window.with_name("z+0.300-k50000") / "seg-001").is_dir()  # the rest of the campaign went on
+    assert (
+        window.with_name("z+0.300-k50000") / "seg-001"
+    ).is_dir()  # the rest of the campaign went on
     shutil.rmtree(window / "seg-000")
     assert halobind("run", str(campaign), "--retry", "--processes", "1").returncode == 0
     assert series(campaign) == series(reference)
@@ -133,7 +155,9 @@ def test_modules_of_the_current_directory_are_not_imported(reference: Path, tmp_
     campaign = copy(reference, tmp_path / "c")
     shutil.rmtree(next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001")))
     (tmp_path / "json.py").write_text("raise RuntimeError('shadowed')")
-    script = "import sys; from pipeline.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = (
+        "import sys; from halobind.pipeline.commands.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     done = subprocess.run(
         [sys.executable, "-P", "-c", script, "run", "c", "--processes", "1"],
         cwd=tmp_path,

@@ -13,26 +13,53 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.pipeline.tiny import CAMPAIGN, HALOBIND, copy, edited, halobind, logs, new, products, series, tables
+from tests.pipeline.tiny import (
+    CAMPAIGN,
+    HALOBIND,
+    copy,
+    edited,
+    halobind,
+    logs,
+    new,
+    products,
+    series,
+    tables,
+)
 
-KILLS = int(os.environ.get("HALOBIND_TEST_KILLS", "5"))  # raise it together with HALOBIND_TEST_PS, the length of a segment
+KILLS = int(
+    os.environ.get("HALOBIND_TEST_KILLS", "5")
+)  # raise it together with HALOBIND_TEST_PS, the length of a segment
 
 
 def test_every_product_is_there(reference: Path) -> None:
     run = next((reference / "runs").iterdir())
     names = {name.removeprefix(f"runs/{run.name}/") for name in products(reference)}
-    expected = {"build", "system", "equilibrate/00-warm", "equilibrate/01-npt", "equilibrate/02-npt", "equilibrate/03-nvt"}
+    expected = {
+        "build",
+        "system",
+        "equilibrate/00-warm",
+        "equilibrate/01-npt",
+        "equilibrate/02-npt",
+        "equilibrate/03-nvt",
+    }
     expected |= {f"pull/{k:03d}-z+0.{k}00" for k in range(4)}
     expected |= {f"windows/z+0.{k}00-k50000/seg-{s:03d}" for k in range(4) for s in range(2)}
     assert names - {n for n in names if n.startswith("estimate-")} == expected
     assert not list(run.rglob(".*.*-*")) and not (run / "failures").exists()
     record = json.loads((run / "run.json").read_text())
-    assert record["id"] == run.name and record["versions"]["openmm"] and len(record["forcefield_files"]) == 3
+    assert (
+        record["id"] == run.name
+        and record["versions"]["openmm"]
+        and len(record["forcefield_files"]) == 3
+    )
 
 
 def test_the_coordinate_follows_its_windows(reference: Path) -> None:
     for k in range(4):
-        parts = [np.load(path) for path in sorted(reference.glob(f"runs/*/windows/z+0.{k}00-k50000/seg-*/cv.npy"))]
+        parts = [
+            np.load(path)
+            for path in sorted(reference.glob(f"runs/*/windows/z+0.{k}00-k50000/seg-*/cv.npy"))
+        ]
         assert [part.shape for part in parts] == [(10, 2), (10, 2)]
         assert np.concatenate(parts)[:, 0].mean() == pytest.approx(0.1 * k, abs=0.03)
 
@@ -42,7 +69,13 @@ def test_segments_say_what_they_are(reference: Path) -> None:
         record = json.loads(path.read_text())
         assert record["slab"]["displaced"] == 0
         assert record["platform"] == "CPU" and 150 < record["temperature_K"] < 450
-        assert set(record["energy_kJ_mol"]) == {"bonded", "nonbonded", "ion pairs", "slab restraint", "bias"}
+        assert set(record["energy_kJ_mol"]) == {
+            "bonded",
+            "nonbonded",
+            "ion pairs",
+            "slab restraint",
+            "bias",
+        }
 
 
 def test_the_table_is_honest(reference: Path) -> None:
@@ -63,10 +96,19 @@ def test_the_second_replica_starts_on_the_way_back_into_the_pocket(tmp_path: Pat
     assert not list(out.glob("pull/back*")) and len(list(back.glob("pull/*"))) == 7
     assert np.load(back / "pull/back-000-z+0.000/cv.npy")[-1, 0] == pytest.approx(0.0, abs=0.05)
     for run, prefix in ((out, ""), (back, "back-")):
-        starts = [json.loads((run / f"windows/z+0.{k}00-k50000/seg-000/segment.json").read_text())["start"]["from"] for k in range(4)]
+        starts = [
+            json.loads((run / f"windows/z+0.{k}00-k50000/seg-000/segment.json").read_text())[
+                "start"
+            ]["from"]
+            for k in range(4)
+        ]
         assert starts == [f"pull/{prefix if k < 3 else ''}{k:03d}-z+0.{k}00" for k in range(4)]
     rows = list(csv.DictReader((campaign / "tables" / "binding.csv").open(encoding="utf-8")))
-    assert [(row["replica"], row["path"]) for row in rows] == [("0", "out"), ("1", "out and back"), ("mean of 2", "")]
+    assert [(row["replica"], row["path"]) for row in rows] == [
+        ("0", "out"),
+        ("1", "out and back"),
+        ("mean of 2", ""),
+    ]
     assert "hysteresis is not tested" not in rows[2]["status"]
 
 
@@ -74,17 +116,25 @@ def test_second_run_has_nothing_to_do(reference: Path, tmp_path: Path) -> None:
     campaign = copy(reference, tmp_path / "c")
     before = products(campaign)
     done = halobind("run", str(campaign))
-    assert done.returncode == 0 and products(campaign) == before and tables(campaign) == tables(reference)
+    assert (
+        done.returncode == 0
+        and products(campaign) == before
+        and tables(campaign) == tables(reference)
+    )
 
 
-def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(reference: Path, tmp_path: Path) -> None:
+def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(
+    reference: Path, tmp_path: Path
+) -> None:
     """kill -9 of the whole process group, again and again: the same bytes in the end, and nothing published is made twice."""
     campaign, moments = new(tmp_path / "c"), random.Random(4)
     seen: dict[str, int] = {}
     interrupted = 0
     for _ in range(KILLS):
         process = subprocess.Popen(
-            [*HALOBIND, "run", str(campaign), "--platform", "CPU"], start_new_session=True, stderr=subprocess.DEVNULL
+            [*HALOBIND, "run", str(campaign), "--platform", "CPU"],
+            start_new_session=True,
+            stderr=subprocess.DEVNULL,
         )
         time.sleep(moments.uniform(1.5, 4.0))
         if process.poll() is None:
@@ -95,7 +145,9 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(reference:
         assert seen.items() <= now.items()
         seen = now
     assert interrupted >= 2
-    print(f"{interrupted} of {KILLS} kills interrupted the campaign; {len(seen)} products were published before the last start")
+    print(
+        f"{interrupted} of {KILLS} kills interrupted the campaign; {len(seen)} products were published before the last start"
+    )
     done = halobind("run", str(campaign), "--platform", "CPU", "--processes", "2")
     assert done.returncode == 0, done.stderr
     assert seen.items() <= products(campaign).items()
@@ -107,7 +159,12 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(reference:
 def test_two_commands_on_one_campaign_share_the_work(reference: Path, tmp_path: Path) -> None:
     campaign = new(tmp_path / "c")
     both = [
-        subprocess.Popen([*HALOBIND, "run", str(campaign), "--processes", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*HALOBIND, "run", str(campaign), "--processes", "1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(2)
     ]
     for process in both:
@@ -133,10 +190,14 @@ def test_parts_take_their_own_windows(reference: Path, tmp_path: Path) -> None:
     assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
 
 
-def test_prepared_first_and_cut_by_the_wall_time_it_is_the_same_campaign(reference: Path, tmp_path: Path) -> None:
+def test_prepared_first_and_cut_by_the_wall_time_it_is_the_same_campaign(
+    reference: Path, tmp_path: Path
+) -> None:
     campaign = new(tmp_path / "c")
     prepared = halobind("run", str(campaign), "--prepare", "--processes", "1")
-    assert prepared.returncode == 0 and "10 of 18 products are published" in prepared.stderr, prepared.stderr
+    assert prepared.returncode == 0 and "10 of 18 products are published" in prepared.stderr, (
+        prepared.stderr
+    )
     assert not list(campaign.glob("runs/*/windows")) and not (campaign / "tables").exists()
     cut = halobind("run", str(campaign), "--walltime", "0:00:00", "--processes", "1")
     assert cut.returncode == 0 and "10 of 18 products are published" in cut.stderr, cut.stderr
@@ -151,14 +212,20 @@ def test_more_segments_continue_the_same_run(reference: Path, tmp_path: Path) ->
     (campaign / "campaign.toml").write_text(CAMPAIGN.replace("segments = 2", "segments = 3"))
     done = halobind("run", str(campaign), "--processes", "1")
     assert done.returncode == 0, done.stderr
-    new_ones = {name.rsplit("/", 1)[1] for name in products(campaign).keys() - before.keys() if "windows" in name}
+    new_ones = {
+        name.rsplit("/", 1)[1]
+        for name in products(campaign).keys() - before.keys()
+        if "windows" in name
+    }
     assert new_ones == {"seg-002"} and before.items() <= products(campaign).items()
 
 
 def test_interrupting_stops_cleanly(tmp_path: Path) -> None:
     campaign = new(tmp_path / "c", CAMPAIGN.replace("segments = 2", "segments = 500"))
     command = [*HALOBIND, "run", str(campaign), "--processes", "2"]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that a shell runs in the background inherit that it is ignored
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # tests that a shell runs in the background inherit that it is ignored
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(campaign.glob("runs/*/windows/*/seg-001")) and time.monotonic() < deadline:
@@ -176,30 +243,50 @@ def test_interrupting_stops_cleanly(tmp_path: Path) -> None:
     assert "waiting" in status and "/2000" in status
 
 
-def test_exchanging_windows_and_rounds_survive_what_can_happen(reference: Path, tmp_path: Path) -> None:
+def test_exchanging_windows_and_rounds_survive_what_can_happen(
+    reference: Path, tmp_path: Path
+) -> None:
     """Two windows a process that swap, and one round; lost segments come back bit for bit, made together with their neighbour."""
-    campaign = new(tmp_path / "c", CAMPAIGN.replace("max_rounds = 0", "max_rounds = 1\nexchange_group = 2").replace("50000.0", "5000.0"))
+    campaign = new(
+        tmp_path / "c",
+        CAMPAIGN.replace("max_rounds = 0", "max_rounds = 1\nexchange_group = 2").replace(
+            "50000.0", "5000.0"
+        ),
+    )
     text = (
-        (campaign / "campaign.toml").read_text().replace("segment_ps = 0.4", "segment_ps = 1.2").replace("frame_ps = 0.2", "frame_ps = 0.4")
+        (campaign / "campaign.toml")
+        .read_text()
+        .replace("segment_ps = 0.4", "segment_ps = 1.2")
+        .replace("frame_ps = 0.2", "frame_ps = 0.4")
     )
     (campaign / "campaign.toml").write_text(text)
     done = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
     assert done.returncode == 0, done.stderr
     windows = next(campaign.glob("runs/*/windows"))
     record = json.loads((windows / "z+0.000-k5000" / "seg-001" / "segment.json").read_text())
-    assert record["exchange"]["members"] == [f"windows/z+0.{k}00-k5000/seg-001" for k in (0, 1)] and record["exchange"]["attempts"] == 1
+    assert (
+        record["exchange"]["members"] == [f"windows/z+0.{k}00-k5000/seg-001" for k in (0, 1)]
+        and record["exchange"]["attempts"] == 1
+    )
     first = json.loads((windows / "z+0.100-k5000" / "seg-000" / "segment.json").read_text())
     assert first["start"]["from"] == "pull/001-z+0.100" and first["exchange"]["walkers"] == [
         "windows/z+0.000-k5000",
         "windows/z+0.100-k5000",
     ]
     assert (
-        len(np.load(windows / "z+0.000-k5000" / "seg-001" / "walkers.npy")) == len(np.load(windows / "z+0.000-k5000/seg-001/cv.npy")) == 30
+        len(np.load(windows / "z+0.000-k5000" / "seg-001" / "walkers.npy"))
+        == len(np.load(windows / "z+0.000-k5000/seg-001/cv.npy"))
+        == 30
     )
-    kinds = [json.loads(path.read_text())["kind"] for path in sorted(windows.parent.glob("rounds/*/round.json"))]
+    kinds = [
+        json.loads(path.read_text())["kind"]
+        for path in sorted(windows.parent.glob("rounds/*/round.json"))
+    ]
     assert kinds in (["end"], ["windows", "end"])
     status = halobind("status", str(campaign)).stdout
-    assert "exchange z+0.000-k5000 to z+0.100-k5000: " in status and "of the swaps accepted" in status
+    assert (
+        "exchange z+0.000-k5000 to z+0.100-k5000: " in status and "of the swaps accepted" in status
+    )
     before = series(campaign)
     shutil.rmtree(windows / "z+0.100-k5000" / "seg-001")
     again = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")

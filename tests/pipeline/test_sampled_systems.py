@@ -8,14 +8,14 @@ import numpy as np
 import openmm as mm
 import pytest
 
-from forcefields.packs import load_pack
-from pipeline.campaign import CampaignError, load_campaign
-from pipeline.cli import main
-from pipeline.plan import check_runs
-from pipeline.run import runs_of
-from pipeline.simulate import load_state
-from pipeline.starts import Ended, Norm, damage
-from structures.model import Model, read_model
+from halobind.forcefields.packs.pack import load_pack
+from halobind.pipeline.campaign.run_directory import runs_of
+from halobind.pipeline.campaign.settings import CampaignError, load_campaign
+from halobind.pipeline.commands.cli import main
+from halobind.pipeline.sampling.md_leg import load_state
+from halobind.pipeline.sampling.start_states import Ended, Norm, damage
+from halobind.pipeline.workflow.checks import check_runs
+from halobind.structures.models.model import Model, read_model
 
 SLAB = """
 [model]
@@ -56,7 +56,10 @@ discard_fraction = 0.0
 n_bootstrap = 20
 """
 CUBE = (
-    SLAB.replace('cells = "4x4x2"', 'shape = "cuboid"\ncells = "2x2x2"\nvacancies = "edge"\nsite = ["face", "edge", "corner"]')
+    SLAB.replace(
+        'cells = "4x4x2"',
+        'shape = "cuboid"\ncells = "2x2x2"\nvacancies = "edge"\nsite = ["face", "edge", "corner"]',
+    )
     .replace("faces = 2\ngap_nm = 2.2", "gap_nm = 1.4")
     .replace('"toluene"', '"acetone"')
     .replace('leaving = "ion_pair"', "")
@@ -90,21 +93,41 @@ def sampled(folder: Path, text: str) -> list[Path]:
         (SLAB, '"toluene"', "{ hexane = 0.6, acetone = 0.4 }\n[coordinate]", None),
         (SLAB, "faces = 2", "faces = 3", "[model] faces = 3"),
         (SLAB, "gap_nm = 2.2", "gap_nm = 1.5", "faces = 2: the ligands reach 0.4"),
-        (SLAB, "4x4x2", "4x4x1", "are 0.58 nm apart across the slab, within cutoff_nm = 0.8: use more cells along z, or faces = 1"),
+        (
+            SLAB,
+            "4x4x2",
+            "4x4x1",
+            "are 0.58 nm apart across the slab, within cutoff_nm = 0.8: use more cells along z, or faces = 1",
+        ),
         (SLAB, '"MA"', '"octylamine"', "octylamine of +0 e is neutral and leaves alone"),
         (SLAB, '"ion_pair"', '"pair"', "[coordinate] leaving = 'pair'"),
         (SLAB, '"ion_pair"', '"ion_pair"\npair_nm = 5.0', "[coordinate] pair_nm = 5.0"),
-        (SLAB, '"ion_pair"', '"ion_pair"\nintact_nm = 0.05', "[coordinate] intact_nm = 0.05: thermal motion goes that far: give 0.1"),
+        (
+            SLAB,
+            '"ion_pair"',
+            '"ion_pair"\nintact_nm = 0.05',
+            "[coordinate] intact_nm = 0.05: thermal motion goes that far: give 0.1",
+        ),
         (CUBE, "gap_nm", "faces = 2\ngap_nm", "faces = 2 needs a slab, and this is a cuboid"),
-        (CUBE, 'vacancies = "edge"', 'vacancies = "corner"\ncoating.all = { MA = 0.0 }', 'with vacancies = "edge" elsewhere'),
+        (
+            CUBE,
+            'vacancies = "edge"',
+            'vacancies = "corner"\ncoating.all = { MA = 0.0 }',
+            'with vacancies = "edge" elsewhere',
+        ),
         (CUBE, "gap_nm = 1.4", "gap_nm = 0.9", "set gap_nm to 1.2 or more"),
         (CUBE, '"cuboid"', '"molecular"', "only slabs and cuboids can be sampled"),
     ],
 )
-def test_what_cannot_be_sampled_is_refused(text: str, old: str, new: str, expected: str | None, tmp_path: Path) -> None:
+def test_what_cannot_be_sampled_is_refused(
+    text: str, old: str, new: str, expected: str | None, tmp_path: Path
+) -> None:
     assert old in text
     if expected is None:
-        text, expected = text.replace('leaving = "ion_pair"', ""), "cannot leave alone into hexane + acetone (relative permittivity 9.5"
+        text, expected = (
+            text.replace('leaving = "ion_pair"', ""),
+            "cannot leave alone into hexane + acetone (relative permittivity 9.5",
+        )
         new = new.removesuffix("\n[coordinate]")
     if "corner" in new:
         text = text.replace('["face", "edge", "corner"]', '"corner"').replace('"2x2x2"', '"3x3x3"')
@@ -116,7 +139,9 @@ def test_ions_that_change_places_are_damage_to_a_slab_but_not_to_a_cluster() -> 
     norm = Norm([-1000.0, -1001.0], 2000, 300.0)
     assert damage(ended, norm) == "2 ions of its slab away from the pocket have left their places"
     assert damage(ended, replace(norm, slab=False)) == ""
-    assert damage(replace(ended, energy_kJ_mol=1e5), replace(norm, slab=False)).startswith("its energy is +101000 kJ/mol")
+    assert damage(replace(ended, energy_kJ_mol=1e5), replace(norm, slab=False)).startswith(
+        "its energy is +101000 kJ/mol"
+    )
 
 
 def halides_at(model: Model, positions: np.ndarray) -> dict[int, int]:
@@ -126,7 +151,9 @@ def halides_at(model: Model, positions: np.ndarray) -> dict[int, int]:
     found = {}
     for metal in (i for i in core if model.elements[i] == "Pb"):
         apart = bromides - positions[metal]
-        found[metal] = int((np.linalg.norm(apart - model.box * np.round(apart / model.box), axis=1) < 0.4).sum())
+        found[metal] = int(
+            (np.linalg.norm(apart - model.box * np.round(apart / model.box), axis=1) < 0.4).sum()
+        )
     return found
 
 
@@ -137,24 +164,39 @@ def test_a_slab_with_a_pair_on_each_face_from_file_to_table(tmp_path: Path) -> N
     system = mm.XmlSerializer.deserialize((run / "system" / "system.xml").read_text())
     nonbonded = next(force for force in system.getForces() if isinstance(force, mm.NonbondedForce))
     for partner in model.groups["partner"]:
-        assert nonbonded.getParticleParameters(int(partner))[0]._value == pytest.approx(-pack.charges.charge_scale)
+        assert nonbonded.getParticleParameters(int(partner))[0]._value == pytest.approx(
+            -pack.charges.charge_scale
+        )
     pair = next(force for force in system.getForces() if force.getName() == "ion pair")
     assert pair.getNumBonds() == 2 and pair.usesPeriodicBoundaryConditions()
     walls = next(force for force in system.getForces() if force.getName() == "surface walls")
     held = {walls.getParticleParameters(k)[0] for k in range(walls.getNumParticles())}
-    assert held == set(model.groups["core"]) - set(model.groups["frozen"]) - set(model.groups["partner"])
+    assert held == set(model.groups["core"]) - set(model.groups["frozen"]) - set(
+        model.groups["partner"]
+    )
     pulled = [np.load(path / "cv.npy") for path in sorted((run / "pull").iterdir())]
     assert [part.shape[1] for part in pulled] == [4] * 4
     for height, part in zip((0.0, 0.1, 0.2, 0.3), pulled, strict=True):
-        assert part[-1, ::2] == pytest.approx([height] * 2, abs=0.06)  # both faces go outwards together
+        assert part[-1, ::2] == pytest.approx(
+            [height] * 2, abs=0.06
+        )  # both faces go outwards together
     for path in run.glob("windows/*/seg-000"):
         assert np.load(path / "cv.npy").shape == (10, 4)
-        slab, state = json.loads((path / "segment.json").read_text())["slab"], load_state(path / "state.xml")
+        slab, state = (
+            json.loads((path / "segment.json").read_text())["slab"],
+            load_state(path / "state.xml"),
+        )
         assert slab["displaced"] == 0 and len(slab["partner_shift_nm"]) == 2
-        now, built = (halides_at(model, xyz) for xyz in (state.positions, model.positions))  # thermally one may be short of a halide
+        now, built = (
+            halides_at(model, xyz) for xyz in (state.positions, model.positions)
+        )  # thermally one may be short of a halide
         assert slab["short_metals"] == [metal for metal in built if now[metal] < built[metal]]
     text = (tmp_path / "tables" / "binding.md").read_text()
-    assert "Error" not in text and "slab AX 4x4x2 intact" in text and list(run.glob("estimate-*/faces.csv"))
+    assert (
+        "Error" not in text
+        and "slab AX 4x4x2 intact" in text
+        and list(run.glob("estimate-*/faces.csv"))
+    )
 
 
 def test_a_cluster_has_a_path_outwards_from_face_edge_and_corner(tmp_path: Path) -> None:
@@ -162,11 +204,19 @@ def test_a_cluster_has_a_path_outwards_from_face_edge_and_corner(tmp_path: Path)
     components = []
     for run in runs:
         model = read_model(run / "build")
-        assert "surface walls" not in (run / "system" / "system.xml").read_text()  # they would keep it from turning
+        assert (
+            "surface walls" not in (run / "system" / "system.xml").read_text()
+        )  # they would keep it from turning
         components.append(sorted(np.abs(model.site_normal).round(3).tolist()))
         pulled = [np.load(path / "cv.npy")[-1, 0] for path in sorted((run / "pull").iterdir())]
         assert pulled == pytest.approx([0.0, 0.1, 0.2, 0.3], abs=0.06)
-        assert np.linalg.norm(model.site_point) < np.linalg.norm(model.site_point + 0.3 * model.site_normal) - 0.29
+        assert (
+            np.linalg.norm(model.site_point)
+            < np.linalg.norm(model.site_point + 0.3 * model.site_normal) - 0.29
+        )
     assert sorted(components) == [[0.0, 0.0, 1.0], [0.0, 0.707, 0.707], [0.577, 0.577, 0.577]]
     text = (tmp_path / "tables" / "binding.md").read_text()
-    assert all(f"cuboid AX 2x2x2 {site}" in text for site in ("face", "edge", "corner")) and "Error" not in text
+    assert (
+        all(f"cuboid AX 2x2x2 {site}" in text for site in ("face", "edge", "corner"))
+        and "Error" not in text
+    )

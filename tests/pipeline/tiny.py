@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.samples import Window
-from structures.integrity import Integrity
+from halobind.pipeline.free_energy.samples import Window
+from halobind.structures.models.integrity import Integrity
 
-HALOBIND = [sys.executable, "-m", "pipeline"]
+HALOBIND = [sys.executable, "-m", "halobind"]
 SEGMENT_PS = os.environ.get("HALOBIND_TEST_PS", "0.4")
 CAMPAIGN = """
 [model]
@@ -58,7 +58,9 @@ def edited(*changes: tuple[str, str]) -> str:
 
 
 def halobind(*arguments: str, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run([*HALOBIND, *arguments], capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(
+        [*HALOBIND, *arguments], capture_output=True, text=True, timeout=300, **options
+    )
 
 
 def new(folder: Path, text: str = CAMPAIGN) -> Path:
@@ -70,7 +72,12 @@ def new(folder: Path, text: str = CAMPAIGN) -> Path:
 def segment_record(window: Window, record_ps: float, **more: object) -> dict:
     """What a segment.json says where nothing is wrong: the crystal whole, solvent in the pocket; and `more`."""
     whole = Integrity(0, 0, 0, 0, 0.1, (), (0.1,), ()).as_dict()
-    about = {"center_nm": [window.center_nm] * 2, "k_kJ_mol_nm2": window.k, "record_ps": record_ps, "versions": {"openmm": "8"}}
+    about = {
+        "center_nm": [window.center_nm] * 2,
+        "k_kJ_mol_nm2": window.k,
+        "record_ps": record_ps,
+        "versions": {"openmm": "8"},
+    }
     return about | {"image_nm": 2.0, "solvent_nm": [0.1], "slab": whole} | more
 
 
@@ -82,14 +89,20 @@ def products(campaign: Path) -> dict[str, int]:
         if (
             path.is_dir()
             and "/." not in name
-            and any((path / f).exists() for f in ("state.xml", "system.xml", "model.cif", "binding.json"))
+            and any(
+                (path / f).exists()
+                for f in ("state.xml", "system.xml", "model.cif", "binding.json")
+            )
         ):
             found[name] = path.stat().st_ino
     return found
 
 
 def series(campaign: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(campaign)): path.read_bytes() for path in campaign.glob("runs/*/**/cv.npy")}
+    return {
+        str(path.relative_to(campaign)): path.read_bytes()
+        for path in campaign.glob("runs/*/**/cv.npy")
+    }
 
 
 def logs(campaign: Path) -> str:
@@ -97,7 +110,11 @@ def logs(campaign: Path) -> str:
 
 
 def tables(campaign: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (campaign / "tables").iterdir() if path.suffix != ".png"}
+    return {
+        path.name: path.read_text()
+        for path in (campaign / "tables").iterdir()
+        if path.suffix != ".png"
+    }
 
 
 def copy(campaign: Path, folder: Path) -> Path:

@@ -1,0 +1,166 @@
+"""Force-field packs: one readable TOML file each, checked when loaded and turned into one unit system (nm, kJ/mol, e)."""
+
+import hashlib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+KJ_PER_EV = 96.48533212
+KJ_PER_KCAL = 4.184
+ENERGY = {"eV": KJ_PER_EV, "kcal/mol": KJ_PER_KCAL, "kJ/mol": 1.0}
+LENGTH = {"angstrom": 0.1, "nm": 1.0}
+
+PACKS_FOLDER = resources.files("halobind.forcefields") / "data" / "packs"
+MOLECULES_FOLDER = resources.files("halobind.forcefields") / "data" / "molecules"
+FORCEFIELDS = tuple(
+    sorted(
+        item.name.removesuffix(".toml")
+        for item in PACKS_FOLDER.iterdir()
+        if item.name.endswith(".toml")
+    )
+)
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BondIncrement(_Row):
+    """Ions get their charge from bonds: increment `t` (e) a bond, bonds shorter than `bond_nm`, everything charged times `charge_scale`."""
+
+    rule: Literal["bond-increment"]
+    t: float = Field(ge=0, lt=0.5)
+    charge_scale: float = Field(gt=0, le=1)
+    bond_nm: float = Field(gt=0.2, lt=0.5)
+    source: str
+
+
+class Fixed(_Row):
+    """Every ion has the charge (e) of its element in `ions`. Charged molecules are multiplied by `charge_scale`, but those of `molecules`
+    have the charges written there, by the atom names of their force-field file."""
+
+    rule: Literal["fixed"]
+    ions: dict[str, float]
+    molecules: dict[str, dict[str, float]] = Field(default_factory=dict)
+    charge_scale: float = Field(gt=0, le=1)
+    source: str
+
+
+class Validity(_Row):
+    """What the numbers were made for: shapes (bulk, "slab AX", ...), binding modes, and, where `heads` are given (name -> SMARTS), the only
+    positively charged groups that a ligand may have."""
+
+    shapes: tuple[Literal["bulk", "slab AX", "slab BX2", "cuboid", "molecular"], ...]
+    modes: tuple[Literal["cation", "anion", "donor", "zwitterion"], ...]
+    heads: dict[str, str] = Field(default_factory=dict)
+
+
+class PairTable(_Row):
+    """Pair parameters in the units of their source; buckingham: (A, rho, C), lennard-jones: (epsilon, sigma)."""
+
+    form: Literal["buckingham", "lennard-jones"]
+    energy: Literal["eV", "kcal/mol", "kJ/mol"]
+    length: Literal["angstrom", "nm"]
+    source: str
+    pairs: dict[str, tuple[float, ...]]
+
+    @model_validator(mode="after")
+    def _columns(self) -> "PairTable":
+        columns = {"buckingham": 3, "lennard-jones": 2}[self.form]
+        for key, values in self.pairs.items():
+            if len(values) != columns:
+                raise ValueError(f"{key} = {list(values)}: a {self.form} row has {columns} numbers")
+        return self
+
+
+class Mixing(_Row):
+    """Ion Lennard-Jones (epsilon, sigma) for pairs that no table lists."""
+
+    energy: Literal["eV", "kcal/mol", "kJ/mol"]
+    length: Literal["angstrom", "nm"]
+    source: str
+    ions: dict[str, tuple[float, float]]
+
+
+class Pack(_Row):
+    """One force field for perovskite, ligand and solvent, every number with its source. Its perovskites are those of `lattice_nm`."""
+
+    name: str
+    title: str
+    organics: str
+    halides: tuple[str, ...]
+    metals: tuple[str, ...]
+    lattice_source: str
+    validity: Validity
+    charges: Annotated[BondIncrement | Fixed, Field(discriminator="rule")]
+    formal: dict[str, int]
+    lattice_nm: dict[str, float]
+    organic_class: dict[str, str]
+    table: tuple[PairTable, ...]
+    mixing: Mixing
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Pack":
+        charged = self.charges.ions if isinstance(self.charges, Fixed) else self.formal
+        if not set(self.formal) == set(charged) == set(self.mixing.ions):
+            raise ValueError("formal, mixing.ions and charges.ions must name the same ions")
+        keys = [key for table in self.table for key in table.pairs]
+        partners = {partner for key in keys for partner in key.split("-")} - set(self.formal)
+        classes = set(self.organic_class.values())
+        if partners != classes:
+            raise ValueError(
+                f"organic_class and the pair tables differ in the classes {', '.join(sorted(partners ^ classes))}"
+            )
+        if len({frozenset(key.split("-")) for key in keys}) != len(keys):
+            raise ValueError("a pair is listed twice")
+        return self
+
+    @property
+    def terminations(self) -> tuple[str, ...]:
+        """The faces of the slabs that the pack is for."""
+        return tuple(
+            shape.removeprefix("slab ")
+            for shape in self.validity.shapes
+            if shape.startswith("slab ")
+        )
+
+
+def load_pack(name: str) -> Pack:
+    """The pack of that name. Raises KeyError for an unknown name and pydantic's ValidationError for a broken file."""
+    if name not in FORCEFIELDS:
+        raise KeyError(f"no force field {name!r}; there are {', '.join(FORCEFIELDS)}")
+    return Pack(**tomllib.loads((PACKS_FOLDER / f"{name}.toml").read_text(encoding="utf-8")))
+
+
+def molecule_file(name: str, own: Path | None = None) -> Path:
+    """The OpenMM ForceField XML of a molecule: the shipped one of a row, otherwise that in `own`, the folder of a campaign's own ligands.
+
+    Raises FileNotFoundError naming it when there is none.
+    """
+    path = Path(str(MOLECULES_FOLDER / f"{name}.xml"))
+    if path.is_file():
+        return path
+    if own is not None and (own / f"{name}.xml").is_file():
+        return own / f"{name}.xml"
+    raise FileNotFoundError(
+        f"no force-field file for {name!r} ({path.name}); make it with: python -m halobind.forcefields.molecule_parameters.gaff {name}"
+    )
+
+
+def checksums(pack: str, molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
+    """sha256 of the pack file and of each molecule file (see molecule_file): they are part of the identity of a run."""
+    return {
+        f"packs/{pack}.toml": _sha256(Path(str(PACKS_FOLDER / f"{pack}.toml")))
+    } | molecule_checksums(molecules, own)
+
+
+def molecule_checksums(molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
+    """sha256 of each molecule file."""
+    return {f"molecules/{name}.xml": _sha256(molecule_file(name, own)) for name in molecules}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

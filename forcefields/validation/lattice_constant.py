@@ -1,0 +1,105 @@
+"""The bulk crystal of a pack, without surfaces, and its lattice constant by a constant-pressure run.
+
+python -m halobind.forcefields.validation.lattice_constant PACK PEROVSKITE           at 300 K
+python -m halobind.forcefields.validation.lattice_constant PACK PEROVSKITE 425       at another temperature (K)
+"""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import openmm as mm
+from openmm import unit
+
+from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
+from halobind.forcefields.packs.pack import Pack, load_pack
+from halobind.structures.assembly.groups import Parts, assemble
+from halobind.structures.crystals.a_site_molecules import crystal_pieces
+from halobind.structures.crystals.crystal import CrystalSpec, make_crystal
+from halobind.structures.models.model import Model
+
+CUTOFF_NM = 1.0
+TIMESTEP_PS = 0.004
+WARM_PS = 10.0  # at half the time step
+SETTLE_PS = 20.0  # not counted
+MEASURE_PS = 80.0
+BLOCKS = 8
+RECORD_STEPS = 25
+
+
+def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) -> Model:
+    """`cells` x `cells` x `cells` unit cells of the cubic crystal, periodic along all three axes, molecules on A sites turned by seed.
+
+    Raises ValueError for a perovskite that has no row.
+    """
+    crystal = make_crystal(CrystalSpec(perovskite, "slab", (cells,) * 3, "AX", lattice_nm))
+    height = crystal.positions[:, 2]
+    upper = {
+        int(i) for i in np.flatnonzero(height > height.max() - 1e-6)
+    }  # the periodic image of the lowest layer
+    parts = Parts(crystal_pieces(crystal, upper, seed), [], [], [], [])
+    model = assemble(crystal, parts, (), np.full(3, cells * lattice_nm))
+    nothing = dict.fromkeys(("surface", "frozen"), np.zeros(0, dtype=int))
+    return replace(model, groups={**model.groups, **nothing})
+
+
+def lattice_constant(
+    pack: Pack, perovskite: str, temperature_K: float, ps: float, cells: int = 4, seed: int = 1
+) -> tuple[float, float]:
+    """Mean cubic lattice constant at 1 bar and its standard error from `BLOCKS` blocks of `ps` picoseconds, both in nm.
+
+    The three edges move independently; one CPU thread, so that the same seed gives the same number on the same machine.
+    """
+    model = bulk_model(perovskite, pack.lattice_nm[perovskite], cells, seed)
+    system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
+    barostat = mm.MonteCarloAnisotropicBarostat(
+        mm.Vec3(1, 1, 1) * unit.bar, temperature_K * unit.kelvin, True, True, True, 10
+    )
+    barostat.setRandomNumberSeed(seed)
+    system.addForce(barostat)
+    integrator = mm.LangevinMiddleIntegrator(
+        temperature_K * unit.kelvin, 1.0 / unit.picosecond, TIMESTEP_PS / 2 * unit.picosecond
+    )
+    integrator.setRandomNumberSeed(seed)
+    context = mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), {"Threads": "1"})
+    context.setPositions(model.positions)
+    mm.LocalEnergyMinimizer.minimize(context, 10.0, 300)
+    context.setVelocitiesToTemperature(temperature_K, seed)
+    integrator.step(round(2 * WARM_PS / TIMESTEP_PS))
+    integrator.setStepSize(TIMESTEP_PS)
+    integrator.step(round(SETTLE_PS / TIMESTEP_PS))
+    records = BLOCKS * max(1, round(ps / TIMESTEP_PS / RECORD_STEPS / BLOCKS))
+    found = np.empty(records)
+    for k in range(records):
+        integrator.step(RECORD_STEPS)
+        edges = context.getState().getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
+        found[k] = np.diag(edges).mean() / cells
+    blocks = found.reshape(BLOCKS, -1).mean(axis=1)
+    return float(found.mean()), float(blocks.std(ddof=1) / np.sqrt(BLOCKS))
+
+
+def main(arguments: list[str]) -> int:
+    """Print the lattice constant of one perovskite of one pack."""
+    if len(arguments) not in (2, 3):
+        print(__doc__, file=sys.stderr)
+        return 2
+    name, perovskite, *rest = arguments
+    temperature = float(rest[0]) if rest else 300.0
+    try:
+        pack = load_pack(name)
+        if perovskite not in pack.lattice_nm:
+            raise KeyError(
+                f"force field {name!r} has no parameters for {perovskite}; it has {', '.join(pack.lattice_nm)}"
+            )
+        mean, error = lattice_constant(pack, perovskite, temperature, MEASURE_PS)
+    except KeyError as problem:
+        print(problem.args[0], file=sys.stderr)
+        return 1
+    print(
+        f"{name} {perovskite}: a = {mean:.4f} +- {error:.5f} nm at {temperature:g} K, {MEASURE_PS:g} ps, cutoff {CUTOFF_NM} nm"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

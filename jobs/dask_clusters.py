@@ -1,0 +1,155 @@
+"""Clusters of dask workers that are started here: processes of this machine, or jobs of SLURM, PBS or LSF."""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from halobind.jobs.batch import clock
+from halobind.jobs.workplace import Place
+
+LOOPBACK = "127.0.0.1"
+JOIN_S = 600  # a worker may take to reach the scheduler: one that gives up is not replaced, its job counts as running
+LEAVE_S = 120  # before the wall time ends a worker hands its tasks over and stops
+# What glibc's allocator comes to by itself (mallopt(3)); dask gives pages back after every 64 KiB, and tasks that make and drop arrays of
+# some MB then take half as long again. Tasks are of bounded size, so little is held.
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
+
+
+@contextlib.contextmanager
+def local_cluster(n: int) -> Iterator[object]:
+    """`n` processes of one thread, on loopback and with keys of their own: other users of the machine cannot reach them either.
+
+    A process that dies is started again by its nanny; where that fails too, `adapt` replaces both.
+    """
+    import dask  # noqa: PLC0415 (optional)
+    from distributed import LocalCluster  # noqa: PLC0415
+    from distributed.security import Security  # noqa: PLC0415
+
+    settings = {
+        f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=n,
+            threads_per_worker=1,
+            host=LOOPBACK,
+            protocol="tls://",
+            security=Security.temporary(),
+            dashboard_address=f"{LOOPBACK}:0",
+            worker_dashboard_address=f"{LOOPBACK}:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
+        cluster.adapt(minimum=n, maximum=n)
+        yield cluster
+
+
+def batch_options(place: Place, keys: Path) -> dict[str, object]:
+    """The arguments of dask-jobqueue's cluster: one process a CPU, TLS, workers that leave before the wall time ends.
+
+    What the workers need for TLS is in `keys`, a folder that their nodes see, in files that only the user can read.
+    """
+    row = place.cluster.without_gpus
+    lifetime = max(60, row.seconds - LEAVE_S)
+    exports = [
+        f"export {name}={value}" for name, value in {"OMP_NUM_THREADS": "1", **MALLOC}.items()
+    ]
+    names = {
+        "slurm": ("queue", "account"),
+        "pbs": ("queue", "account"),
+        "lsf": ("queue", "project"),
+    }[place.kind]
+    options = dict(zip(names, (row.queue, row.account), strict=True))
+    if place.kind == "lsf":
+        options |= {"ncpus": row.cpus, "mem": int(row.memory_GiB * 2**30)}
+    if place.kind == "pbs":
+        options |= {
+            "resource_spec": f"select=1:ncpus={row.cpus}:mem={int(1024 * row.memory_GiB)}mb"
+        }
+    return options | {
+        "walltime": f"{row.seconds // 3600:02d}:{row.seconds // 60 % 60:02d}"
+        if place.kind == "lsf"
+        else clock(row.seconds),
+        "job_extra_directives": list(row.directives),
+        "cores": row.cpus,
+        "processes": row.cpus,
+        "memory": f"{row.memory_GiB:g} GiB",
+        "job_script_prologue": [*exports, *row.environment],
+        "death_timeout": JOIN_S,
+        "worker_extra_args": [
+            *("--lifetime", f"{lifetime}s", "--lifetime-stagger", f"{min(60, lifetime // 10)}s"),
+            *(
+                "--no-dashboard",
+                "--dashboard-address",
+                f"{LOOPBACK}:0",
+            ),  # a port for monitors is opened all the same
+        ],
+        "python": sys.executable,
+        "log_directory": str(place.shared),
+        "security": _temporary_security(keys),
+        "protocol": "tls://",
+        "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0"},
+    }
+
+
+def _temporary_security(folder: Path) -> object:
+    """Keys made for one cluster, in files: those that dask-jobqueue writes itself outlive their folder and complain when they go."""
+    from distributed.security import Security  # noqa: PLC0415 (optional)
+
+    made, files = Security.temporary().get_tls_config_for_role("worker"), {}
+    for name in ("ca_file", "cert", "key"):
+        files[name] = str(folder / f"{name}.pem")
+        with open(
+            files[name],
+            "w",
+            encoding="ascii",
+            opener=lambda path, flags: os.open(path, flags, 0o600),
+        ) as file:
+            file.write(made[name])
+    roles = {
+        f"tls_{role}_{name}": files[name]
+        for role in ("client", "scheduler", "worker")
+        for name in ("cert", "key")
+    }
+    return Security(require_encryption=True, tls_ca_file=files["ca_file"], **roles)
+
+
+@contextlib.contextmanager
+def batch_cluster(place: Place, refused: list[str]) -> Iterator[object]:
+    import dask_jobqueue  # noqa: PLC0415 (optional)
+
+    def keep(record: logging.LogRecord) -> bool:
+        """A job that is not taken is only logged, as an exception in the loop of tornado."""
+        said = str(record.exc_info[1]) if record.exc_info else ""
+        if "non-zero exit code" in said:
+            refused.append(" ".join(said.partition("stderr:")[2].split()) or "it says nothing")
+        return "non-zero exit code" not in said
+
+    kind = {
+        "slurm": dask_jobqueue.SLURMCluster,
+        "pbs": dask_jobqueue.PBSCluster,
+        "lsf": dask_jobqueue.LSFCluster,
+    }[place.kind]
+    place.shared.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        keys = stack.enter_context(tempfile.TemporaryDirectory(prefix=".keys-", dir=place.shared))
+        logging.getLogger("tornado.application").addFilter(keep)
+        stack.callback(logging.getLogger("tornado.application").removeFilter, keep)
+        cluster = stack.enter_context(kind(**batch_options(place, Path(keys))))
+        cluster.adapt(minimum=0, maximum=place.workers, wait_count=10)
+        stack.callback(_fail_refused, cluster)
+        yield cluster
+
+
+def _fail_refused(cluster: object) -> None:
+    """Jobs that were not taken are not waited for when the cluster closes."""
+    from distributed.core import Status  # noqa: PLC0415 (optional)
+
+    for job in cluster.workers.values():
+        if not job.job_id:
+            job.status = Status.failed

@@ -1,0 +1,391 @@
+"""A campaign through a batch scheduler: which jobs are missing, their scripts, their submission, and their cancellation.
+
+Jobs run what a person would: `halobind run DIR --prepare`, then `halobind run DIR --part K/N`, and at the end `halobind table DIR` and
+`halobind submit DIR` again, which goes on while something is left. What is queued is read from the scheduler, what is left from the disk.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from halobind.jobs.batch import (
+    BatchError,
+    Cluster,
+    Job,
+    Scheduler,
+    Task,
+    ask,
+    clock,
+    last_words,
+    spans,
+)
+from halobind.jobs.claims import claim
+from halobind.jobs.clusters import CONFIG, SCHEDULERS, load_cluster
+from halobind.jobs.ledger import Entry, Ledger
+from halobind.jobs.publish import write_atomic
+from halobind.pipeline.campaign.run_directory import (
+    Run,
+    job_prefix,
+    ledger_file,
+    logs_folder,
+    write_record,
+)
+from halobind.pipeline.campaign.settings import Campaign
+from halobind.pipeline.campaign.text import duration
+from halobind.pipeline.commands.verbs import open_campaign
+from halobind.pipeline.sampling.products import PREPARE
+from halobind.pipeline.workflow.checks import check_disk, check_writable, plan_run
+from halobind.pipeline.workflow.local_processes import PER_GPU_WITH_MPS
+from halobind.pipeline.workflow.progress import chart_of, measure
+from halobind.pipeline.workflow.queued_jobs import ledger_of
+from halobind.pipeline.workflow.worker import Part, chain_count, next_steps
+
+PREPARATION, SAMPLING, TABLE = "prepare", "sample", "table"
+Queue = list[tuple[Entry, Task]]
+PATIENCE_S = 300
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """Options of `halobind submit`: cluster, array tasks or None for a sensible number, only show, try again what failed."""
+
+    cluster: str
+    parts: int | None = None
+    dry_run: bool = False
+    retry: bool = False
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job to submit, and the stages whose jobs have to end before it."""
+
+    entry: Entry
+    script: str
+    after: tuple[str, ...]
+
+
+def submit_campaign(folder: Path, options: SubmitOptions) -> int:
+    """Submit the jobs that are missing, or print them. Raises BatchError, CampaignError; what was submitted before is on record."""
+    cluster = load_cluster(options.cluster)
+    campaign, runs = open_campaign(folder)
+    if options.dry_run:
+        ledger = ledger_of(folder)
+        queued = ledger.queued()
+        _show(
+            folder,
+            _plan(folder, (campaign, runs), cluster, options, (ledger, queued)),
+            _ids(queued, cluster),
+        )
+        return 0
+    program = SCHEDULERS[cluster.scheduler].programs[0]
+    if shutil.which(program) is None:
+        raise BatchError(
+            f"there is no {program} on this machine: submit to {options.cluster} from its login node (--dry-run shows the scripts here)"
+        )
+    check_writable(folder)
+    check_disk([plan_run(run, campaign) for run in runs], folder)
+    logs_folder(folder).mkdir(exist_ok=True)
+    with _alone(folder):
+        ledger = ledger_of(folder)
+        queued = ledger.queued()
+        ledger.close(queued)
+        jobs = _plan(folder, (campaign, runs), cluster, options, (ledger, queued))
+        if jobs:
+            for run in runs:
+                write_record(run)
+            _warn_of_long_segments(runs, campaign, cluster)
+        _submit(folder, jobs, ledger, _ids(queued, cluster))
+        print(_summary(folder, jobs, queued, _has_work(runs, campaign, Part(0, 1), False)))
+    return 0
+
+
+def cancel_campaign(folder: Path) -> int:
+    """Cancel every queued and running job of a campaign, the last of the chain first, whatever its file says. Raises BatchError."""
+    check_writable(folder)
+    if not ledger_of(folder).entries:
+        print("no jobs were submitted for this campaign")
+        return 0
+    with _alone(folder):
+        ledger = ledger_of(folder)
+        queued = ledger.queued()
+        ledger.close(queued)
+        found = {entry.name: (entry, task) for entry, task in queued}
+        for entry, task in sorted(
+            found.values(), key=lambda item: (TABLE, SAMPLING, PREPARATION).index(item[0].stage)
+        ):
+            scheduler = SCHEDULERS[entry.scheduler]
+            done = ask(scheduler.cancel([task.id]))
+            if done.returncode != 0 and scheduler.queue([entry.name]):
+                raise BatchError(f"{entry.name} ({task.id}) was not cancelled: {last_words(done)}")
+            event = (
+                "cancelled" if done.returncode == 0 else "ended"
+            )  # between the question and the order
+            ledger.add(replace(entry, id=task.id, event=event))
+            print(f"{event} {entry.name} ({task.id})")
+    print(
+        "nothing is queued"
+        if not found
+        else "what was published is kept; halobind submit goes on from there"
+    )
+    return 0
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the campaign's record; another submit or cancel is waited for. Raises BatchError when that takes too long."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with claim(ledger_file(folder).with_suffix(".lock")) as mine:
+            if mine:
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise BatchError(
+                f"another halobind submit or cancel has been at work on {folder} for {PATIENCE_S} s: see what holds it up"
+            )
+        time.sleep(0.5)
+
+
+def _plan(
+    folder: Path,
+    what: tuple[Campaign, list[Run]],
+    cluster: Cluster,
+    options: SubmitOptions,
+    record: tuple[Ledger, Queue],
+) -> list[Planned]:
+    """The jobs that work is left for and that are not queued. Raises BatchError when going on would lead nowhere."""
+    (campaign, runs), (ledger, queued) = what, record
+    published = measure(chart_of(runs, campaign)).done
+    own = ledger.own()
+    if (
+        own is not None
+        and published <= own.published
+        and _has_work(runs, campaign, Part(0, 1), False)
+    ):
+        raise BatchError(
+            f"round {own.round} published nothing, so no other round is submitted: see the logs {own.name.removesuffix(TABLE)}*.log in "
+            f"{logs_folder(folder)} (is the wall time {cluster.walltime} long enough for a segment?), then: {_command(folder, options)}"
+        )
+    each = campaign.resources.processes_per_gpu or PER_GPU_WITH_MPS
+    slots = cluster.gpus * each or max(1, cluster.cpus // campaign.resources.threads)
+    number = max((entry.round for entry in ledger.entries), default=0) + 1
+    blank = Entry("", number, "", options.cluster, cluster.scheduler, (), 0, published)
+    jobs: list[Planned] = []
+    for stage in (PREPARATION, SAMPLING):
+        owners = [(entry, task) for entry, task in queued if entry.stage == stage]
+        if stage == PREPARATION and any(entry.stage == SAMPLING for entry, _ in queued):
+            continue  # a sampling job makes what is missing before its windows, too
+        prepare = stage == PREPARATION
+        count = (
+            owners[0][0].of
+            if owners
+            else _parts(chain_count(runs, campaign, prepare), slots, cluster, options)
+        )
+        owned = {entry.part(task) for entry, task in owners}
+        parts = {k: Part(k - 1, count, prepare) for k in range(1, count + 1) if k not in owned}
+        left = [k for k, part in parts.items() if _has_work(runs, campaign, part, options.retry)]
+        left = left[: max(0, _most(runs, campaign) - len(owned))] if not prepare else left
+        for seen, indices in enumerate(_arrays(left, SCHEDULERS[cluster.scheduler])):
+            entry = replace(
+                blank,
+                stage=stage,
+                parts=tuple(indices),
+                of=count,
+                name=_name(folder, number, stage, seen),
+            )
+            after = (PREPARATION,) if stage == SAMPLING else ()
+            jobs.append(Planned(entry, _script(folder, entry, cluster, campaign, options), after))
+    working = jobs or [entry for entry, _ in queued if entry.stage != TABLE]
+    if working and not any(entry.stage == TABLE for entry, _ in queued):
+        entry = replace(blank, stage=TABLE, parts=(1,), of=1, name=_name(folder, number, TABLE, 0))
+        jobs.append(
+            Planned(
+                entry, _script(folder, entry, cluster, campaign, options), (PREPARATION, SAMPLING)
+            )
+        )
+    return jobs
+
+
+def _has_work(runs: list[Run], campaign: Campaign, part: Part, retry: bool) -> bool:
+    """Whether something is left in a part that did not fail."""
+    ready = next_steps(runs, campaign, part)
+    return any(
+        retry or not any(run.failures(product.name) for product in step) for run, step in ready
+    )
+
+
+def _most(runs: list[Run], campaign: Campaign) -> int:
+    """How many parts can have something to do: as many as open windows, where only what rounds ask for is left to whoever comes."""
+    ready = next_steps(runs, campaign, Part(0, 1))
+    return (
+        max(1, len(ready))
+        if all(step[0].chain != PREPARE for _, step in ready)
+        else chain_count(runs, campaign, False)
+    )
+
+
+def _parts(chains: int, slots: int, cluster: Cluster, options: SubmitOptions) -> int:
+    """How many parts a stage is cut into: as asked for, or one for as many chains as a job has processes."""
+    count = min(options.parts or -(-chains // slots), chains)
+    if count > cluster.array_limit:
+        print(
+            f"halobind: {count} parts are more than array_limit = {cluster.array_limit} of {options.cluster}: {cluster.array_limit} parts, "
+            f"each with more windows",
+            file=sys.stderr,
+        )
+    return min(count, cluster.array_limit)
+
+
+def _arrays(parts: list[int], scheduler: Scheduler) -> list[list[int]]:
+    """The parts of each job: all in one where the scheduler takes any indices, else one job a range."""
+    if not scheduler.ranges:
+        return [parts] if parts else []
+    return [list(range(first, last + 1)) for first, last in spans(parts)]
+
+
+def _name(folder: Path, number: int, stage: str, seen: int) -> str:
+    """A name no other job has: of the campaign's place, the round and the stage."""
+    return f"{job_prefix(folder)}{number:03d}-{stage}{f'-{seen}' if seen else ''}"
+
+
+def _script(
+    folder: Path, entry: Entry, cluster: Cluster, campaign: Campaign, options: SubmitOptions
+) -> str:
+    """The script of a job. Raises BatchError when there is no halobind for it to run."""
+    where = shlex.quote(str(folder.resolve()))
+    lines = [] if cluster.environment else [f"export PATH={shlex.quote(str(_programs()))}:$PATH"]
+    indices = entry.parts if len(entry.parts) > 1 else ()
+    if entry.stage == TABLE:
+        lines += (
+            [f"export {CONFIG}={shlex.quote(os.environ[CONFIG])}"] if os.environ.get(CONFIG) else []
+        )
+        lines += [
+            f"halobind table {where}",
+            f"exec {_command(folder, replace(options, retry=False))}",
+        ]
+    else:
+        part = "{part}" if indices else f"{entry.parts[0]}"
+        flags = ["--prepare"] if entry.stage == PREPARATION else []
+        flags += [f"--part {part}/{entry.of}", f"--walltime {clock(cluster.working_s)}"]
+        flags += (
+            [f"--processes {max(1, cluster.cpus // campaign.resources.threads)}"]
+            if not cluster.gpus
+            else []
+        )
+        flags += ["--retry"] if options.retry else []
+        lines += [f"exec halobind run {where} {' '.join(flags)}"]
+    job = Job(entry.name, indices, tuple(lines))
+    return SCHEDULERS[cluster.scheduler].script(
+        job, cluster.for_tables if entry.stage == TABLE else cluster
+    )
+
+
+def _programs() -> Path:
+    """The directory of the halobind that is running."""
+    found = shutil.which("halobind", path=str(Path(sys.executable).parent)) or shutil.which(
+        "halobind"
+    )
+    if found is None:
+        raise BatchError(
+            'no halobind command is installed here: give the cluster an environment = ["source .../activate"] that has one'
+        )
+    return Path(found).parent
+
+
+def _command(folder: Path, options: SubmitOptions) -> str:
+    """The command that submits again."""
+    text = f"halobind submit {shlex.quote(str(folder.resolve()))} --cluster {shlex.quote(options.cluster)}"
+    return (
+        text
+        + (f" --parts {options.parts}" if options.parts else "")
+        + (" --retry" if options.retry else "")
+    )
+
+
+def _ids(queued: Queue, cluster: Cluster) -> list[tuple[str, str]]:
+    """Stage and id of the queued jobs that jobs of a cluster can wait for: those of the same scheduler."""
+    return [
+        (entry.stage, task.id) for entry, task in queued if entry.scheduler == cluster.scheduler
+    ]
+
+
+def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, ids: list[tuple[str, str]]) -> None:
+    """Write and submit each script, with a record before and after; `ids` are queued. Raises BatchError with the scheduler's message."""
+    for job in jobs:
+        entry, scheduler = job.entry, SCHEDULERS[job.entry.scheduler]
+        write_atomic(logs_folder(folder) / f"{entry.name}.sh", job.script)
+        ledger.add(entry)
+        done = ask(
+            scheduler.submit(_after(job, ids)), job.script, folder
+        )  # without an answer the record stays: the name finds the job
+        if done.returncode != 0:
+            said = last_words(done)
+            ledger.add(replace(entry, event="rejected", message=said))
+            advice = (
+                " Lower array_limit of the cluster, or give --parts."
+                if scheduler.limit.search(said)
+                else ""
+            )
+            before = (
+                f" Submitted before it and kept: {', '.join(i for _, i in ids)} (halobind cancel takes them back)."
+                if ids
+                else ""
+            )
+            raise BatchError(
+                f"{scheduler.programs[0]} rejected {entry.name}: {said}.{advice}{before} Its script is jobs/{entry.name}.sh"
+            )
+        identity = scheduler.job_id(done.stdout)
+        ledger.add(replace(entry, event="submitted", id=identity))
+        ids.append((entry.stage, identity))
+
+
+def _after(job: Planned, ids: Iterable[tuple[str, str]]) -> list[str]:
+    """The ids of the jobs that have to end before a job starts, each once."""
+    return list(dict.fromkeys(identity for stage, identity in ids if stage in job.after))
+
+
+def _show(folder: Path, jobs: list[Planned], ids: list[tuple[str, str]]) -> None:
+    """Print the commands and scripts that would be submitted; `ids` are queued."""
+    for job in jobs:
+        command = SCHEDULERS[job.entry.scheduler].submit(_after(job, ids))
+        print(f"# {shlex.join(command)} < jobs/{job.entry.name}.sh\n{job.script}")
+        ids.append((job.entry.stage, f"<id of {job.entry.name}>"))
+    if not jobs:
+        print(
+            f"nothing to submit for {folder}: nothing is left, or all of it is queued (halobind status)"
+        )
+
+
+def _summary(folder: Path, jobs: list[Planned], queued: Queue, left: bool) -> str:
+    where = shlex.quote(str(folder))
+    if jobs:
+        return "\n".join(
+            f"submitted {job.entry.name}: {len(job.entry.parts)} of {job.entry.of} parts"
+            for job in jobs
+        )
+    if queued:
+        return f"nothing to add: {len(queued)} jobs are queued or running (halobind status {where})"
+    return (
+        f"nothing is left to compute: halobind table {where}"
+        if not left
+        else f"nothing to submit (halobind status {where})"
+    )
+
+
+def _warn_of_long_segments(runs: list[Run], campaign: Campaign, cluster: Cluster) -> None:
+    """Say when a segment, at the speed measured so far, would not end within the wall time."""
+    for run in runs:
+        plan = plan_run(run, campaign)
+        needed = campaign.sampling.segment_ps / 1000 / plan.speed_ns_day * 86400
+        if plan.measured and needed > cluster.working_s:
+            print(
+                f"halobind: a segment of {run.id} takes {duration(needed)} at the speed measured so far, a job works "
+                f"{duration(cluster.working_s)}: lower segment_ps or raise the walltime, unless the cluster is faster",
+                file=sys.stderr,
+            )

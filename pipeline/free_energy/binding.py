@@ -1,0 +1,197 @@
+"""From the curve to the binding free energy: depth, barriers and the standard-state value, each with an error and its flaws.
+
+    K_a = A_eff int_bound exp(-(W(z) - W_bulk)/kT) dz            dG0 = -kT ln(K_a c0)
+    A_eff = int_0^inf 2 pi r exp(-U(r)/kT) dr = pi R^2 + 2 pi (R sqrt(pi kT/(2 k)) + kT/k)
+
+| symbol | here | meaning |
+|---|---|---|
+| W, W_bulk | Pmf.W, its zero | curve (kJ/mol) and its plateau, -kT ln of the mean of exp(-W/kT) over the plateau |
+| bound | stop | from the lowest sampled height to the top of the barrier, or without a barrier to the plateau |
+| R, k, U | Samples.radius_nm, wall_k | lateral cylinder, U = 0.5 k max(0, r - R)^2: its soft edge adds about 10 % to pi R^2 |
+| A_eff | reader.cylinder_area | area that the unbound anchor explores at one height, nm2 |
+| c0 | reader.STANDARD_PER_NM3 | 1 mol/L = 0.602214076 molecules per nm3 |
+| K_a | Binding.K_a_nm3 | binding constant, volume per molecule |
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+
+from halobind.pipeline.free_energy.convergence_checks import (
+    curve_flags,
+    estimator_flags,
+    time_flags,
+    window_flags,
+)
+from halobind.pipeline.free_energy.curve_reader import Landmarks, Reader, landmarks
+from halobind.pipeline.free_energy.kinetics import Diffusion, Residence, diffusion, residence
+from halobind.pipeline.free_energy.samples import Conditions, EstimateSettings, Quantity, Samples
+from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS, Pmf
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Binding numbers of one run, or their mean over `replicas` runs; kJ/mol, nm, K, ns. Barriers are over the well and over the plateau.
+
+    `flags` are sentences that say what is wrong, with numbers; a binding without flags is converged. Without a maximum above the
+    plateau (`has_barrier` false) the adsorption barrier is 0 and the desorption barrier the depth.
+
+    `penetration_nm` is how far below its site plane the anchor is on average, weighed by exp(-W/kT) over the bound region of K_a:
+    positive inside the crystal, negative above the plane. `residence_log10_s` is log10 of the mean residence time in seconds
+    (pipeline/free_energy/kinetics.py), a longest one where `residence_is_bound`. The `difference` fields say what the estimator farthest from
+    MBAR gives less what MBAR gives.
+    """
+
+    dG0_kJ_mol: Quantity
+    well_depth_kJ_mol: Quantity
+    z_min_nm: Quantity
+    desorption_barrier_kJ_mol: Quantity
+    adsorption_barrier_kJ_mol: Quantity
+    K_a_nm3: Quantity
+    penetration_nm: Quantity
+    residence_log10_s: Quantity
+    has_barrier: bool
+    temperature_K: float
+    sampling_ns: float
+    n_windows: int
+    min_overlap: float
+    dG0_difference_kJ_mol: float = math.nan
+    well_depth_difference_kJ_mol: float = math.nan
+    residence_is_bound: bool = False
+    replicas: int = 1
+    flags: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        return not self.flags
+
+    def as_dict(self) -> dict:
+        """For JSON: nested dicts, with None for what is not finite."""
+        return _plain(asdict(self))
+
+    @staticmethod
+    def from_dict(content: dict) -> "Binding":
+        """The inverse of as_dict."""
+        values = {f.name: content[f.name] for f in fields(Binding)}
+        for name in QUANTITIES:
+            values[name] = Quantity(**{key: _number(x) for key, x in values[name].items()})
+        numbers = {f.name: _number(values[f.name]) for f in fields(Binding) if f.type is float}
+        return Binding(**{**values, **numbers, "flags": tuple(values["flags"])})
+
+
+QUANTITIES = tuple(f.name for f in fields(Binding) if f.type is Quantity)
+
+
+def binding(pmf: Pmf, samples: Samples, settings: EstimateSettings, seed: int = 0) -> Binding:
+    """The binding numbers of one run from its umbrella windows. Raises EstimateError when no sample lies before the plateau."""
+    found = curve_binding(pmf, samples.conditions, diffusion(samples), seed)
+    overlap = float(pmf.neighbour_overlap.min())
+    return replace(
+        found,
+        n_windows=len(samples.distinct),
+        min_overlap=overlap if math.isfinite(overlap) else math.nan,
+        flags=(*window_flags(pmf, samples, settings), *found.flags),
+    )
+
+
+def curve_binding(
+    pmf: Pmf, conditions: Conditions, mobility: Diffusion | None = None, seed: int = 0
+) -> Binding:
+    """The binding numbers of any curve with resamples; without `mobility` there is no residence time, without windows none is counted.
+
+    `seed` decides the draws of the diffusion coefficients. Raises EstimateError when the curve has nothing before its plateau.
+    """
+    reader = Reader.of(pmf, conditions)
+    marks = landmarks(reader)
+    over_well = Quantity(-marks.depth.value, marks.depth.error)
+    if marks.has_barrier:
+        over_well = reader.quantity(lambda W: reader.rise(W, marks.low + 1) - reader.depth(W))
+    dG0, height = (
+        reader.quantity(reader.free_energy, marks.stop),
+        reader.quantity(reader.mean_height, marks.stop),
+    )
+    others = other_estimators(reader, marks, dG0)
+    where = reader.quantity(reader.position)
+    unknown = Residence(Quantity(math.nan, math.nan), False)
+    stay = residence(pmf, mobility, conditions.kT, seed) if mobility else unknown
+    flags = (
+        curve_flags(reader, marks)
+        + time_flags(reader, dG0, marks)
+        + estimator_flags(others, dG0, marks.depth, conditions.kT)
+    )
+    return Binding(
+        dG0_kJ_mol=dG0,
+        well_depth_kJ_mol=marks.depth,
+        z_min_nm=Quantity(
+            where.value, math.hypot(where.error, pmf.bin_nm / math.sqrt(12))
+        ),  # a bin cannot resolve better
+        desorption_barrier_kJ_mol=over_well,
+        adsorption_barrier_kJ_mol=marks.rise
+        if marks.has_barrier
+        else Quantity(0.0, marks.rise.error),
+        K_a_nm3=reader.quantity(reader.association, marks.stop),
+        penetration_nm=Quantity(-height.value, height.error),
+        residence_log10_s=stay.log10_s,
+        residence_is_bound=stay.is_bound,
+        has_barrier=marks.has_barrier,
+        temperature_K=conditions.temperature_K,
+        sampling_ns=conditions.sampling_ns,
+        n_windows=0,
+        min_overlap=math.nan,
+        dG0_difference_kJ_mol=largest(difference for difference, _ in others.values()),
+        well_depth_difference_kJ_mol=largest(difference for _, difference in others.values()),
+        flags=tuple(flags),
+    )
+
+
+def plateau_rise(pmf: Pmf, samples: Samples) -> Quantity:
+    """Rise (kJ/mol) of the curve over its plateau: zero within its error where there is one."""
+    reader = Reader.of(pmf, samples.conditions)
+    return reader.quantity(reader.plateau_change)
+
+
+def other_estimators(
+    reader: Reader, marks: Landmarks, dG0: Quantity
+) -> dict[str, tuple[float, float]]:
+    """What each other estimator gives for dG0 and well depth less what MBAR does (kJ/mol), by name."""
+    return {
+        name: (reader.free_energy(W, marks.stop) - dG0.value, reader.depth(W) - marks.depth.value)
+        for name, W in reader.pmf.others.items()
+    }
+
+
+def largest(differences: Iterable[float]) -> float:
+    """The one farthest from zero, with its sign; NaN when there is none or one is not finite."""
+    found = list(differences)
+    return max(found, key=abs) if found and all(map(math.isfinite, found)) else math.nan
+
+
+def convergence(pmf: Pmf, conditions: Conditions) -> list[tuple[float, ...]]:
+    """Rows (fraction, then value and error from the first and from the last part of the data, of dG0 and of the well depth), kJ/mol.
+
+    The error at fraction f is that of all data over sqrt(f).
+    """
+    reader = Reader.of(pmf, conditions)
+    marks = landmarks(reader)
+    dG0, rows = reader.quantity(reader.free_energy, marks.stop), []
+    for fraction, parts in zip(FRACTIONS, zip(pmf.forward, pmf.backward, strict=True), strict=True):
+        row = [fraction]
+        for whole, read in (
+            (dG0, lambda W: reader.free_energy(W, marks.stop)),
+            (marks.depth, reader.depth),
+        ):
+            row += [x for W in parts for x in (read(W), whole.error / math.sqrt(fraction))]
+        rows.append(tuple(row))
+    return rows
+
+
+def _plain(content: object) -> object:
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

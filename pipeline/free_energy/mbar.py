@@ -1,0 +1,121 @@
+"""MBAR: free energies of the windows, unbiased weights of the samples and the overlap of the windows, all of them checked.
+
+    w_n = 1 / sum_k N_k exp(f_k - u_kn)        f_k = -ln sum_n w_n exp(-u_kn)
+
+(Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105); symbols as in pipeline/free_energy/umbrella_pmf.py.
+"""
+
+import itertools
+import logging
+import warnings
+
+import numpy as np
+
+from halobind.pipeline.free_energy.samples import EstimateError, Samples
+
+logging.getLogger("pymbar").setLevel(
+    logging.ERROR
+)  # it advertises JAX; what it says on convergence, check_weights says by raising
+from pymbar import MBAR  # noqa: E402
+from pymbar.utils import DataError, ParameterError  # noqa: E402
+
+WEIGHT_TOLERANCE = 1e-4
+ITERATIONS = 50  # of pymbar, from a start that is all but converged
+NEWTON_STEPS, NEWTON_TOLERANCE = 500, 1e-9
+
+
+def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """f_k (K,), log of the unbiased weights (N,) and the overlap matrix (K, K), by pymbar from a first guess f; weights checked.
+
+    Its "robust" protocol, with fewer iterations: its tolerance is often below rounding, and each iteration is a pass over all
+    samples. Where it stops then depends on rounding (1e-6 kT): the last step, to weights right within 1e-9, does not.
+    """
+    u_kn = samples.bias(np.concatenate(samples.z))
+    robust = tuple(
+        {"method": method, "options": {"maxiter": ITERATIONS}}
+        for method in ("adaptive", "L-BFGS-B")
+    )
+    try:
+        with (
+            warnings.catch_warnings()
+        ):  # rseed: without it the constructor reseeds numpy's global generator
+            warnings.filterwarnings(
+                "ignore", "Unknown solver options: verbose"
+            )  # pymbar's own slip
+            mbar = MBAR(
+                u_kn,
+                samples.counts,
+                maximum_iterations=ITERATIONS,
+                solver_protocol=robust,
+                initial_f_k=f,
+                rseed=0,
+            )
+    except (ParameterError, DataError, np.linalg.LinAlgError) as error:
+        raise EstimateError(
+            f"MBAR did not converge ({str(error).strip()}): sample longer, or set the windows closer"
+        ) from error
+    check_weights(mbar.Log_W_nk, samples.counts)
+    N = samples.counts.astype(float)
+    f = solve_binned(np.ones(u_kn.shape[1]), u_kn, N, mbar.f_k)
+    return f, -log_mixture(u_kn, N, f), mbar.compute_overlap()["matrix"]
+
+
+def check_weights(log_W_nk: np.ndarray, counts: np.ndarray) -> None:
+    """Make sure that log weights (N, K) solve the MBAR equations: sum_n W_nk = 1, sum_k N_k W_nk = 1. Raises EstimateError."""
+    W = np.exp(log_W_nk)
+    worst = max(float(np.max(np.abs(W.sum(axis=0) - 1))), float(np.max(np.abs(W @ counts - 1))))
+    if not worst <= WEIGHT_TOLERANCE:
+        raise EstimateError(
+            f"MBAR did not converge: weights sum to 1 within {worst:.2g} only, not {WEIGHT_TOLERANCE:g}: sample longer"
+        )
+
+
+def neighbour_overlap(samples: Samples, overlap: np.ndarray) -> np.ndarray:
+    """The smaller overlap sqrt(O_IJ O_JI) of each window with those next to it, (K,), from the overlap matrix (K, K).
+
+    Series of one and the same window (two faces) count as one window, and get the same number.
+    """
+    distinct = samples.distinct
+    of = np.array([distinct.index(window) for window in samples.windows])
+    first = np.array([list(of).index(i) for i in range(len(distinct))])
+    merged = np.array([overlap[first][:, of == i].sum(axis=1) for i in range(len(distinct))]).T
+    lowest = np.full(len(distinct), np.inf)
+    for i, j in itertools.pairwise(range(len(distinct))):
+        lowest[[i, j]] = np.minimum(lowest[[i, j]], np.sqrt(merged[i, j] * merged[j, i]))
+    return lowest[of]
+
+
+def log_mixture(bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """ln sum_k N_k exp(f_k - u_km), (M,)."""
+    terms = (np.log(N) + f)[:, None] - bias
+    top = terms.max(axis=0)
+    return top + np.log(np.exp(terms - top).sum(axis=0))
+
+
+def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """The MBAR equations for c[m] samples at each of M heights with reduced bias (K, M) and N (K,) samples a window; f[0] = 0.
+
+    Damped Newton on the convex function sum_m c_m ln sum_k N_k exp(f_k - u_km) - sum_k N_k f_k. Raises EstimateError.
+    """
+    f = f - f[0]
+    log_d = log_mixture(bias, N, f)
+    for _ in range(NEWTON_STEPS):
+        NW = np.exp((np.log(N) + f)[:, None] - bias - log_d)
+        expected = NW @ c
+        if np.max(np.abs(expected / N - 1)) < NEWTON_TOLERANCE:
+            return f
+        hessian = np.diag(expected) - (NW * c) @ NW.T
+        step = np.zeros(len(f))
+        step[1:] = np.linalg.lstsq(hessian[1:, 1:], (expected - N)[1:], rcond=None)[0]
+        slope, scale = float(step @ (expected - N)), 1.0
+        while scale > 1e-6:
+            new = log_mixture(bias, N, f - scale * step)
+            if c @ (new - log_d) + scale * (N @ step) <= -1e-4 * scale * slope + 1e-12 * N.sum():
+                break
+            scale /= 2
+        f, log_d = f - scale * step, new
+    if np.max(np.abs(expected / N - 1)) < WEIGHT_TOLERANCE:
+        return f
+    raise EstimateError(
+        f"MBAR did not converge within {NEWTON_STEPS} steps: sample longer, or set the windows closer"
+    )

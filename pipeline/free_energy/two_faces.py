@@ -1,0 +1,52 @@
+"""A slab with a ligand on both faces: two samples of one curve, and whether they agree."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.samples import EstimateError, EstimateSettings, Samples
+from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
+
+ERRORS_APART = 3  # combined errors between the two faces above which they are said to differ, where that is above kT
+COLUMNS = ("face", "dG0_kJ_mol", "dG0_error_kJ_mol", "well_depth_kJ_mol", "well_depth_error_kJ_mol")
+
+
+def face_samples(samples: Samples, heads: int) -> tuple[Samples, ...]:
+    """The samples of each head alone; `samples` holds the series of a window one after the other, head by head."""
+    return tuple(
+        replace(
+            samples,
+            windows=samples.windows[h::heads],
+            z=samples.z[h::heads],
+            groups=samples.groups[h::heads],
+        )
+        for h in range(heads)
+    )
+
+
+def compare_faces(
+    faces: Sequence[Samples], settings: EstimateSettings, seed: int
+) -> tuple[list[tuple], tuple[str, ...]]:
+    """A row of COLUMNS for each face estimated alone, and a sentence for each quantity in which the first two differ.
+
+    They differ when they are further apart than max(3 combined errors, kT). A face that gives no number is a sentence too.
+    """
+    rows, found = [], []
+    for number, samples in enumerate(faces, start=1):
+        try:
+            alone = binding(estimate_pmf(samples, settings, seed + number), samples, settings)
+        except EstimateError as error:
+            return rows, (f"face {number} alone gives no number: {error}",)
+        found.append(alone)
+        dG0, depth = alone.dG0_kJ_mol, alone.well_depth_kJ_mol
+        rows.append((number, dG0.value, dG0.error, depth.value, depth.error))
+    flags = []
+    for name, key in (("dG0", "dG0_kJ_mol"), ("well depth", "well_depth_kJ_mol")):
+        first, second = getattr(found[0], key), getattr(found[1], key)
+        apart, error = abs(first.value - second.value), math.hypot(first.error, second.error)
+        if not apart <= max(ERRORS_APART * error, faces[0].kT):
+            flags.append(
+                f"the two faces differ by {apart:.1f} kJ/mol in {name} where their errors give ± {error:.1f}"
+            )
+    return rows, tuple(flags)

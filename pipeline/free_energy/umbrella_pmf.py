@@ -1,0 +1,202 @@
+"""Potential of mean force along the coordinate from umbrella windows: MBAR, with errors from blocks of time.
+
+The unbiased weight of sample n and the curve of a bin b are (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105)
+
+    w_n = 1 / sum_k N_k exp(f_k - u_kn)        W_b = -kT ln(sum_{n in b} w_n) - W_bulk
+
+| symbol | here | meaning |
+|---|---|---|
+| u_kn | Samples.bias | reduced bias of sample n in window k |
+| f_k | Pmf.f_k | reduced free energy of window k, f_0 = 0 |
+| N_k | Samples.counts | samples in window k |
+| W_b | Pmf.W | free energy of bin b over the plateau, kJ/mol |
+| W_bulk | (zero of W) | -kT ln of the mean of exp(-W/kT) over the plateau bins |
+| g, L, B | Blocks | statistical inefficiency, block length, blocks of a window |
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from halobind.pipeline.free_energy.bins import Grid, make_grid
+from halobind.pipeline.free_energy.estimators import mbar_curve, other_curves
+from halobind.pipeline.free_energy.mbar import (
+    log_mixture,
+    neighbour_overlap,
+    solve_binned,
+    solve_mbar,
+)
+from halobind.pipeline.free_energy.samples import (
+    Blocks,
+    EstimateError,
+    EstimateSettings,
+    Samples,
+    make_blocks,
+)
+
+MIN_SAMPLES = 4  # in a window: below it there are no two halves to compare
+FINE = 20  # steps of the histogram behind the resamples in one bin of the curve
+FRACTIONS = (
+    0.1,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    1.0,
+)  # of the data, from either end, that convergence is shown at
+
+
+class Resampled(Protocol):
+    """How resamples were drawn, and so what their spread says: Blocks of windows, or whatever a curve without windows comes from."""
+
+    def error(self, values: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Pmf:
+    """The curve W (n,) in kJ/mol over the plateau at bin centres z_nm (n,); NaN where a bin holds no sample.
+
+    `curves` (B, n) are the same from resamples, `halves` (2, n) from the halves in time, `blocks` says what the spread of resamples
+    means. `plateau`, `middle` and `core` are bins [start, stop): the plateau, what lies between the lowest and highest median of a
+    window, and between the lowest 2 % and highest 98 % quantile. A curve that is not from windows has no more than that.
+
+    f_k (K,) is in kT with `f_curves` (B, K) from the resamples. `overlap` is MBAR's (K, K): row i says where the samples of window i
+    are found; `neighbour_overlap` (K,) is the smaller overlap of a window with those next to it, sqrt(O_ij O_ji). `forward` and
+    `backward` (F, n) are the curves from the first and the last FRACTIONS of the data in time; `others` those of the other estimators.
+    """
+
+    z_nm: np.ndarray
+    bin_nm: float
+    W: np.ndarray
+    W_error: np.ndarray
+    curves: np.ndarray
+    halves: np.ndarray
+    blocks: Resampled
+    plateau: tuple[int, int]
+    middle: tuple[int, int]
+    core: tuple[int, int]
+    f_k: np.ndarray | None = None
+    f_k_error: np.ndarray | None = None
+    f_curves: np.ndarray | None = None
+    overlap: np.ndarray | None = None
+    neighbour_overlap: np.ndarray | None = None
+    forward: np.ndarray | None = None
+    backward: np.ndarray | None = None
+    others: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def error(self, values: np.ndarray) -> np.ndarray:
+        """Standard error of numbers read off each resample, values (B, ...); NaN where under half are finite."""
+        return self.blocks.error(values)
+
+
+def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) -> Pmf:
+    """The potential of mean force of one run with everything its errors need; `seed` decides the resamples.
+
+    Above `settings.max_samples` all windows are thinned evenly first, which loses nothing while the stride stays below g.
+    Resamples are solved on a histogram of FINE steps a bin (steps far below the width of a window, so only errors and
+    parts of the data, not the curve, see it): that costs the same for any number of samples. Raises EstimateError.
+    """
+    samples = samples.thinned(settings.max_samples)
+    for window, count in zip(samples.windows, samples.counts, strict=True):
+        if count < MIN_SAMPLES:
+            raise EstimateError(
+                f"window {window.center_nm:.3f} has {count} samples and needs at least {MIN_SAMPLES}: sample longer"
+            )
+    grid = make_grid(samples, settings)
+    blocks = make_blocks(samples)
+    histogram = _histogram(samples, grid, blocks)
+    f_k, log_w, overlap = solve_mbar(samples, histogram.solve(samples.integrated_f())[0])
+    W = mbar_curve(samples, grid, log_w)
+    f_curves, curves = _resample(histogram, blocks, (settings.n_bootstrap, seed), f_k)
+    forward, backward = (
+        np.array([_part(take(f), grid, f_k) for f in FRACTIONS])
+        for take in (samples.first, samples.last)
+    )
+    return Pmf(
+        z_nm=grid.z_nm,
+        bin_nm=grid.bin_nm,
+        W=W,
+        W_error=np.where(np.isnan(W), np.nan, blocks.error(curves)),
+        curves=curves,
+        halves=np.array([parts[FRACTIONS.index(0.5)] for parts in (forward, backward)]),
+        blocks=blocks,
+        plateau=grid.plateau,
+        middle=grid.middle,
+        core=grid.core,
+        f_k=f_k,
+        f_k_error=blocks.error(f_curves),
+        f_curves=f_curves,
+        overlap=overlap,
+        neighbour_overlap=neighbour_overlap(samples, overlap),
+        forward=forward,
+        backward=backward,
+        others=other_curves(samples, grid),
+    )
+
+
+@dataclass(frozen=True)
+class _Histogram:
+    """Counts (blocks, M) of samples in fine steps, of blocks that belong to `window` (blocks,), and the bias (K, M) there."""
+
+    grid: Grid
+    counts: np.ndarray
+    window: np.ndarray
+    bias: np.ndarray
+    bins: np.ndarray
+
+    def solve(
+        self, f: np.ndarray, times: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """f_k and the curve, when block b is taken times[b] times (once by default), starting from `f`."""
+        times = np.ones(len(self.window)) if times is None else times
+        c = times @ self.counts
+        N = np.bincount(self.window, times * self.counts.sum(axis=1), minlength=len(f))
+        f = solve_binned(c, self.bias, N, f)
+        log_w = -log_mixture(self.bias, N, f)
+        return f, self.grid.curve(c * np.exp(log_w - log_w.max()), self.bins)
+
+
+def _histogram(samples: Samples, grid: Grid, blocks: Blocks | None) -> _Histogram:
+    step = grid.bin_nm / FINE
+    number = np.ones(len(samples.z), dtype=int) if blocks is None else blocks.number
+    window = np.repeat(np.arange(len(number)), number)
+    pieces = [
+        piece
+        for z, count in zip(samples.z, number, strict=True)
+        for piece in np.array_split(z, count)
+    ]
+    steps = [np.floor(piece / step).astype(int) - grid.first * FINE for piece in pieces]
+    counts = np.array(
+        [np.bincount(np.clip(s, 0, grid.n * FINE - 1), minlength=grid.n * FINE) for s in steps],
+        dtype=float,
+    )
+    used = np.flatnonzero(counts.sum(axis=0))
+    return _Histogram(
+        grid,
+        counts[:, used],
+        window,
+        samples.bias((grid.first * FINE + used + 0.5) * step),
+        used // FINE,
+    )
+
+
+def _resample(
+    histogram: _Histogram, blocks: Blocks, draws: tuple[int, int], f: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """f_k (B, K) and curves (B, n) from B = draws[0] resamples of the blocks of every window, from seed draws[1]."""
+    random = np.random.default_rng(draws[1])
+    found = [histogram.solve(f, blocks.draw(random)) for _ in range(draws[0])]
+    return np.array([f for f, _ in found]), np.array([curve for _, curve in found])
+
+
+def _part(samples: Samples, grid: Grid, f: np.ndarray) -> np.ndarray:
+    """The curve (n,) of a part of the data; all NaN where it is too little to solve."""
+    try:
+        return _histogram(samples, grid, None).solve(f)[1]
+    except EstimateError:
+        return np.full(grid.n, np.nan)

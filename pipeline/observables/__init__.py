@@ -1,0 +1,1 @@
+"""Frames of published segments to measured quantities, weighted averages and figures."""

@@ -1,0 +1,259 @@
+"""Observables: pure functions of frames and the scene they show, (mdtraj.Trajectory of n frames, Scene) -> array of n rows.
+
+Distances are between nearest images, in nm, in double precision; every row depends on its own frame only, so that any cut
+into chunks gives the same numbers. A quantity that a ligand does not have (N-H bonds of an acid, dihedrals of methylammonium) is NaN.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import mdtraj as md
+import numpy as np
+from scipy.spatial import cKDTree
+
+from halobind.pipeline.observables.profiles import (
+    Bins,
+    density,
+    density_bins,
+    rdf,
+    rdf_bins,
+    solvent_density,
+    solvent_rdf,
+)
+from halobind.pipeline.observables.scene import Scene
+from halobind.structures.models.integrity import COORDINATED_NM, DISPLACED_NM
+from halobind.structures.molecules.periodic import nearest, wrapped
+
+BOND_NM = 0.28  # H to halide
+BOND_DEG = 120.0  # N-H...X at least: Baker and Hubbard, Prog. Biophys. Mol. Biol. 1984, 44, 97
+HALIDE_NM, METAL_NM = (
+    0.45,
+    0.60,
+)  # shells of the anchor: N-Br is about 0.35 in the pocket, where the four metals are at 0.51
+SITE_NM = 0.40  # in the site: the next A site is 0.59 away, a quaternary N sits 0.2 to 0.3 above
+SOLVENT_NM = 0.50  # first shell of solvent molecules, anchor to any heavy atom
+TRANS_DEG = 120.0  # a dihedral that is nearer to 180 degrees than this is trans
+
+
+@dataclass(frozen=True)
+class Observable:
+    """A function (frames, scene) -> (n, len(columns)), or, with `bins`, (n, len(columns), number of bins).
+
+    `columns` name what is measured, with its unit; `needs_solvent` tells that the frames must hold the solvent.
+    """
+
+    measure: Callable[[md.Trajectory, Scene], np.ndarray]
+    columns: tuple[str, ...]
+    about: str
+    bins: Callable[[Scene], Bins] | None = None
+    needs_solvent: bool = False
+
+
+def boxes(frames: md.Trajectory) -> np.ndarray:
+    """Box lengths (n, 1, 3) in nm."""
+    return frames.unitcell_lengths.astype(float)[:, None, :]
+
+
+def offsets(frames: md.Trajectory, atoms: np.ndarray, scene: Scene) -> np.ndarray:
+    """Vectors (n, len(atoms), 3) from the anchor to atoms."""
+    here = frames.xyz[:, [scene.anchor]].astype(float)
+    return nearest(frames.xyz[:, atoms].astype(float) - here, boxes(frames))
+
+
+def distances(frames: md.Trajectory, atoms: np.ndarray, scene: Scene) -> np.ndarray:
+    """(n, len(atoms)) from the anchor; (n, 1) of infinity when there are no atoms."""
+    if not len(atoms):
+        return np.full((frames.n_frames, 1), np.inf)
+    return np.sqrt((offsets(frames, atoms, scene) ** 2).sum(axis=2))
+
+
+def along(vectors: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Components (...) of vectors (..., 3) along a unit normal (3,), summed in a fixed order."""
+    return vectors[..., 0] * normal[0] + vectors[..., 1] * normal[1] + vectors[..., 2] * normal[2]
+
+
+def height(frames: md.Trajectory, scene: Scene) -> np.ndarray:
+    """Height of the anchor over its site along the normal, distance from that axis, depth below the outer halides as they are."""
+    delta = nearest(frames.xyz[:, scene.anchor].astype(float) - scene.point, boxes(frames)[:, 0])
+    z = along(delta, scene.normal)
+    r = np.sqrt(np.maximum(0.0, (delta**2).sum(axis=1) - z**2))
+    depth = (
+        along(offsets(frames, scene.face, scene), scene.normal).mean(axis=1)
+        if len(scene.face)
+        else np.full(len(z), np.nan)
+    )
+    return np.column_stack([z, r, depth])
+
+
+def hydrogen_bonds(frames: md.Trajectory, scene: Scene) -> np.ndarray:
+    """N-H...X bonds of the head and their mean angle: H to halide below 0.28 nm and N-H...X of at least 120 degrees.
+
+    A hydrogen counts once. NaN for a head without N-H, and for the angle of no bond.
+    """
+    n = frames.n_frames
+    halides = scene.species["halide"]
+    if not len(scene.donors) or not len(halides):
+        return np.full((n, 2), np.nan)
+    xyz, box = frames.xyz.astype(float), boxes(frames)
+    count, total, bonds = np.zeros(n), np.zeros(n), np.zeros(n)
+    for nitrogen, hydrogen in scene.donors.tolist():
+        to_halide = nearest(xyz[:, halides] - xyz[:, [hydrogen]], box)
+        to_nitrogen = nearest(xyz[:, [nitrogen]] - xyz[:, [hydrogen]], box)
+        length = np.sqrt((to_halide**2).sum(axis=2))
+        cosine = (to_halide * to_nitrogen).sum(axis=2) / (
+            length * np.sqrt((to_nitrogen**2).sum(axis=2))
+        )
+        angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        bonded = (length < BOND_NM) & (angle >= BOND_DEG)
+        count += bonded.any(axis=1)
+        bonds += bonded.sum(axis=1)
+        total += np.where(bonded, angle, 0.0).sum(axis=1)
+    return np.column_stack([count, np.where(bonds > 0, total / np.maximum(bonds, 1), np.nan)])
+
+
+def head_coordination(frames: md.Trajectory, scene: Scene) -> np.ndarray:
+    """Halides within 0.45 nm of the anchor and the nearest; metals within 0.60 nm and the nearest (NaN where there is none)."""
+    columns = []
+    for name, reach in (("halide", HALIDE_NM), ("metal", METAL_NM)):
+        found = distances(frames, scene.species[name], scene)
+        least = found.min(axis=1)
+        columns += [(found < reach).sum(axis=1), np.where(np.isfinite(least), least, np.nan)]
+    return np.column_stack(columns)
+
+
+def occupancy(frames: md.Trajectory, scene: Scene) -> np.ndarray:
+    """Whether the anchor is within 0.40 nm of its site, and how many others are there: A-site ions, dissolved cations and heads of other
+    ligands in an A site; halides and heads of other ligands where the ligand took a halide or an open metal."""
+    box = boxes(frames)
+    head = nearest(frames.xyz[:, scene.anchor].astype(float) - scene.point, box[:, 0])
+    inside = np.sqrt((head**2).sum(axis=1)) < SITE_NM
+    near = (
+        np.sqrt(
+            (nearest(frames.xyz[:, scene.rivals].astype(float) - scene.point, box) ** 2).sum(axis=2)
+        )
+        < SITE_NM
+    )
+    return np.column_stack([inside, molecules(near, scene.owner[scene.rivals])]).astype(float)
+
+
+def molecules(near: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """How many residues (n,) have an atom that is near (n, m), by the residue `owner` (m,) of each atom in ascending order."""
+    if not near.shape[1]:
+        return np.zeros(len(near), dtype=int)
+    starts = np.unique(owner, return_index=True)[1]
+    return np.logical_or.reduceat(near, starts, axis=1).sum(axis=1)
+
+
+def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
+    """Angle between normal and anchor-to-end vector, length of that vector (means over the tails), fraction of gauche dihedrals.
+
+    Vectors are summed bond by bond, so a molecule cut by the box is no matter. Gauche: nearer to 0 than to 180 by 120 degrees.
+    """
+    n, xyz, box = frames.n_frames, frames.xyz.astype(float), boxes(frames)
+    tilt, length = [], []
+    for path in scene.tails:
+        vector = nearest(xyz[:, path[1:]] - xyz[:, path[:-1]], box).sum(axis=1)
+        size = np.sqrt((vector**2).sum(axis=1))
+        length.append(size)
+        tilt.append(np.degrees(np.arccos(np.clip(along(vector, scene.normal) / size, -1, 1))))
+    gauche = np.full(n, np.nan)
+    if len(scene.dihedrals):
+        gauche = (
+            np.abs(np.degrees(md.compute_dihedrals(frames, scene.dihedrals))) < TRANS_DEG
+        ).mean(axis=1)
+    return (
+        np.column_stack([np.mean(tilt, axis=0), np.mean(length, axis=0), gauche])
+        if tilt
+        else np.full((n, 3), np.nan)
+    )
+
+
+def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
+    """Halides within 0.40 nm of a metal of the crystal (mean), metals with fewer than built, ions more than 0.30 nm from every site of
+    theirs, ions of a cluster at another site than they were built on, the largest distance (nm) from where one was built. As
+    halobind.structures.models.integrity has it: an ion that is to leave with a ligand is not looked at."""
+    core, box = frames.xyz[:, : scene.core].astype(float), boxes(frames)
+    sizes = np.diff([*scene.ions, scene.core])
+    shift = (
+        np.add.reduceat(nearest(core - scene.built[: scene.core], box), scene.ions, axis=1)
+        / sizes[:, None]
+    )
+    moved = np.where(scene.stays, np.sqrt((shift**2).sum(axis=2)), 0.0)
+    counts, hopped = np.zeros((frames.n_frames, len(scene.core_metals))), np.zeros(frames.n_frames)
+    for k in range(frames.n_frames):
+        inside = wrapped(core[k], box[k, 0])
+        tree = cKDTree(inside[scene.core_halides], boxsize=box[k, 0])
+        counts[k] = tree.query_ball_point(
+            inside[scene.core_metals], COORDINATED_NM, return_length=True
+        )
+        far = np.flatnonzero(moved[k] > DISPLACED_NM)
+        hopped[k] = scene.lattice.at_another_site(far, shift[k, far], box[k, 0]).sum()
+    fewer = (counts < scene.coordination).sum(axis=1)
+    displaced = (moved > DISPLACED_NM).sum(axis=1) - hopped
+    return np.column_stack([counts.mean(axis=1), fewer, displaced, hopped, moved.max(axis=1)])
+
+
+def solvent_shell(frames: md.Trajectory, scene: Scene) -> np.ndarray:
+    """Solvent molecules with a heavy atom within 0.50 nm of the anchor, and the nearest heavy atom of the solvent (nm)."""
+    solvent = scene.species["solvent"]
+    found = distances(frames, solvent, scene)
+    return np.column_stack([molecules(found < SOLVENT_NM, scene.owner[solvent]), found.min(axis=1)])
+
+
+OBSERVABLES = {
+    "height": Observable(
+        height, ("anchor_height_nm", "anchor_lateral_nm", "penetration_nm"), "where the anchor is"
+    ),
+    "hydrogen_bonds": Observable(
+        hydrogen_bonds, ("NH_halide_bonds", "NH_halide_angle_deg"), "N-H...halide bonds of the head"
+    ),
+    "coordination": Observable(
+        head_coordination,
+        ("halides_at_anchor", "nearest_halide_nm", "metals_at_anchor", "nearest_metal_nm"),
+        "halides and metals around the anchor",
+    ),
+    "occupancy": Observable(occupancy, ("head_in_site", "others_in_site"), "who sits in the site"),
+    "tail": Observable(
+        tail, ("tail_tilt_deg", "tail_end_to_end_nm", "gauche_fraction"), "shape of the tails"
+    ),
+    "integrity": Observable(
+        integrity,
+        (
+            "halides_at_metal",
+            "metals_short_of_halides",
+            "displaced_ions",
+            "hopped_ions",
+            "largest_displacement_nm",
+        ),
+        "is the crystal as built",
+    ),
+    "solvent_shell": Observable(
+        solvent_shell,
+        ("solvent_at_head", "nearest_solvent_nm"),
+        "solvent around the anchor",
+        needs_solvent=True,
+    ),
+    "density": Observable(
+        density,
+        ("metal", "halide", "A site", "ligand", "coating", "dissolved"),
+        "heavy atoms per nm3 along the normal",
+        density_bins,
+    ),
+    "solvent_density": Observable(
+        solvent_density,
+        ("solvent",),
+        "heavy atoms per nm3 along the normal",
+        density_bins,
+        needs_solvent=True,
+    ),
+    "rdf": Observable(
+        rdf, ("halide", "metal", "A site"), "radial distribution around the anchor", rdf_bins
+    ),
+    "solvent_rdf": Observable(
+        solvent_rdf,
+        ("solvent",),
+        "radial distribution around the anchor",
+        rdf_bins,
+        needs_solvent=True,
+    ),
+}

@@ -1,0 +1,256 @@
+"""What an observable needs to know beside the frames: which atoms are which, where the site is, and the crystal as built."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import mdtraj as md
+import numpy as np
+
+from halobind.structures.models.integrity import Lattice, coordination, lattice_of
+from halobind.structures.models.model import Model
+
+FACE_NM = 0.1  # outer halides this near to the highest of them along the normal are the face
+TAIL_BONDS = 4  # a branch of the ligand with at least so many bonds from its anchor is a tail
+RIVALS = {
+    "A": ("A site",),
+    "X": ("halide",),
+    "M": ("halide",),
+}  # what may take the place of a head, by the role of its site
+
+
+@dataclass(frozen=True)
+class Chemistry:
+    """Elements of metals and halides, and the role (A, X or M) of the site that the sampled ligand takes."""
+
+    metals: tuple[str, ...]
+    halides: tuple[str, ...]
+    role: str
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One head of a model as its frames hold it; all indices are those of atoms in the frames.
+
+    `point` (3,) nm and unit `normal` (3,) of the site; `built` (n_atoms, 3) nm as built; `box` (3,) nm as built. `species` maps metal,
+    halide (lone ions in crystal and solution), A site, ligand, coating, dissolved and solvent to heavy atoms, `owner` (n_atoms,)
+    is the residue of an atom. `face` are the outer halides around the site, `rivals` heavy atoms of what else could sit in it.
+    `donors` (k, 2) are N and H of every N-H of the head (the anchor or its neighbours), `tails` the atoms from the anchor to the
+    end of each tail, `dihedrals` (m, 4) those about bonds between sp3 carbons of the tails outside rings. `ions` (k,) are the first
+    atoms of the k ions of the crystal, which comes first, `stays` (k,) which of them are not to leave with a ligand; `core` is its size,
+    `core_metals` and `core_halides` its atoms that stay, `coordination` (n_metals,) the halides of each metal as built, and `lattice`
+    where its ions belong.
+    """
+
+    topology: md.Topology
+    anchor: int
+    point: np.ndarray
+    normal: np.ndarray
+    built: np.ndarray
+    box: np.ndarray
+    species: dict[str, np.ndarray]
+    owner: np.ndarray
+    face: np.ndarray
+    rivals: np.ndarray
+    donors: np.ndarray
+    tails: tuple[np.ndarray, ...]
+    dihedrals: np.ndarray
+    ions: np.ndarray
+    stays: np.ndarray
+    core: int
+    core_metals: np.ndarray
+    core_halides: np.ndarray
+    coordination: np.ndarray
+    lattice: Lattice
+
+    @property
+    def has_solvent(self) -> bool:
+        return len(self.species["solvent"]) > 0
+
+
+def heads_of(model: Model) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Anchor, point (3,) nm and normal (3,) of each sampled head."""
+    return list(
+        zip(model.groups["anchor"].tolist(), model.site_points, model.site_normals, strict=True)
+    )
+
+
+def scenes_of(model: Model, atoms: np.ndarray, chemistry: Chemistry) -> tuple[Scene, ...]:
+    """A Scene for each sampled head of `model`, for frames that hold `atoms` (sorted indices). Raises ValueError when the frames lack
+    atoms of the crystal or the ligand."""
+    needed = np.concatenate([model.groups["core"], model.groups["ligand"]])
+    if not np.isin(needed, atoms).all():
+        raise ValueError("the frames lack atoms of the crystal or the ligand")
+    new = np.full(model.n_atoms, -1)
+    new[atoms] = np.arange(len(atoms))
+    groups = {name: new[index[np.isin(index, atoms)]] for name, index in model.groups.items()}
+    elements = np.array(model.elements)[atoms]
+    sizes = [residue.stop - residue.start for residue in model.residues]
+    owner, lone = (
+        np.repeat(values, sizes)[atoms] for values in (np.arange(len(sizes)), np.array(sizes) == 1)
+    )
+    bonds = new[model.bonds]
+    bonds = bonds[(bonds >= 0).all(axis=1)]
+    species = _species(groups, elements, lone, chemistry)
+    core = len(groups["core"])
+    ions, leaving = (
+        np.unique(owner[:core], return_index=True)[1],
+        np.unique(owner[groups["partner"]]),
+    )
+    core_metals, core_halides = (
+        own[(own < core) & ~np.isin(owner[own], leaving)]
+        for own in (species[name] for name in ("metal", "halide"))
+    )
+    common = {
+        "topology": _topology(model, atoms, bonds, owner),
+        "built": model.positions[atoms],
+        "box": model.box,
+        "species": species,
+        "owner": owner,
+        "ions": ions,
+        "stays": ~np.isin(owner[ions], leaving),
+        "core": core,
+        "core_metals": core_metals,
+        "core_halides": core_halides,
+        "coordination": coordination(
+            model, model.positions, model.box, chemistry.metals, chemistry.halides
+        ),
+        "lattice": lattice_of(model),
+    }
+    surface = groups["surface"][np.isin(groups["surface"], core_halides)]
+    around = {"A site": species["A site"], "halide": species["halide"]}
+    dissolved = groups["counterion"][
+        ~np.isin(groups["counterion"], species["halide"]) & (elements[groups["counterion"]] != "H")
+    ]
+    found = []
+    for head, (anchor, point, normal) in enumerate(heads_of(model)):
+        first = int(new[anchor])
+        others = np.delete(groups["anchor"], head)
+        rivals = [around[name] for name in RIVALS[chemistry.role]] + [
+            groups["coating_anchor"],
+            others,
+        ]
+        rivals += [dissolved] if chemistry.role == "A" else []
+        height = (model.positions[atoms][surface] - point) @ normal
+        own = _Graph(elements, bonds, np.flatnonzero(owner == owner[first]))
+        tails = own.tails(first)
+        found.append(
+            Scene(
+                anchor=first,
+                point=np.asarray(point, dtype=float),
+                normal=np.asarray(normal, dtype=float),
+                face=surface[height > height.max(initial=-np.inf) - FACE_NM],
+                rivals=np.unique(np.concatenate(rivals)).astype(int),
+                donors=own.donors(first),
+                tails=tails,
+                dihedrals=own.dihedrals(tails),
+                **common,
+            )
+        )
+    return tuple(found)
+
+
+def _species(
+    groups: dict[str, np.ndarray], elements: np.ndarray, lone: np.ndarray, chemistry: Chemistry
+) -> dict[str, np.ndarray]:
+    """Heavy atoms by what they are."""
+    ion = np.concatenate([groups["core"], groups["counterion"]])
+    ion = ion[lone[ion]]
+    metal, halide = (
+        ion[np.isin(elements[ion], chemistry.metals)],
+        ion[np.isin(elements[ion], chemistry.halides)],
+    )
+
+    def heavy(index: np.ndarray) -> np.ndarray:
+        return index[(elements[index] != "H") & ~np.isin(index, np.concatenate([metal, halide]))]
+
+    names = {
+        "A site": "core",
+        "ligand": "ligand",
+        "coating": "coating",
+        "dissolved": "counterion",
+        "solvent": "solvent",
+    }
+    return {"metal": np.sort(metal), "halide": np.sort(halide)} | {
+        name: heavy(groups[group]) for name, group in names.items()
+    }
+
+
+def _topology(model: Model, atoms: np.ndarray, bonds: np.ndarray, owner: np.ndarray) -> md.Topology:
+    topology = md.Topology()
+    chain = topology.add_chain()
+    residue, last = None, -1
+    for atom, number in zip(atoms.tolist(), owner.tolist(), strict=True):
+        if number != last:
+            residue, last = topology.add_residue(model.residues[number].name, chain), number
+        topology.add_atom(
+            model.names[atom], md.element.get_by_symbol(model.elements[atom]), residue
+        )
+    everyone = list(topology.atoms)
+    for a, b in bonds.tolist():
+        topology.add_bond(everyone[a], everyone[b])
+    return topology
+
+
+class _Graph:
+    """The bonds of one ligand."""
+
+    def __init__(self, elements: np.ndarray, bonds: np.ndarray, members: np.ndarray) -> None:
+        self.elements = elements
+        self.near: dict[int, list[int]] = {int(i): [] for i in members}
+        for a, b in bonds[np.isin(bonds, members).all(axis=1)].tolist():
+            self.near[a].append(b)
+            self.near[b].append(a)
+
+    def heavy(self, atom: int) -> list[int]:
+        return [j for j in self.near[atom] if self.elements[j] != "H"]
+
+    def donors(self, anchor: int) -> np.ndarray:
+        """(k, 2): N and H of every N-H whose N is the anchor or bonded to it."""
+        nitrogens = [i for i in (anchor, *self.near[anchor]) if self.elements[i] == "N"]
+        return np.array(
+            [(n, h) for n in nitrogens for h in self.near[n] if self.elements[h] == "H"], dtype=int
+        ).reshape(-1, 2)
+
+    def tails(self, anchor: int) -> tuple[np.ndarray, ...]:
+        """Atoms from the anchor to each end of a branch of at least TAIL_BONDS bonds; without one, to the farthest heavy atom."""
+        before, order = {anchor: anchor}, deque([anchor])
+        depth = {anchor: 0}
+        while order:
+            atom = order.popleft()
+            for j in self.heavy(atom):
+                if j not in before:
+                    before[j], depth[j] = atom, depth[atom] + 1
+                    order.append(j)
+        ends = [
+            i
+            for i in depth
+            if len(self.heavy(i)) == 1 and depth[i] >= TAIL_BONDS and self.elements[i] == "C"
+        ]
+        paths = []
+        for end in sorted(ends) or [min(depth, key=lambda i: (-depth[i], i))]:
+            path = [end]
+            while path[-1] != anchor:
+                path.append(before[path[-1]])
+            paths.append(np.array(path[::-1]))
+        return tuple(path for path in paths if len(path) > 1)
+
+    def dihedrals(self, tails: tuple[np.ndarray, ...]) -> np.ndarray:
+        """(m, 4): four neighbours along a tail of which the middle two are sp3 carbons whose bond is in no ring."""
+        found = dict.fromkeys(
+            tuple(path[i : i + 4].tolist()) for path in tails for i in range(len(path) - 3)
+        )
+        return np.array([four for four in found if self._rotates(*four[1:3])], dtype=int).reshape(
+            -1, 4
+        )
+
+    def _rotates(self, a: int, b: int) -> bool:
+        if any(self.elements[i] != "C" or len(self.near[i]) != 4 for i in (a, b)):
+            return False
+        seen, order = {a}, deque([a])  # is there a way from a to b beside their bond?
+        while order:
+            atom = order.popleft()
+            for j in self.near[atom]:
+                if {atom, j} != {a, b} and j not in seen:
+                    seen.add(j)
+                    order.append(j)
+        return b not in seen

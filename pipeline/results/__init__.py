@@ -1,0 +1,1 @@
+"""Published segments to published estimates to tables."""

@@ -1,0 +1,1 @@
+"""Who does what next on this machine: decide, work, report progress and status."""

@@ -1,0 +1,113 @@
+"""How far a campaign is, read from its directories, and a display of it: a bar on a terminal, plain lines in a log."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+from halobind.jobs.publish import scratches
+from halobind.pipeline.campaign.run_directory import Run
+from halobind.pipeline.campaign.settings import Campaign
+from halobind.pipeline.campaign.text import LINE_EVERY_S, duration
+from halobind.pipeline.sampling.products import Product, all_products
+from halobind.pipeline.sampling.schedule import PROGRESS_FILE
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Picoseconds done (unfinished products counted by their fraction) and asked for, products done and asked for."""
+
+    done_ps: float
+    total_ps: float
+    done: int
+    total: int
+
+
+Chart = list[tuple[Run, list[Product]]]  # every product of every run, in order
+
+
+def chart_of(runs: list[Run], campaign: Campaign) -> Chart:
+    return [(run, all_products(run, campaign)) for run in runs]
+
+
+def measure(chart: Chart) -> Amount:
+    """How much is published, and how far what is under way has come."""
+    done_ps = total_ps = 0.0
+    done = total = 0
+    for run, products in chart:
+        begun: set[str] = set()
+        there = run.published(product.name for product in products)
+        for product in products:
+            total_ps += product.cost_ps
+            total += 1
+            if product.name in there:
+                done_ps += product.cost_ps
+                done += 1
+            elif product.chain not in begun:
+                begun.add(product.chain)  # only the next product of a chain can be under way
+                done_ps += product.cost_ps * _fraction(run, product.name)
+    return Amount(done_ps, total_ps, done, total)
+
+
+def _fraction(run: Run, product: str) -> float:
+    """The fraction that the newest process at work on a product has left in its scratch directory."""
+    found = 0.0
+    for scratch in scratches(run.path(product)):
+        try:
+            found = max(found, float((scratch / PROGRESS_FILE).read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            continue  # it was published, removed or just being written as we looked
+    return found
+
+
+class Display:
+    """Shows progress with rate and time left; call `tick()` often, it looks at the disk, and at what rounds ask for, once a second."""
+
+    def __init__(self, chart: Callable[[], Chart]) -> None:
+        self._chart = chart
+        self._began = self._shown = self._looked = time.monotonic()
+        self._first = measure(chart())
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[text]}"),
+                transient=False,
+            )
+            self._task = self._bar.add_task(
+                "sampling", total=self._first.total_ps, completed=self._first.done_ps, text=""
+            )
+            self._bar.start()
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < 1.0:
+            return
+        amount = measure(self._chart())
+        self._looked = now
+        text = self._text(amount, now)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=amount.done_ps, text=text)
+        elif now - self._shown >= LINE_EVERY_S:
+            self._shown = now
+            print(
+                f"{100 * amount.done_ps / amount.total_ps:5.1f} %  {text}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _text(self, amount: Amount, now: float) -> str:
+        gained, elapsed = amount.done_ps - self._first.done_ps, now - self._began
+        text = f"{amount.done_ps:.0f} of {amount.total_ps:.0f} ps"
+        if gained <= 0:
+            return text
+        rate = gained / elapsed
+        left = (amount.total_ps - amount.done_ps) / rate
+        return f"{text}, {rate * 86.4:.1f} ns/day, {duration(left)} left"
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()

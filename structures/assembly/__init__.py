@@ -1,0 +1,1 @@
+"""From a specification to a Model: poses, relaxation, solvent, groups of atoms."""

@@ -1,0 +1,1 @@
+"""A finished Model: read, written, exported, drawn, and checked for damage."""

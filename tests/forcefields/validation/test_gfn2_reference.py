@@ -1,0 +1,15 @@
+"""The recomputed reference: a head in the plane of the bromides against the table it must reproduce."""
+
+import pytest
+
+from halobind.forcefields.validation.gfn2_reference import relaxed_energy
+from halobind.forcefields.validation.pocket import references
+
+pytest.importorskip("tblite", reason='needs tblite: pip install -c constraints.txt ".[params]"')
+
+
+def test_methylammonium_in_the_gas_phase() -> None:
+    found = relaxed_energy("MA", 0.0, None) - relaxed_energy("MA", 0.8, None)
+    grid, energies, source = references()["GFN2-xTB relaxed", "gas", "MA"]
+    assert found == pytest.approx(energies[grid == 0.0][0], abs=0.5) == pytest.approx(-360, abs=2)
+    assert source == "python -m halobind.forcefields.validation.gfn2_reference gas"

@@ -1,0 +1,293 @@
+"""From segments on disk to the tables and the picture, with windows drawn from known landscapes instead of simulated."""
+
+import csv
+import json
+import math
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from halobind.pipeline.campaign.run_directory import Run
+from halobind.pipeline.campaign.settings import Campaign, parse_campaign
+from halobind.pipeline.commands.cli import TEMPLATES
+from halobind.pipeline.free_energy import estimators
+from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateError
+from halobind.pipeline.results.collect import publish_tables
+from halobind.pipeline.sampling.products import all_products, window_chain, windows_of
+from tests.pipeline.tiny import segment_record
+
+GRID = np.linspace(-0.6, 2.0, 5201)
+DEPTHS = {"DA": 40.0, "DDA": 30.0}
+RADIUS, WALL = 0.55, 5000.0
+
+
+def landscape(ligand: str, kelvin: float) -> np.ndarray:
+    """A well whose depth falls by 0.05 kJ/mol a kelvin: dH of it is the depth at 0 K."""
+    depth = DEPTHS[ligand] - 0.05 * (kelvin - 300)
+    return -depth * np.exp(-((GRID - 0.1) ** 2) / (2 * 0.1**2))
+
+
+def lateral(count: int, kelvin: float, random: np.random.Generator) -> np.ndarray:
+    r = np.linspace(0, RADIUS + 0.2, 2001)
+    weight = r * np.exp(-0.5 * WALL * np.maximum(0, r - RADIUS) ** 2 / (GAS_CONSTANT * kelvin))
+    return np.interp(random.random(count), np.cumsum(weight) / weight.sum(), r)
+
+
+def campaign(**changes: object) -> Campaign:
+    raw = tomllib.loads((TEMPLATES / "demo.toml").read_text(encoding="utf-8"))
+    raw["model"]["ligand"] = ["DA", "DDA"]
+    raw["windows"] = {"spacing_nm": 0.05, "k_kJ_mol_nm2": 2000.0}
+    raw["pull"] = raw.get("pull", {}) | {"from_nm": -0.05, "to_nm": 1.2}
+    raw["sampling"] = {"replicas": 1, "segments": 2, "segment_ps": 30.0, "record_ps": 0.2}
+    raw["simulation"] = {"temperature_K": [280.0, 320.0]}
+    raw["estimate"] = {"n_bootstrap": 20}
+    return parse_campaign(raw | changes, "synthetic")
+
+
+def publish(folder: Path, settings: Campaign) -> list[Run]:
+    """Every product of every run, with heights drawn exactly from the landscape in place of molecular dynamics."""
+    runs = []
+    for number, spec in enumerate(settings.specs):
+        run = Run(
+            folder
+            / "runs"
+            / f"{spec.model.ligand}-{spec.simulation.temperature_K:g}-r{spec.replica}-{number:08x}",
+            spec,
+        )
+        random, kelvin = np.random.default_rng(number), spec.simulation.temperature_K
+        for product in all_products(run, settings):
+            run.path(product.name).mkdir(parents=True)
+        for window in windows_of(run, settings):
+            energy = (
+                landscape(spec.model.ligand, kelvin)
+                + 0.5 * window.k * (GRID - window.center_nm) ** 2
+            )
+            p = np.exp(-(energy - energy.min()) / (GAS_CONSTANT * kelvin))
+            for segment in run.segments(window_chain(window)):
+                z = np.interp(random.random(150), np.cumsum(p) / p.sum(), GRID)
+                np.save(segment / "cv.npy", np.column_stack([z, lateral(150, kelvin, random)]))
+                record = segment_record(window, 0.2)
+                (segment / "segment.json").write_text(json.dumps(record))
+        runs.append(run)
+    return runs
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.open(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Run], str]:
+    folder = tmp_path_factory.mktemp("synthetic")
+    settings = campaign()
+    runs = publish(folder, settings)
+    text, sound = publish_tables(folder, settings, runs)
+    assert sound
+    return folder, runs, text
+
+
+def test_every_run_is_a_row_and_every_file_is_there(published: tuple[Path, list[Run], str]) -> None:
+    folder, runs, text = published
+    names = {
+        "binding.csv",
+        "binding.json",
+        "binding.md",
+        "coverage.csv",
+        "exchange.csv",
+        "enthalpy.csv",
+        "pmf.png",
+    }
+    assert {path.name for path in (folder / "tables").iterdir()} == names and all(
+        name in text for name in names
+    )
+    assert (folder / "tables" / "pmf.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    rows = [row for row in table(folder / "tables" / "binding.csv") if row["kind"] == "run"]
+    assert len(rows) == len(runs) == 4
+    for row in rows:
+        depth = DEPTHS[row["ligand"]] - 0.05 * (float(row["temperature_K"]) - 300)
+        assert float(row["well_depth_kJ_mol"]) == pytest.approx(-depth, abs=2.5)
+        assert float(row["penetration_nm"]) == pytest.approx(
+            -0.1, abs=0.01
+        )  # 0.1 nm above the plane
+        assert (
+            abs(float(row["dG0_difference_kJ_mol"])) < 1.5 and row["residence_is_bound"] == "True"
+        )  # independent heights: g = 1
+
+
+def test_the_folder_of_an_estimate_says_what_it_came_from(
+    published: tuple[Path, list[Run], str],
+) -> None:
+    run = published[1][0]
+    (folder,) = run.folder.glob("estimate-*")
+    assert {path.name for path in folder.iterdir()} == {
+        "pmf.csv",
+        "windows.csv",
+        "overlap.csv",
+        "convergence.csv",
+        "binding.json",
+    }
+    windows, curve, parts = (
+        table(folder / f"{name}.csv") for name in ("windows", "pmf", "convergence")
+    )
+    assert (
+        len(windows) == 26
+        and {row["series"] for row in windows} == {"1"}
+        and {row["recorded"] for row in windows} == {"300"}
+    )
+    assert all(
+        int(row["samples"]) == 300 - max(60, int(row["equilibrated_from"])) for row in windows
+    )
+    assert set(curve[0]) == {
+        "z_nm",
+        "W_kJ_mol",
+        "W_error_kJ_mol",
+        "W_WHAM_kJ_mol",
+        "W_umbrella_integration_kJ_mol",
+    }
+    assert [float(row["fraction"]) for row in parts] == pytest.approx(np.arange(1, 11) / 10)
+
+
+def test_exchange_constants_are_between_ligands_at_one_temperature(
+    published: tuple[Path, list[Run], str],
+) -> None:
+    tables = published[0] / "tables"
+    ligands = {
+        (row["ligand"], float(row["temperature_K"])): row
+        for row in table(tables / "binding.csv")
+        if row["kind"] == "ligand"
+    }
+    found = table(tables / "exchange.csv")
+    assert [(row["ligand"], row["instead_of"], row["temperature_K"]) for row in found] == [
+        ("DA", "DDA", "280"),
+        ("DA", "DDA", "320"),
+    ]
+    for row in found:
+        kelvin = float(row["temperature_K"])
+        a, b = ligands["DA", kelvin], ligands["DDA", kelvin]
+        ddG = float(a["dG0_kJ_mol"]) - float(b["dG0_kJ_mol"])
+        assert float(row["ddG_kJ_mol"]) == pytest.approx(ddG)
+        assert float(row["log10_K_exchange"]) == pytest.approx(
+            -ddG / (GAS_CONSTANT * kelvin * math.log(10))
+        )
+        error = math.hypot(float(a["dG0_error_kJ_mol"]), float(b["dG0_error_kJ_mol"]))
+        assert float(row["log10_K_exchange_error"]) == pytest.approx(
+            error / (GAS_CONSTANT * kelvin * math.log(10))
+        )
+
+
+def test_enthalpy_is_that_of_the_landscape(published: tuple[Path, list[Run], str]) -> None:
+    """The depth falls with temperature, so that dH is near the depth at 0 K, deeper than any dG0."""
+    for row in table(published[0] / "tables" / "enthalpy.csv"):
+        assert row["temperatures_K"] == "280 320"
+        exact = -DEPTHS[row["ligand"]] - 15.0
+        assert (
+            abs(float(row["dH_kJ_mol"]) - exact) < 3 * float(row["dH_error_kJ_mol"])
+            and 2 < float(row["dH_error_kJ_mol"]) < 40
+        )
+
+
+def test_a_solver_that_fails_is_an_error_row_and_stale_predictions_go(
+    published: tuple[Path, list[Run], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(published[0], tmp_path / "copy")
+    settings = campaign(estimate={"n_bootstrap": 21})
+
+    def fail(*_: object) -> None:
+        raise EstimateError("WHAM did not converge: probabilities sum to 1 within 0.3 only")
+
+    monkeypatch.setitem(estimators.ESTIMATORS, "WHAM", fail)
+    runs = [Run(tmp_path / "copy" / "runs" / run.id, run.spec) for run in published[1][:1]]
+    text, sound = publish_tables(tmp_path / "copy", settings, runs)
+    assert (
+        not sound
+        and text.count("Error: WHAM did not converge: probabilities sum to 1 within 0.3 only") == 1
+    )
+    rows = table(tmp_path / "copy" / "tables" / "binding.csv")
+    assert [row["dG0_kJ_mol"] for row in rows] == ["", ""] and all(
+        row["status"].startswith("Error: ") for row in rows
+    )
+    assert not (tmp_path / "copy" / "tables" / "exchange.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        (
+            [[0.5], [0.6]],
+            "solvent fills the pocket in 25 of 26 windows and never enters it in 1: where it changes places with the head",
+        ),
+        ([[0.5], [0.2]], ""),
+        ([[0.1], [0.2]], ""),
+        ([[], []], ""),
+    ],
+)
+def test_solvent_that_never_changes_places_with_the_head_is_in_the_notes(
+    second: list[list[float]], expected: str, published: tuple[Path, list[Run], str], tmp_path: Path
+) -> None:
+    source = published[1][0]
+    shutil.copytree(source.folder, tmp_path / "runs" / source.id)
+    run = Run(tmp_path / "runs" / source.id, source.spec)
+    for segment, distance in zip(run.segments(run.window_chains()[1]), second, strict=True):
+        record = json.loads((segment / "segment.json").read_text())
+        (segment / "segment.json").write_text(json.dumps(record | {"solvent_nm": distance}))
+    text, _ = publish_tables(tmp_path, campaign(), [run])
+    assert expected in text and ("fills the pocket" in text) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("between", "told"), [([0.1, 0.2], True), ([0.2, 0.4], False), ([0.4, 0.5], True)]
+)
+def test_an_ion_pair_that_forms_in_no_window_is_in_the_notes(
+    between: list[float], told: bool, published: tuple[Path, list[Run], str], tmp_path: Path
+) -> None:
+    source = published[1][0]
+    shutil.copytree(source.folder, tmp_path / "runs" / source.id)
+    run = Run(tmp_path / "runs" / source.id, source.spec)
+    for number, chain in enumerate(run.window_chains()):
+        for segment, shift in zip(
+            run.segments(chain),
+            between if number == 9 else [0.1, 0.1] if number < 9 else [0.4, 0.4],
+            strict=True,
+        ):
+            record = json.loads((segment / "segment.json").read_text())
+            record["slab"]["partner_shift_nm"] = [shift]
+            (segment / "segment.json").write_text(json.dumps(record))
+    text, _ = publish_tables(tmp_path, campaign(), [run])
+    away = 16 + (between[0] > 0.3)
+    expected = f"the ion that leaves with the head is out of its place in {away} of 26 windows and stays there in {26 - away}: "
+    assert (expected in text) == told and ("the ion that leaves" in text) == told
+
+
+@pytest.mark.parametrize(
+    ("intact_nm", "expected"),
+    [
+        (0.0, "a metal stayed short of halides that it was built with in 1 of 26"),
+        (0.15, "leaned on the wall that keeps it there in 2 of 26"),
+    ],
+)
+def test_what_lasts_is_in_the_notes(
+    intact_nm: float, expected: str, published: tuple[Path, list[Run], str], tmp_path: Path
+) -> None:
+    """One metal short of halides, or one ion beyond its wall, in two segments; once, or another one the next time, is thermal motion."""
+    source = published[1][0]
+    shutil.copytree(source.folder, tmp_path / "runs" / source.id)
+    coordinate = source.spec.coordinate.model_copy(update={"intact_nm": intact_nm})
+    run = Run(
+        tmp_path / "runs" / source.id, source.spec.model_copy(update={"coordinate": coordinate})
+    )
+    metals = ([[5], [5, 6]], [[5], []], [[5], [6]])
+    shifts = ([[0.16, 0.1], [0.2, 0.1]], [[0.1, 0.16], [0.1, 0.16]], [[0.1, 0.3], [0.3, 0.1]])
+    for chain, short, site in zip(run.window_chains(), metals, shifts, strict=False):
+        for segment, metal, shift in zip(run.segments(chain), short, site, strict=True):
+            record = json.loads((segment / "segment.json").read_text())
+            record["slab"] |= {"short_metals": metal, "site_shift_nm": shift}
+            (segment / "segment.json").write_text(json.dumps(record))
+    text, _ = publish_tables(tmp_path, campaign(), [run])
+    assert (
+        expected in text
+        and ("short of halides" in text) == (intact_nm == 0)
+        and ("leaned" in text) == (intact_nm > 0)
+    )

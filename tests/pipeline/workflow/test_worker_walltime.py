@@ -1,0 +1,99 @@
+"""The end of the wall time: what can end in time is begun, what is under way is abandoned, nothing is half published."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from halobind.jobs.stop import Stopped, StopSignal
+from halobind.pipeline.campaign.run_directory import Run
+from halobind.pipeline.campaign.settings import parse_campaign
+from halobind.pipeline.sampling.platforms import Choice
+from halobind.pipeline.sampling.products import Product, prepare_products
+from halobind.pipeline.sampling.segment_files import Workshop
+from halobind.pipeline.workflow import worker as work
+from halobind.pipeline.workflow.worker import Part, Worker, first_missing, next_steps
+
+MODEL = {
+    "perovskite": "CsPbBr3",
+    "cells": "4x4x1",
+    "ligand": ["DA", "MA"],
+    "solvent": "acetone",
+    "gap_nm": 3.0,
+}
+
+
+def make_in(seconds: float):
+    """What makes a product in about `seconds`, looking for a stop every 10 ms."""
+
+    def make(shop: Workshop, out: Path) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            shop.tick(0.5)
+            time.sleep(0.01)
+
+    return make
+
+
+def test_the_stop_comes_when_the_time_has_passed() -> None:
+    stop = StopSignal(0.2)
+    stop.check()
+    assert 0 < stop.left_s() <= 0.2 and not stop.late
+    time.sleep(0.21)
+    with pytest.raises(Stopped, match="wall time"):
+        stop.check()
+    assert stop.late and StopSignal().left_s() == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("walltime_s", "made", "abandoned"), [(60.0, 5, False), (1.4, 2, False), (0.3, 0, True)]
+)
+def test_a_segment_is_begun_only_if_it_can_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, walltime_s: float, made: int, abandoned: bool
+) -> None:
+    """Segments of 0.5 s: with 1.4 s, the third would end too late by the speed of the second; the first is begun unmeasured."""
+    products = [
+        Product(f"windows/z/seg-{k:03d}", "windows/z", 10.0, make_in(0.5)) for k in range(5)
+    ]
+    run = Run(tmp_path / "runs" / "a", None)
+
+    def left(*_: object) -> list[tuple[Run, tuple[Product, ...]]]:
+        number = first_missing(
+            [(product,) for product in products],
+            run.published(product.name for product in products),
+        )
+        return [] if number is None else [(run, (products[number],))]
+
+    monkeypatch.setattr(work, "next_steps", left)
+    said: list[str] = []
+    began = time.monotonic()
+    Worker(
+        (run,), None, Choice("CPU", ()), Part(0, 1), False, StopSignal(walltime_s), said.append
+    ).work()
+    assert len(list(run.path("windows/z").glob("seg-*"))) == made
+    assert any("the wall time ended" in line for line in said) == abandoned
+    assert not list(run.path("windows/z").glob(".seg-*")) and not run.failures_folder.exists()
+    assert time.monotonic() - began < walltime_s + 2
+
+
+def test_parts_of_the_preparation_are_runs(tmp_path: Path) -> None:
+    campaign = parse_campaign(
+        {"model": {**MODEL, "ligand": MODEL["ligand"][0]}, "sampling": {"replicas": 3}}, "here"
+    )
+    runs = [Run(tmp_path / f"{number}", spec) for number, spec in enumerate(campaign.specs)]
+    dealt = [
+        [run.id for run, _ in next_steps(runs, campaign, Part(k, 2, prepare=True))]
+        for k in range(2)
+    ]
+    assert dealt == [["0", "2"], ["1"]]
+    for run in runs:
+        for product in prepare_products(run):
+            run.path(product.name).mkdir(parents=True)
+    assert next_steps(runs, campaign, Part(0, 2, prepare=True)) == []
+    everything = next_steps(runs, campaign, Part(0, 1))
+    parts = [next_steps(runs, campaign, Part(k, 4)) for k in range(4)]
+    key = lambda item: (item[0].id, item[1][0].name)  # noqa: E731
+    assert (
+        sorted(key(item) for part in parts for item in part) == sorted(map(key, everything))
+        and len(everything) == 3 * 26
+    )
