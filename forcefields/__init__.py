@@ -1,4 +1,6 @@
-"""From a Model to an openmm.System: force-field packs as data, the charge rule, the Hamiltonian, its validation.
+"""From a Model to an openmm.System: force-field packs as data, the charge rule, the Hamiltonian,
+its validation.
 
-The packages import one way: packs < hamiltonian < molecule_parameters < validation. The numbers are in data/.
+The packages import one way: packs < hamiltonian < molecule_parameters < validation. The numbers are
+in data/.
 """

@@ -1,4 +1,6 @@
-"""What a batch scheduler is to halobind: script text, submission, job id, queue and cancellation; and one cluster, job, queued task."""
+"""What a batch scheduler is to halobind: script text, submission, job id, queue and cancellation;
+and one cluster, job, queued task.
+"""
 
 import re
 import subprocess
@@ -8,7 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-STOP_EARLY_S = 120  # before the wall time ends, work stops by its own clock; the scheduler's signal comes at half of it
+# before the wall time ends, work stops by its own clock; the scheduler's signal comes at half of it
+STOP_EARLY_S = 120
 PATIENCE_S = 60
 WALLTIME = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
 
@@ -22,7 +25,8 @@ def seconds_of(text: str) -> int:
     found = WALLTIME.fullmatch(text.strip())
     if found is None:
         raise ValueError(
-            f"{text!r} is not a time like 23:58:00 (hours:minutes:seconds) or 2-00:00:00 (days-hours:minutes:seconds)"
+            f"{text!r} is not a time like 23:58:00 (hours:minutes:seconds) or 2-00:00:00"
+            " (days-hours:minutes:seconds)"
         )
     days, hours, minutes, seconds = (int(item or 0) for item in found.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
@@ -35,7 +39,9 @@ def clock(seconds: float) -> str:
 
 
 class Cluster(BaseModel):
-    """One table of clusters.toml: how a job is asked for there. Everything counts for one job, which is on one node."""
+    """One table of clusters.toml: how a job is asked for there. Everything counts for one job,
+    which is on one node.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +64,8 @@ class Cluster(BaseModel):
     def _long_enough(cls, text: str) -> str:
         if seconds_of(text) < 2 * STOP_EARLY_S:
             raise ValueError(
-                f"too short, as a job stops {STOP_EARLY_S} s before it ends: give it {clock(2 * STOP_EARLY_S)} or more"
+                f"too short, as a job stops {STOP_EARLY_S} s before it ends: give it"
+                f" {clock(2 * STOP_EARLY_S)} or more"
             )
         return text
 
@@ -95,7 +102,8 @@ class Cluster(BaseModel):
 
 @dataclass(frozen=True)
 class Job:
-    """A job to submit: its name, the array indices it has (none: no array), and the shell lines it runs.
+    """A job to submit: its name, the array indices it has (none: no array), and the shell lines it
+    runs.
 
     `{part}` in a line stands for the array index.
     """
@@ -107,7 +115,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """A job, or one task of an array, that a scheduler holds: state "queued" or "running", and why it waits."""
+    """A job, or one task of an array, that a scheduler holds: state "queued" or "running", and why
+    it waits.
+    """
 
     name: str
     id: str
@@ -120,8 +130,9 @@ class Task:
 class Scheduler:
     """One row of SCHEDULERS. The script goes to the submit command on its standard input.
 
-    `programs` submit, query and cancel; `own_id` is the variable in which a job finds its id; `ranges` says that array indices
-    must be one range; `limit` is what its messages say when an array is too long.
+    `programs` submit, query and cancel; `own_id` is the variable in which a job finds its id;
+    `ranges` says that array indices must be one range; `limit` is what its messages say when an
+    array is too long.
     """
 
     programs: tuple[str, str, str]
@@ -138,7 +149,9 @@ class Scheduler:
 def ask(
     command: Sequence[str], stdin: str = "", folder: Path | None = None
 ) -> subprocess.CompletedProcess:
-    """Run a scheduler's command. Raises BatchError when it is not on this machine or does not answer."""
+    """Run a scheduler's command. Raises BatchError when it is not on this machine or does not
+    answer.
+    """
     try:
         return subprocess.run(
             command,
@@ -152,18 +165,22 @@ def ask(
         )
     except FileNotFoundError:
         raise BatchError(
-            f"there is no {command[0]} on this machine: give this command where the cluster's jobs are submitted (a login node)"
+            f"there is no {command[0]} on this machine: give this command where the cluster's jobs"
+            " are submitted (a login node)"
         ) from None
     except OSError as error:
         raise BatchError(f"cannot run {command[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise BatchError(
-            f"{command[0]} gave no answer in {PATIENCE_S} s: the scheduler may be down; try again later"
+            f"{command[0]} gave no answer in {PATIENCE_S} s: the scheduler may be down; try again"
+            " later"
         ) from None
 
 
 def answer(command: Sequence[str], nothing: str = "") -> str:
-    """Standard output of a query. Raises BatchError with its message when it failed, unless by saying the pattern `nothing`."""
+    """Standard output of a query. Raises BatchError with its message when it failed, unless by
+    saying the pattern `nothing`.
+    """
     done = ask(command)
     if done.returncode != 0 and not (nothing and re.search(nothing, done.stderr + done.stdout)):
         raise BatchError(f"{command[0]} failed: {last_words(done)}")
@@ -171,12 +188,15 @@ def answer(command: Sequence[str], nothing: str = "") -> str:
 
 
 def found_id(program: str, pattern: str, output: str) -> str:
-    """The job id in what a submit command printed, whatever else stands there: the group of the last match. Raises BatchError."""
+    """The job id in what a submit command printed, whatever else stands there: the group of the
+    last match. Raises BatchError.
+    """
     found = re.findall(pattern, output, re.MULTILINE)
     if not found:
         said = " ".join(output.split()) or "nothing"
         raise BatchError(
-            f"{program} gave no job id, it said: {said}. If the job is in the queue, the same command finds it by its name"
+            f"{program} gave no job id, it said: {said}. If the job is in the queue, the same"
+            " command finds it by its name"
         )
     return found[-1]
 

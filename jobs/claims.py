@@ -1,4 +1,6 @@
-"""Claims: an exclusive lock that its holder's death gives back, so that no work is done twice and none is lost."""
+"""Claims: an exclusive lock that its holder's death gives back, so that no work is done twice and
+none is lost.
+"""
 
 import fcntl
 import os
@@ -9,10 +11,11 @@ from pathlib import Path
 
 @contextmanager
 def claim(lock: Path) -> Iterator[bool]:
-    """Try to take the lock file `lock`; yield True while it is ours, False when another process holds it.
+    """Try to take the lock file `lock`; yield True while it is ours, False when another process
+    holds it.
 
-    The kernel gives the lock back when the holder ends, however it ends; the file itself stays and means nothing.
-    Raises OSError naming the file when its file system has no locks.
+    The kernel gives the lock back when the holder ends, however it ends; the file itself stays and
+    means nothing. Raises OSError naming the file when its file system has no locks.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -25,7 +28,8 @@ def claim(lock: Path) -> Iterator[bool]:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"cannot lock {lock}: this file system has no file locks; move the campaign to one that has",
+                f"cannot lock {lock}: this file system has no file locks; move the campaign to one"
+                " that has",
             ) from error
         yield True
     finally:

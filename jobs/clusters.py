@@ -43,24 +43,29 @@ def clusters_path() -> Path:
         home = Path(configured) if Path(configured).is_absolute() else Path.home() / ".config"
     except RuntimeError:
         raise BatchError(
-            "no home directory is known: set XDG_CONFIG_HOME to the directory that holds halobind/clusters.toml"
+            "no home directory is known: set XDG_CONFIG_HOME to the directory that holds"
+            " halobind/clusters.toml"
         ) from None
     return home / "halobind" / "clusters.toml"
 
 
 def load_clusters() -> dict[str, Cluster]:
-    """Every cluster of the user's file by name. Raises BatchError with the key, the value and what to do."""
+    """Every cluster of the user's file by name. Raises BatchError with the key, the value and what
+    to do.
+    """
     path = clusters_path()
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         folder, name = path.parent, path.name
         raise BatchError(
-            f"there is no {path}: write one with: mkdir -p {folder} && halobind submit --example > {folder}/{name}  (then edit it)"
+            f"there is no {path}: write one with: mkdir -p {folder} && halobind submit --example >"
+            f" {folder}/{name}  (then edit it)"
         ) from None
     except OSError as error:
         raise BatchError(
-            f"cannot read {path}: {error.strerror}; or set XDG_CONFIG_HOME to a directory that can be read"
+            f"cannot read {path}: {error.strerror}; or set XDG_CONFIG_HOME to a directory that can"
+            " be read"
         ) from None
     except ValueError as error:
         raise BatchError(f"{path} is not TOML: {error}") from None
@@ -72,8 +77,9 @@ def load_cluster(name: str) -> Cluster:
     clusters = load_clusters()
     if name not in clusters:
         raise BatchError(
-            f"there is no cluster {name!r} in {clusters_path()}; there are: {', '.join(clusters) or 'none'}. "
-            f"Add a table [{name}] like those that this prints: halobind submit --example (on this machine itself: halobind run)"
+            f"there is no cluster {name!r} in {clusters_path()}; there are:"
+            f" {', '.join(clusters) or 'none'}. Add a table [{name}] like those that this prints:"
+            " halobind submit --example (on this machine itself: halobind run)"
         )
     return clusters[name]
 
@@ -89,7 +95,8 @@ def _checked(name: str, table: object, path: Path) -> Cluster:
         ) from None
     if cluster.scheduler not in SCHEDULERS:
         raise BatchError(
-            f"{path}: [{name}] scheduler = {cluster.scheduler!r} is not known; there are: {', '.join(SCHEDULERS)}"
+            f"{path}: [{name}] scheduler = {cluster.scheduler!r} is not known; there are:"
+            f" {', '.join(SCHEDULERS)}"
         )
     return cluster
 
@@ -99,6 +106,9 @@ def _explain(problem: dict, name: str, path: Path) -> str:
     if problem["type"] == "missing":
         return f"{path}: [{name}] {key} is missing: add it"
     if problem["type"] == "extra_forbidden":
-        return f"{path}: [{name}] {key} = {problem['input']!r} is not a known key; the keys are {', '.join(Cluster.model_fields)}"
+        return (
+            f"{path}: [{name}] {key} = {problem['input']!r} is not a known key; the keys are"
+            f" {', '.join(Cluster.model_fields)}"
+        )
     message = problem["msg"].removeprefix("Value error, ")
     return f"{path}: [{name}] {key} = {problem['input']!r}: {message[0].lower()}{message[1:]}"

@@ -1,4 +1,6 @@
-"""Clusters of dask workers that are started here: processes of this machine, or jobs of SLURM, PBS or LSF."""
+"""Clusters of dask workers that are started here: processes of this machine, or jobs of SLURM, PBS
+or LSF.
+"""
 
 import contextlib
 import logging
@@ -12,16 +14,20 @@ from halobind.jobs.batch import clock
 from halobind.jobs.workplace import Place
 
 LOOPBACK = "127.0.0.1"
-JOIN_S = 600  # a worker may take to reach the scheduler: one that gives up is not replaced, its job counts as running
+# a worker may take to reach the scheduler: one that gives up is not replaced, its job counts as
+# running
+JOIN_S = 600
 LEAVE_S = 120  # before the wall time ends a worker hands its tasks over and stops
-# What glibc's allocator comes to by itself (mallopt(3)); dask gives pages back after every 64 KiB, and tasks that make and drop arrays of
+# What glibc's allocator comes to by itself (mallopt(3)); dask gives pages back after every 64 KiB,
+# and tasks that make and drop arrays of
 # some MB then take half as long again. Tasks are of bounded size, so little is held.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
 
 
 @contextlib.contextmanager
 def local_cluster(n: int) -> Iterator[object]:
-    """`n` processes of one thread, on loopback and with keys of their own: other users of the machine cannot reach them either.
+    """`n` processes of one thread, on loopback and with keys of their own: other users of the
+    machine cannot reach them either.
 
     A process that dies is started again by its nanny; where that fails too, `adapt` replaces both.
     """
@@ -50,9 +56,11 @@ def local_cluster(n: int) -> Iterator[object]:
 
 
 def batch_options(place: Place, keys: Path) -> dict[str, object]:
-    """The arguments of dask-jobqueue's cluster: one process a CPU, TLS, workers that leave before the wall time ends.
+    """The arguments of dask-jobqueue's cluster: one process a CPU, TLS, workers that leave before
+    the wall time ends.
 
-    What the workers need for TLS is in `keys`, a folder that their nodes see, in files that only the user can read.
+    What the workers need for TLS is in `keys`, a folder that their nodes see, in files that only
+    the user can read.
     """
     row = place.cluster.without_gpus
     lifetime = max(60, row.seconds - LEAVE_S)
@@ -72,9 +80,11 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
             "resource_spec": f"select=1:ncpus={row.cpus}:mem={int(1024 * row.memory_GiB)}mb"
         }
     return options | {
-        "walltime": f"{row.seconds // 3600:02d}:{row.seconds // 60 % 60:02d}"
-        if place.kind == "lsf"
-        else clock(row.seconds),
+        "walltime": (
+            f"{row.seconds // 3600:02d}:{row.seconds // 60 % 60:02d}"
+            if place.kind == "lsf"
+            else clock(row.seconds)
+        ),
         "job_extra_directives": list(row.directives),
         "cores": row.cpus,
         "processes": row.cpus,
@@ -98,7 +108,9 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
 
 
 def _temporary_security(folder: Path) -> object:
-    """Keys made for one cluster, in files: those that dask-jobqueue writes itself outlive their folder and complain when they go."""
+    """Keys made for one cluster, in files: those that dask-jobqueue writes itself outlive their
+    folder and complain when they go.
+    """
     from distributed.security import Security  # noqa: PLC0415 (optional)
 
     made, files = Security.temporary().get_tls_config_for_role("worker"), {}

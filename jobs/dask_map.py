@@ -1,7 +1,9 @@
-"""Map a function over many tasks: one by one, in processes of this machine, through a batch scheduler, or on a dask cluster that exists.
+"""Map a function over many tasks: one by one, in processes of this machine, through a batch
+scheduler, or on a dask cluster that exists.
 
-Only as many tasks as keep the workers busy are submitted at a time, and every result is given out when it comes, so memory does not grow
-with the number of tasks. A task whose worker dies is done again by another one.
+Only as many tasks as keep the workers busy are submitted at a time, and every result is given out
+when it comes, so memory does not grow with the number of tasks. A task whose worker dies is done
+again by another one.
 """
 
 import contextlib
@@ -41,7 +43,8 @@ class Lost:
 def mapped(
     function: Callable[[T], R], tasks: Iterable[T], place: Place
 ) -> Iterator[tuple[T, R | Lost]]:
-    """(task, function(task)) of every task, as they are done; Lost where its workers kept dying. What `function` raises is raised.
+    """(task, function(task)) of every task, as they are done; Lost where its workers kept dying.
+    What `function` raises is raised.
 
     Raises MappingError when the place cannot be reached any more.
     """
@@ -64,7 +67,8 @@ def mapped(
             left, 2 * (place.workers or len(client.nthreads()) or 4) + SPARE
         ):
             submit(task)
-        doubtful = []  # a worker's death is blamed on every task it had: these are tried again, one at a time
+        # a worker's death is blamed on every task it had: these are tried again, one at a time
+        doubtful = []
         while waiting:
             future = _next(done, client, (place, refused))
             result, task = _result(future, place), waiting.pop(future)
@@ -82,7 +86,8 @@ def mapped(
 
 
 def _next(done: Iterator[object], client: object, batch: tuple[Place, list[str]]) -> object:
-    """The next future that is done; while none is and no worker is there, that is said from time to time.
+    """The next future that is done; while none is and no worker is there, that is said from time to
+    time.
 
     Raises MappingError when the batch scheduler `refused` every job.
     """
@@ -108,9 +113,15 @@ def _next(done: Iterator[object], client: object, batch: tuple[Place, list[str]]
 def _no_worker(place: Place) -> str:
     """Why there may be no worker, and what to do."""
     if place.kind in QUEUES:
-        why = f"no {place.kind} job has started a worker yet: {QUEUES[place.kind]} shows whether they queue, {place.shared} has their logs"
+        why = (
+            f"no {place.kind} job has started a worker yet: {QUEUES[place.kind]} shows whether they"
+            f" queue, {place.shared} has their logs"
+        )
     elif place.kind == "address":
-        why = f"the scheduler at {place.address} has no worker: start some with: dask worker {place.address}"
+        why = (
+            f"the scheduler at {place.address} has no worker: start some with: dask worker"
+            f" {place.address}"
+        )
     else:
         why = "no process of this machine has started yet"
     return f"{why}; to stop press Ctrl-C, what is measured is kept" + (
@@ -128,7 +139,8 @@ def _result(future: object, place: Place) -> object:
         return future.result()
     except KilledWorker:
         return Lost(
-            "the workers that had it died (out of memory or wall time): give them more, or make --chunk smaller"
+            "the workers that had it died (out of memory or wall time): give them more, or make"
+            " --chunk smaller"
         )
     except (CancelledError, CommClosedError, TimeoutError) as error:
         raise MappingError(
@@ -137,14 +149,17 @@ def _result(future: object, place: Place) -> object:
 
 
 def settings() -> contextlib.AbstractContextManager:
-    """dask as it is used here: what it measures of itself at leisure, as the command needs the processors for the tasks."""
+    """dask as it is used here: what it measures of itself at leisure, as the command needs the
+    processors for the tasks.
+    """
     import dask  # noqa: PLC0415 (optional)
 
     return dask.config.set(
         {
             "distributed.scheduler.allowed-failures": DEATHS,
             "distributed.worker.daemon": True,
-            "distributed.comm.timeouts.connect": f"{3 * PATIENCE_S}s",  # a crowded machine is slow to start workers
+            # a crowded machine is slow to start workers
+            "distributed.comm.timeouts.connect": f"{3 * PATIENCE_S}s",
             "distributed.admin.log-length": 0,
             "distributed.admin.tick.interval": "500ms",
             "distributed.admin.system-monitor.interval": "5s",
@@ -157,8 +172,9 @@ def settings() -> contextlib.AbstractContextManager:
 
 @contextlib.contextmanager
 def _client(place: Place, refused: list[str]) -> Iterator[object]:
-    """A client of the place's scheduler, which is started here unless it exists; `refused` gets what a batch scheduler says to jobs that it
-    does not take. Raises MappingError."""
+    """A client of the place's scheduler, which is started here unless it exists; `refused` gets
+    what a batch scheduler says to jobs that it does not take. Raises MappingError.
+    """
     from distributed import Client  # noqa: PLC0415 (optional)
 
     with contextlib.ExitStack() as stack:
@@ -170,7 +186,8 @@ def _client(place: Place, refused: list[str]) -> Iterator[object]:
                 )
             except OSError as error:
                 raise MappingError(
-                    f"no dask scheduler answers at {place.address} ({type(error).__name__}); {ADVICE}"
+                    f"no dask scheduler answers at {place.address} ({type(error).__name__});"
+                    f" {ADVICE}"
                 ) from None
             yield client
             return

@@ -1,4 +1,6 @@
-"""The GPUs of this machine, shared by processes: pinned by CUDA_VISIBLE_DEVICES, and by NVIDIA's Multi-Process Service where it is."""
+"""The GPUs of this machine, shared by processes: pinned by CUDA_VISIBLE_DEVICES, and by NVIDIA's
+Multi-Process Service where it is.
+"""
 
 import contextlib
 import os
@@ -20,7 +22,8 @@ class MPSError(RuntimeError):
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """Names of the GPUs that this process may use: those of CUDA_VISIBLE_DEVICES where it is set (a batch job), else all.
+    """Names of the GPUs that this process may use: those of CUDA_VISIBLE_DEVICES where it is set (a
+    batch job), else all.
 
     Raises RuntimeError when it names none, or when nvidia-smi fails.
     """
@@ -28,7 +31,8 @@ def visible_gpus() -> tuple[str, ...]:
         names = tuple(name.strip() for name in os.environ[VISIBLE].split(",") if name.strip())
         if not names or names[0] in ("-1", "NoDevFiles"):
             raise RuntimeError(
-                f"{VISIBLE}={os.environ[VISIBLE]} leaves no GPU: unset it, or ask the scheduler for one"
+                f"{VISIBLE}={os.environ[VISIBLE]} leaves no GPU: unset it, or ask the scheduler"
+                " for one"
             )
         return names
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
@@ -47,7 +51,9 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def seats(gpus: tuple[str, ...], each: int) -> list[dict[str, str]]:
-    """The environment of each process: `each` processes a GPU, dealt out in turn, so that the first few get a GPU of their own."""
+    """The environment of each process: `each` processes a GPU, dealt out in turn, so that the first
+    few get a GPU of their own.
+    """
     return [{VISIBLE: gpu} for _ in range(each) for gpu in gpus]
 
 
@@ -58,10 +64,12 @@ def has_mps() -> bool:
 
 @contextlib.contextmanager
 def shared_gpus(each: int) -> Iterator[dict[str, str]]:
-    """Run a Multi-Process Service of our own; yield the environment for its clients, `each` of them a GPU. Raises MPSError.
+    """Run a Multi-Process Service of our own; yield the environment for its clients, `each` of them
+    a GPU. Raises MPSError.
 
-    Its directories are temporary and the user's only, so it meets no other user's or job's. Each client may use 200/each % of a
-    GPU's multiprocessors (NVIDIA's advice for several OpenMM simulations on a GPU).
+    Its directories are temporary and the user's only, so it meets no other user's or job's. Each
+    client may use 200/each % of a GPU's multiprocessors (NVIDIA's advice for several OpenMM
+    simulations on a GPU).
     """
     with tempfile.TemporaryDirectory(prefix="halobind-mps-") as folder:
         pipe, log = Path(folder) / "pipe", Path(folder) / "log"
@@ -74,7 +82,8 @@ def shared_gpus(each: int) -> Iterator[dict[str, str]]:
             raise MPSError(f"{MPS_CONTROL} -d: {error}") from None
         if started.returncode != 0:
             raise MPSError(
-                f"{MPS_CONTROL} -d: {' '.join((started.stderr or started.stdout).split()) or started.returncode}"
+                f"{MPS_CONTROL} -d:"
+                f" {' '.join((started.stderr or started.stdout).split()) or started.returncode}"
             )
         try:
             yield environment | {MPS_SHARE: str(min(100, 200 // each))}

@@ -1,4 +1,6 @@
-"""The record of submitted jobs: one line of JSON before a job is submitted and one after, so that a kill between them loses nothing."""
+"""The record of submitted jobs: one line of JSON before a job is submitted and one after, so that a
+kill between them loses nothing.
+"""
 
 import json
 import os
@@ -14,7 +16,8 @@ OPEN = ("submitting", "submitted")
 
 @dataclass(frozen=True)
 class Entry:
-    """One job: parts `parts` of `of` of a stage, in round `round`, and how much was published when it was submitted.
+    """One job: parts `parts` of `of` of a stage, in round `round`, and how much was published when
+    it was submitted.
 
     `event`: submitting, submitted, rejected, cancelled or ended (no longer in the queue).
     """
@@ -37,9 +40,11 @@ class Entry:
 
 
 class Ledger:
-    """The entries of submitted.jsonl whose names begin with `prefix`, each by its last event. Lines are only ever added.
+    """The entries of submitted.jsonl whose names begin with `prefix`, each by its last event. Lines
+    are only ever added.
 
-    Other names are those of jobs for another place: the record came with a campaign that was copied or moved.
+    Other names are those of jobs for another place: the record came with a campaign that was copied
+    or moved.
     """
 
     def __init__(self, path: Path, prefix: str = "") -> None:
@@ -78,7 +83,8 @@ class Ledger:
         self._entries[entry.name] = entry
 
     def queued(self) -> list[tuple[Entry, Task]]:
-        """What the schedulers hold of the jobs recorded here, but for the job that asks. Raises BatchError when one cannot be asked.
+        """What the schedulers hold of the jobs recorded here, but for the job that asks. Raises
+        BatchError when one cannot be asked.
 
         A job whose submission was cut short is found by its name.
         """
@@ -94,7 +100,10 @@ class Ledger:
                 try:
                     tasks = scheduler.queue(list(entries))
                 except BatchError as error:
-                    known = f"{', '.join(entries)}: if they are gone for good, take their lines out of {self._path}"
+                    known = (
+                        f"{', '.join(entries)}: if they are gone for good, take their lines out of"
+                        f" {self._path}"
+                    )
                     raise BatchError(f"{error} ({name} was given {known})") from None
                 found += [
                     (entries[task.name], task)

@@ -17,11 +17,13 @@ PATIENCE_S = 120
 def run_side_by_side(
     command: list[str], seats: list[dict[str, str]], logs: Path, tick: Callable[[], None]
 ) -> dict[Path, int]:
-    """Start a process of `command` for each of `seats`, variables that its environment has besides ours; return the exit code by log.
+    """Start a process of `command` for each of `seats`, variables that its environment has besides
+    ours; return the exit code by log.
 
-    Each has a log of its own in `logs`. `tick` is called about twice a second while they run; when it or a signal raises, every
-    process gets SIGTERM and is waited for. The processes have one thread each (OMP_NUM_THREADS and OPENBLAS_NUM_THREADS are 1), a
-    session of their own, so that a terminal's Ctrl-C reaches only this process, and end when this process ends.
+    Each has a log of its own in `logs`. `tick` is called about twice a second while they run; when
+    it or a signal raises, every process gets SIGTERM and is waited for. The processes have one
+    thread each (OMP_NUM_THREADS and OPENBLAS_NUM_THREADS are 1), a session of their own, so that a
+    terminal's Ctrl-C reaches only this process, and end when this process ends.
     """
     logs.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
@@ -52,7 +54,9 @@ def run_side_by_side(
 
 
 def _end(processes: list[subprocess.Popen]) -> list[int]:
-    """Ask the processes that still run to stop and wait for all; one that has not stopped after two minutes is killed."""
+    """Ask the processes that still run to stop and wait for all; one that has not stopped after two
+    minutes is killed.
+    """
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 @contextmanager
 def publishing(target: Path) -> Iterator[Path]:
-    """Yield an empty scratch directory beside `target`; on success it becomes `target` in one rename.
+    """Yield an empty scratch directory beside `target`; on success it becomes `target` in one
+    rename.
 
-    On any exception the scratch directory is removed and nothing is published. When somebody else published `target`
-    meanwhile, theirs stays and ours is dropped: the work is done either way.
+    On any exception the scratch directory is removed and nothing is published. When somebody else
+    published `target` meanwhile, theirs stays and ours is dropped: the work is done either way.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = (
@@ -39,7 +40,9 @@ def publishing(target: Path) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """fsync a file or directory, so that a power cut cannot leave a published name without its content."""
+    """fsync a file or directory, so that a power cut cannot leave a published name without its
+    content.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -48,7 +51,9 @@ def _flush(path: Path) -> None:
 
 
 def clear_scratch(target: Path) -> None:
-    """Remove what killed processes left beside `target`. Only the holder of the claim on it may call this."""
+    """Remove what killed processes left beside `target`. Only the holder of the claim on it may
+    call this.
+    """
     for leftover in target.parent.glob(f".{target.name}.*"):
         shutil.rmtree(leftover, ignore_errors=True)
 

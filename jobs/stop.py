@@ -1,11 +1,13 @@
-"""Stop cleanly: SIGINT, SIGTERM, SIGHUP, the death of the parent or the end of the wall time end the work at once, without leaving
-half a product."""
+"""Stop cleanly: SIGINT, SIGTERM, SIGHUP, the death of the parent or the end of the wall time end
+the work at once, without leaving half a product.
+"""
 
 import os
 import signal
 import time
 
-FOLLOW_PARENT = "HALOBIND_FOLLOW_PARENT"  # set in the environment of processes that must not outlive the one that started them
+# set in the environment of processes that must not outlive the one that started them
+FOLLOW_PARENT = "HALOBIND_FOLLOW_PARENT"
 
 
 class Stopped(BaseException):
@@ -13,10 +15,12 @@ class Stopped(BaseException):
 
 
 class StopSignal:
-    """Turns the first stop signal into Stopped, wherever the process is; products are published by rename, so any place is safe.
+    """Turns the first stop signal into Stopped, wherever the process is; products are published by
+    rename, so any place is safe.
 
-    `check()` raises it again, for the case that it was raised where Python swallows exceptions, and when a parent to
-    follow is gone or `walltime_s` seconds have passed; `late` says that it was the wall time.
+    `check()` raises it again, for the case that it was raised where Python swallows exceptions, and
+    when a parent to follow is gone or `walltime_s` seconds have passed; `late` says that it was the
+    wall time.
     """
 
     def __init__(self, walltime_s: float | None = None) -> None:
@@ -26,7 +30,9 @@ class StopSignal:
         self._parent = os.getppid() if FOLLOW_PARENT in os.environ else None
 
     def listen(self) -> "StopSignal":
-        """Catch SIGINT, SIGTERM and SIGHUP, but for those that the process was started to ignore (nohup); a second one kills."""
+        """Catch SIGINT, SIGTERM and SIGHUP, but for those that the process was started to ignore
+        (nohup); a second one kills.
+        """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._catch)

@@ -1,4 +1,6 @@
-"""Where tasks are done: this process, processes of this machine, jobs of a batch scheduler, or a dask cluster that exists."""
+"""Where tasks are done: this process, processes of this machine, jobs of a batch scheduler, or a
+dask cluster that exists.
+"""
 
 import ipaddress
 import os
@@ -19,11 +21,13 @@ class MappingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where tasks are done. `kind` is serial, local, slurm, pbs, lsf or address (then `address` is tcp://host:port or tls://host:port).
+    """Where tasks are done. `kind` is serial, local, slurm, pbs, lsf or address (then `address` is
+    tcp://host:port or tls://host:port).
 
-    `workers` is the number of processes (0: one a core; for a batch cluster one job's). `tls` are the files of CA, certificate and
-    key. `insecure` allows an address without TLS on another machine. Temporary keys of batch jobs go to `shared`, a folder that their
-    nodes see; only the user can read them.
+    `workers` is the number of processes (0: one a core; for a batch cluster one job's). `tls` are
+    the files of CA, certificate and key. `insecure` allows an address without TLS on another
+    machine. Temporary keys of batch jobs go to `shared`, a folder that their nodes see; only the
+    user can read them.
     """
 
     kind: str
@@ -37,7 +41,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Reach:
-    """What a person says beside the place: name of the cluster, TLS files, whether a bare address elsewhere is all right."""
+    """What a person says beside the place: name of the cluster, TLS files, whether a bare address
+    elsewhere is all right.
+    """
 
     cluster: str | None = None
     tls: tuple[Path, Path, Path] | None = None
@@ -45,7 +51,9 @@ class Reach:
 
 
 def place_of(where: str, workers: int, reach: Reach, shared: Path) -> Place:
-    """The Place that `where` names, checked as far as that goes without starting anything. Raises MappingError."""
+    """The Place that `where` names, checked as far as that goes without starting anything. Raises
+    MappingError.
+    """
     if where == "serial":
         return Place("serial", 1)
     _check_dask()
@@ -55,30 +63,36 @@ def place_of(where: str, workers: int, reach: Reach, shared: Path) -> Place:
         program = SCHEDULERS[where].programs[0]
         if shutil.which(program) is None:
             raise MappingError(
-                f"there is no {program} on this machine: give the command where jobs are submitted; {ADVICE}"
+                f"there is no {program} on this machine: give the command where jobs are submitted;"
+                f" {ADVICE}"
             )
         if any(letter.isspace() for letter in str(shared)):
             raise MappingError(
-                f"--where {where}: {shared} has a space in it, which dask-jobqueue does not quote: move the campaign; {ADVICE}"
+                f"--where {where}: {shared} has a space in it, which dask-jobqueue does not quote:"
+                f" move the campaign; {ADVICE}"
             )
         cluster = find_cluster(where, reach.cluster)
         return Place(where, workers or cluster.cpus, cluster=cluster, shared=shared)
     if where.startswith(("tcp://", "tls://")):
         return Place("address", workers, where, None, _tls_files(where, reach), reach.insecure)
     raise MappingError(
-        f"--where {where}: choose serial, local, {', '.join(SCHEDULERS)}, or the address of a dask scheduler, tcp://host:port"
+        f"--where {where}: choose serial, local, {', '.join(SCHEDULERS)}, or the address of a dask"
+        " scheduler, tcp://host:port"
     )
 
 
 def find_cluster(scheduler: str, name: str | None) -> Cluster:
-    """The cluster of the user's file called `name`, or the only one with that scheduler. Raises MappingError naming those there are."""
+    """The cluster of the user's file called `name`, or the only one with that scheduler. Raises
+    MappingError naming those there are.
+    """
     try:
         clusters = {key: row for key, row in load_clusters().items() if row.scheduler == scheduler}
     except BatchError as error:
         raise MappingError(str(error)) from None
     if name is None and len(clusters) > 1:
         raise MappingError(
-            f"{clusters_path()} has several {scheduler} clusters: name one with --cluster ({', '.join(clusters)})"
+            f"{clusters_path()} has several {scheduler} clusters: name one with --cluster"
+            f" ({', '.join(clusters)})"
         )
     if name is None and clusters:
         return next(iter(clusters.values()))
@@ -101,7 +115,8 @@ def _check_dask() -> None:
         import distributed  # noqa: F401, PLC0415
     except ImportError as error:
         raise MappingError(
-            f"{error.name} is not installed, and only --where serial works without it; install it with: {INSTALL}"
+            f"{error.name} is not installed, and only --where serial works without it; install it"
+            f" with: {INSTALL}"
         ) from None
 
 
@@ -109,7 +124,8 @@ def _tls_files(address: str, reach: Reach) -> tuple[Path, Path, Path] | None:
     for path in reach.tls or ():
         if not path.is_file():
             raise MappingError(
-                f"--tls: there is no file {path}; give the files of CA, certificate and key, in this order"
+                f"--tls: there is no file {path}; give the files of CA, certificate and key, in"
+                " this order"
             )
     host, _, port = address.partition("://")[2].rpartition(":")
     if not host or not port.isdecimal():
@@ -119,17 +135,20 @@ def _tls_files(address: str, reach: Reach) -> tuple[Path, Path, Path] | None:
     if address.startswith("tls://"):
         if reach.tls is None:
             raise MappingError(
-                f"--where {address} needs --tls CA CERTIFICATE KEY, the files that its scheduler was started with"
+                f"--where {address} needs --tls CA CERTIFICATE KEY, the files that its scheduler"
+                " was started with"
             )
         return reach.tls
     if reach.tls is not None:
         raise MappingError(
-            f"--where {address} is not encrypted: write tls:// for a scheduler that was started with these files"
+            f"--where {address} is not encrypted: write tls:// for a scheduler that was started"
+            " with these files"
         )
     if not reach.insecure and not is_loopback(host):
         raise MappingError(
-            f"--where {address}: whoever reaches this port can run code as you. Start the scheduler with --tls-ca-file, --tls-cert and "
-            "--tls-key and give tls:// with --tls CA CERTIFICATE KEY, or add --insecure if nobody else is on that network"
+            f"--where {address}: whoever reaches this port can run code as you. Start the scheduler"
+            " with --tls-ca-file, --tls-cert and --tls-key and give tls:// with --tls CA"
+            " CERTIFICATE KEY, or add --insecure if nobody else is on that network"
         )
     return None
 

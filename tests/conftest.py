@@ -1,4 +1,6 @@
-"""Shared by all tests: one thread a process, so that results are the same on every machine; and a SLURM of one node."""
+"""Shared by all tests: one thread a process, so that results are the same on every machine; and a
+SLURM of one node.
+"""
 
 import os
 import shutil
@@ -16,9 +18,11 @@ NODE = Path(__file__).with_name("slurm_node.py")
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Path]:
-    """A SLURM of one node with four CPUs and the partition "main", in a temporary directory, while the tests run; SLURM_CONF names it.
+    """A SLURM of one node with four CPUs and the partition "main", in a temporary directory, while
+    the tests run; SLURM_CONF names it.
 
-    A requeued job starts again after 6 seconds (cred_expire), an array has indices up to 3 (MaxArraySize).
+    A requeued job starts again after 6 seconds (cred_expire), an array has indices up to 3
+    (MaxArraySize).
     """
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = [
@@ -28,7 +32,8 @@ def slurm() -> Iterator[Path]:
     ]
     if missing:
         pytest.skip(
-            f"no SLURM to start here: {', '.join(missing)} not installed (apt-get install slurm-wlm munge)"
+            f"no SLURM to start here: {', '.join(missing)} not installed (apt-get install slurm-wlm"
+            " munge)"
         )
     if os.geteuid() != 0:
         pytest.skip("a SLURM of one node is started as root only")

@@ -1,8 +1,10 @@
-"""A SLURM of one node in a temporary directory, as root: it is up as long as the standard input of this program stays open.
+"""A SLURM of one node in a temporary directory, as root: it is up as long as the standard input of
+this program stays open.
 
-The one line that this prints is "up FOLDER" (FOLDER/slurm.conf is its SLURM_CONF) or why there is none. However the program that started it
-ends, the pipe between them closes, and jobs and daemons end with it. Several may run on one machine: sockets, ports, files and
-credentials are each one's own.
+The one line that this prints is "up FOLDER" (FOLDER/slurm.conf is its SLURM_CONF) or why there is
+none. However the program that started it ends, the pipe between them closes, and jobs and daemons
+end with it. Several may run on one machine: sockets, ports, files and credentials are each one's
+own.
 """
 
 import ctypes
@@ -110,7 +112,9 @@ def start(folder: Path, daemons: list[subprocess.Popen]) -> None:
 
 
 def stop(folder: Path, daemons: list[subprocess.Popen]) -> None:
-    """Cancel every job, wait for their end, end the daemons and whatever else was started under this SLURM, remove its files."""
+    """Cancel every job, wait for their end, end the daemons and whatever else was started under
+    this SLURM, remove its files.
+    """
     if all(daemon.poll() is None for daemon in daemons):
         _ask("scancel", "--quiet", "--user=root")
         deadline = time.monotonic() + END_S

@@ -1,4 +1,6 @@
-"""Imports point one way only, between the four top-level packages and inside each, imports inside functions included."""
+"""Imports point one way only, between the four top-level packages and inside each, imports inside
+functions included.
+"""
 
 import ast
 import re
@@ -29,7 +31,9 @@ FILES = [path for top in TOP for path in sorted((ROOT / top).rglob("*.py"))]
 
 
 def imported(path: Path) -> Iterator[tuple[str, ...]]:
-    """The parts below `halobind` of every module of ours that the file imports anywhere in its code."""
+    """The parts below `halobind` of every module of ours that the file imports anywhere in its
+    code.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
@@ -52,9 +56,9 @@ def forbidden(path: Path) -> list[str]:
         if parts[0] in TOP and parts[0] != top and parts[0] not in TOP[top]:
             wrong.append(".".join(parts))
         order = ORDER.get(top, ())
-        if parts[0] == top and len(parts) > 1 and len(rest) > 1 and parts[1] in order:
-            if order.index(parts[1]) > order.index(rest[0]):
-                wrong.append(".".join(parts))
+        inside = parts[0] == top and len(parts) > 1 and len(rest) > 1 and parts[1] in order
+        if inside and order.index(parts[1]) > order.index(rest[0]):
+            wrong.append(".".join(parts))
     return wrong
 
 

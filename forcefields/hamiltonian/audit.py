@@ -1,4 +1,6 @@
-"""The audit of a System before anything runs: charge by group, energy by force, types, cutoff against the box."""
+"""The audit of a System before anything runs: charge by group, energy by force, types, cutoff
+against the box.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,9 @@ NEUTRAL_E = 1e-6
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found: charges in e by group, energies in kJ/mol by force at the built geometry, the pair parameters in use."""
+    """What was found: charges in e by group, energies in kJ/mol by force at the built geometry, the
+    pair parameters in use.
+    """
 
     charge_e: dict[str, float]
     net_charge_e: float
@@ -30,8 +34,9 @@ class Audit:
 
 
 def audit(system: mm.System, model: Model, pack: Pack, own: Path | None = None) -> Audit:
-    """Check and describe `system`, made with the same `own`. Raises ValueError when it is charged, an energy is not finite or
-    exclusions differ."""
+    """Check and describe `system`, made with the same `own`. Raises ValueError when it is charged,
+    an energy is not finite or exclusions differ.
+    """
     nonbonded = next(force for force in system.getForces() if isinstance(force, mm.NonbondedForce))
     pairs = next(
         force for force in system.getForces() if isinstance(force, mm.CustomNonbondedForce)
@@ -45,11 +50,13 @@ def audit(system: mm.System, model: Model, pack: Pack, own: Path | None = None) 
     net = float(charges.sum())
     if abs(net) > NEUTRAL_E:
         raise ValueError(
-            f"the system carries {net:+.6f} e; it must be neutral to {NEUTRAL_E} e: check the charges in the force-field files"
+            f"the system carries {net:+.6f} e; it must be neutral to {NEUTRAL_E} e: check the"
+            " charges in the force-field files"
         )
     if pairs.getNumExclusions() != nonbonded.getNumExceptions():
         raise ValueError(
-            f"{pairs.getNumExclusions()} pair exclusions but {nonbonded.getNumExceptions()} nonbonded exceptions"
+            f"{pairs.getNumExclusions()} pair exclusions but {nonbonded.getNumExceptions()}"
+            " nonbonded exceptions"
         )
     energies = _energies(system, model)
     for name, value in energies.items():

@@ -1,4 +1,6 @@
-"""The pair force without tables, for the CPU platform, where a lookup costs as much as the pair it is for."""
+"""The pair force without tables, for the CPU platform, where a lookup costs as much as the pair it
+is for.
+"""
 
 from collections import defaultdict
 
@@ -9,10 +11,12 @@ from halobind.forcefields.hamiltonian.system import PAIR_ENERGY
 
 
 def untabulated(system: mm.System) -> mm.System:
-    """A copy of `system` in which every tabulated pair force is one force for each set of constants, with the constants written out.
+    """A copy of `system` in which every tabulated pair force is one force for each set of
+    constants, with the constants written out.
 
-    Energies and forces are the same. A System without such a force comes back as it is. On a GPU every further force costs kernel
-    launches and lookups are cheap, so that one force with tables is the better form there, and the one on disk.
+    Energies and forces are the same. A System without such a force comes back as it is. On a GPU
+    every further force costs kernel launches and lookups are cheap, so that one force with tables
+    is the better form there, and the one on disk.
     """
     tabulated = [k for k, force in enumerate(system.getForces()) if _is_tabulated(force)]
     if not tabulated:
@@ -31,7 +35,9 @@ def _is_tabulated(force: mm.Force) -> bool:
 
 
 def _written_out(force: mm.CustomNonbondedForce) -> list[mm.CustomNonbondedForce]:
-    """One force for each energy; the two sets of every interaction group must be the same set or have no atom in common."""
+    """One force for each energy; the two sets of every interaction group must be the same set or
+    have no atom in common.
+    """
     atoms_of: dict[int, set[int]] = defaultdict(set)
     for i in range(force.getNumParticles()):
         atoms_of[round(force.getParticleParameters(i)[0])].add(i)
@@ -68,7 +74,9 @@ def _energy(constants: dict[str, float]) -> str:
 def _with_energy(
     force: mm.CustomNonbondedForce, energy: str, pairs: list[tuple[set[int], set[int]]]
 ) -> mm.CustomNonbondedForce:
-    """A force with the cutoff, switch, exclusions, group and name of `force`, between the atoms of `pairs`."""
+    """A force with the cutoff, switch, exclusions, group and name of `force`, between the atoms of
+    `pairs`.
+    """
     made = mm.CustomNonbondedForce(energy)
     made.setName(force.getName())
     made.setForceGroup(force.getForceGroup())

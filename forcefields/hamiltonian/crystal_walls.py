@@ -1,7 +1,9 @@
-"""The walls that keep a slab intact: 0.5 k max(0, d - reach)^2 on the distance d of each ion from where it was built.
+"""The walls that keep a slab intact: 0.5 k max(0, d - reach)^2 on the distance d of each ion from
+where it was built.
 
-A ligand that leaves alone leaves its pocket behind. States in which an ion of the surface follows it belong to another process, with
-another free energy, and take far longer to sample. The walls leave these states out.
+A ligand that leaves alone leaves its pocket behind. States in which an ion of the surface follows
+it belong to another process, with another free energy, and take far longer to sample. The walls
+leave these states out.
 """
 
 import numpy as np
@@ -14,10 +16,12 @@ WALL_K = 5000.0  # kJ/mol/nm2: an ion goes 0.03 nm into its wall for kT at 300 K
 
 
 def add_surface_walls(system: mm.System, model: Model, reach_nm: float) -> None:
-    """Keep every ion of the crystal within `reach_nm` of where it was built, with k = 5000 kJ/mol/nm2, in force group 4.
+    """Keep every ion of the crystal within `reach_nm` of where it was built, with k = 5000
+    kJ/mol/nm2, in force group 4.
 
-    Ions that are frozen, or are to leave with a ligand, have no wall. Of a molecule (A site) the heavy atoms have one each, farther out by
-    twice their distance from its centre, so that it can turn.
+    Ions that are frozen, or are to leave with a ligand, have no wall. Of a molecule (A site) the
+    heavy atoms have one each, farther out by twice their distance from its centre, so that it can
+    turn.
     """
     force = mm.CustomExternalForce(
         "0.5*surface_k*max(0, periodicdistance(x, y, z, x0, y0, z0) - reach)^2"

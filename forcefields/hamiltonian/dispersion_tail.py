@@ -1,8 +1,9 @@
 """The pressure that a liquid loses when its Lennard-Jones forces are switched off at a cutoff.
 
-A box with a slab in it is not homogeneous, so its System has no dispersion correction; without one hexane at a cutoff of 1.0 nm is
-7 % too thin and acetone 4 %. The solvent beside the slab is homogeneous: at constant pressure along the normal the barostat
-pushes with what the missing attraction of the bulk liquid would add.
+A box with a slab in it is not homogeneous, so its System has no dispersion correction; without one
+hexane at a cutoff of 1.0 nm is 7 % too thin and acetone 4 %. The solvent beside the slab is
+homogeneous: at constant pressure along the normal the barostat pushes with what the missing
+attraction of the bulk liquid would add.
 """
 
 import xml.etree.ElementTree as ET
@@ -20,11 +21,13 @@ BAR_PER_KJ_MOL_NM3 = 16.6053906717  # 1 kJ/mol/nm3 in bar
 
 
 def tail_pressure_bar(recipe: Mapping[str, float], cutoff_nm: float) -> float:
-    """Pressure (bar, below zero) of the part of the Lennard-Jones forces that the switch and the cutoff leave out.
+    """Pressure (bar, below zero) of the part of the Lennard-Jones forces that the switch and the
+    cutoff leave out.
 
-    `recipe` are volume fractions of solvents by name (ideal mixing, densities of the rows). For every ordered pair of types
-    p = 2 pi rho_i rho_j times the integral over r^2 (1 - S(r)) u_ij(r), with S the switch of the OpenMM manual over the last 0.1 nm
-    before the cutoff and 0 beyond it (Allen and Tildesley, Computer Simulation of Liquids, 2nd ed., section 2.8). 0 for no solvent.
+    `recipe` are volume fractions of solvents by name (ideal mixing, densities of the rows). For
+    every ordered pair of types p = 2 pi rho_i rho_j times the integral over r^2 (1 - S(r)) u_ij(r),
+    with S the switch of the OpenMM manual over the last 0.1 nm before the cutoff and 0 beyond it
+    (Allen and Tildesley, Computer Simulation of Liquids, 2nd ed., section 2.8). 0 for no solvent.
     """
     density, epsilon, sigma = [], [], []
     for name, part in recipe.items():

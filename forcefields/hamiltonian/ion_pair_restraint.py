@@ -1,4 +1,6 @@
-"""The restraint that holds an ion pair together: 0.5 k max(0, d - reach)^2 on the distance d of a head and the ion that leaves with it."""
+"""The restraint that holds an ion pair together: 0.5 k max(0, d - reach)^2 on the distance d of a
+head and the ion that leaves with it.
+"""
 
 import numpy as np
 import openmm as mm
@@ -10,10 +12,12 @@ from halobind.structures.molecules.periodic import nearest
 
 
 def add_pair_restraint(system: mm.System, model: Model, reach_nm: float, k: float) -> None:
-    """Hold each ion of the group partner within `reach_nm` of the anchor it is nearest to as built, k in kJ/mol/nm2, in force group 4.
+    """Hold each ion of the group partner within `reach_nm` of the anchor it is nearest to as built,
+    k in kJ/mol/nm2, in force group 4.
 
-    OpenMM counts the two as one molecule, which moves as a whole when a barostat scales the box. Raises ValueError when the built
-    distance is not below reach_nm: the restraint must do nothing while the ligand is bound.
+    OpenMM counts the two as one molecule, which moves as a whole when a barostat scales the box.
+    Raises ValueError when the built distance is not below reach_nm: the restraint must do nothing
+    while the ligand is bound.
     """
     partners = model.groups["partner"]
     if not len(partners):
@@ -29,9 +33,13 @@ def add_pair_restraint(system: mm.System, model: Model, reach_nm: float, k: floa
         )
         found = int(distance.argmin())
         if distance[found] > reach_nm - 0.01:
-            where = f"{model.elements[partners[found]]}, which is {distance[found]:.2f} nm from the bound head as built"
+            where = (
+                f"{model.elements[partners[found]]}, which is {distance[found]:.2f} nm from the"
+                " bound head as built"
+            )
             raise ValueError(
-                f"pair_nm = {reach_nm:g} would pull on {where}: set pair_nm to {ceil_nm(distance[found] + 0.05)}"
+                f"pair_nm = {reach_nm:g} would pull on {where}: set pair_nm to"
+                f" {ceil_nm(distance[found] + 0.05)}"
             )
         force.addBond(int(anchor), int(partners[found]), [])
     force.setForceGroup(BIAS_GROUP)

@@ -1,8 +1,9 @@
 """From a Model and a pack to an openmm.System.
 
-All electrostatics (PME) and everything that mixes by Lorentz-Berthelot sit in one NonbondedForce, where the ions carry the
-Lennard-Jones numbers of the pack's mixing table. What the pack lists for a pair replaces that: one CustomNonbondedForce, over the
-groups ion-ion and ion-head only, adds the listed energy less the mixed one.
+All electrostatics (PME) and everything that mixes by Lorentz-Berthelot sit in one NonbondedForce,
+where the ions carry the Lennard-Jones numbers of the pack's mixing table. What the pack lists for a
+pair replaces that: one CustomNonbondedForce, over the groups ion-ion and ion-head only, adds the
+listed energy less the mixed one.
 """
 
 import io
@@ -30,14 +31,18 @@ FORCE_GROUPS = {"bonded": 0, "nonbonded": 1, "ion pairs": 2, "slab restraint": 3
 
 @dataclass(frozen=True)
 class SystemSettings:
-    """How the Hamiltonian is cut and held: cutoff in nm, restraint in kJ/mol/nm2 of each frozen ion."""
+    """How the Hamiltonian is cut and held: cutoff in nm, restraint in kJ/mol/nm2 of each frozen
+    ion.
+    """
 
     cutoff_nm: float
     restraint_k: float
 
 
 def molecule_names(model: Model) -> tuple[str, ...]:
-    """Names of the residues that are molecules (A site, ligands, solvents), in order of first appearance."""
+    """Names of the residues that are molecules (A site, ligands, solvents), in order of first
+    appearance.
+    """
     return tuple(
         dict.fromkeys(
             residue.name for residue in model.residues if residue.stop - residue.start > 1
@@ -48,10 +53,12 @@ def molecule_names(model: Model) -> tuple[str, ...]:
 def make_system(
     model: Model, pack: Pack, settings: SystemSettings, own: Path | None = None
 ) -> mm.System:
-    """The System of `model` under `pack`, 4 fs ready (H-bond constraints, hydrogens of 3 Da), without barostat or bias.
+    """The System of `model` under `pack`, 4 fs ready (H-bond constraints, hydrogens of 3 Da),
+    without barostat or bias.
 
-    Force groups are FORCE_GROUPS; `own` is the folder of the files of ligands that are not rows. Raises ValueError when the cutoff does
-    not fit the box or an atom has no parameters, and FileNotFoundError for a molecule without a force-field file.
+    Force groups are FORCE_GROUPS; `own` is the folder of the files of ligands that are not rows.
+    Raises ValueError when the cutoff does not fit the box or an atom has no parameters, and
+    FileNotFoundError for a molecule without a force-field file.
     """
     check_cutoff(model.box, settings.cutoff_nm)
     names = molecule_names(model)
@@ -92,7 +99,9 @@ def make_system(
 def make_water_rigid(
     system: mm.System, residues: Sequence[Residue], elements: Sequence[str]
 ) -> None:
-    """Hold the H-O-H angle of water by a third constraint, as TIP3P asks for (the O-H bonds are constrained already)."""
+    """Hold the H-O-H angle of water by a third constraint, as TIP3P asks for (the O-H bonds are
+    constrained already).
+    """
     waters = [residue for residue in residues if residue.name == "water"]
     if not waters:
         return
@@ -118,13 +127,15 @@ def check_cutoff(box: np.ndarray, cutoff_nm: float) -> None:
             else ""
         )
         raise ValueError(
-            f"cutoff_nm = {cutoff_nm} needs a box of at least {2 * cutoff_nm:.2f} nm, but the shortest side is {shortest:.3f} nm: "
-            f"use more cells along x and y{smaller}"
+            f"cutoff_nm = {cutoff_nm} needs a box of at least {2 * cutoff_nm:.2f} nm, but the"
+            f" shortest side is {shortest:.3f} nm: use more cells along x and y{smaller}"
         )
 
 
 def _ion_templates(model: Model, pack: Pack) -> str:
-    """ForceField XML with one residue template an ion element: Lennard-Jones of the mixing table, charge set later."""
+    """ForceField XML with one residue template an ion element: Lennard-Jones of the mixing table,
+    charge set later.
+    """
     elements = dict.fromkeys(model.elements[i] for i in ions_of(model))
     types = residues = lj = ""
     for element in elements:
@@ -132,18 +143,23 @@ def _ion_templates(model: Model, pack: Pack) -> str:
         types += (
             f'<Type name="ion-{element}" class="ion-{element}" element="{element}" mass="{mass}"/>'
         )
-        residues += f'<Residue name="{element.upper()}"><Atom name="{element}" type="ion-{element}" charge="0.0"/></Residue>'
+        residues += (
+            f'<Residue name="{element.upper()}"><Atom name="{element}" type="ion-{element}"'
+            ' charge="0.0"/></Residue>'
+        )
         epsilon, sigma = mixing_of(pack, element)
         lj += f'<Atom type="ion-{element}" sigma="{sigma!r}" epsilon="{epsilon!r}"/>'
     return (
         f"<ForceField><AtomTypes>{types}</AtomTypes><Residues>{residues}</Residues>"
-        f'<NonbondedForce coulomb14scale="0.8333333333333334" lj14scale="0.5"><UseAttributeFromResidue name="charge"/>{lj}'
+        '<NonbondedForce coulomb14scale="0.8333333333333334"'
+        f' lj14scale="0.5"><UseAttributeFromResidue name="charge"/>{lj}'
         "</NonbondedForce></ForceField>"
     )
 
 
 def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None:
-    """Give the ions their charges, the molecules with charges of the pack's own theirs, and scale the rest of the group charged.
+    """Give the ions their charges, the molecules with charges of the pack's own theirs, and scale
+    the rest of the group charged.
 
     1-4 exceptions keep the ratio to the product of the charges that they had.
     """
@@ -165,7 +181,8 @@ def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None
 
 
 def organic_types(model: Model, own: Path | None = None) -> dict[int, str]:
-    """GAFF type of every atom of a molecule, by atom index, read from the residue templates of the molecule files.
+    """GAFF type of every atom of a molecule, by atom index, read from the residue templates of the
+    molecule files.
 
     A c3 bonded to an n4 (the first carbons of an ammonium head) is "c3:n4".
 
@@ -189,7 +206,8 @@ def organic_types(model: Model, own: Path | None = None) -> dict[int, str]:
         for i in range(residue.start, residue.stop):
             if model.names[i] not in template:
                 raise ValueError(
-                    f"atom {model.names[i]} of {residue.name} has no force-field type: regenerate {residue.name}.xml"
+                    f"atom {model.names[i]} of {residue.name} has no force-field type: regenerate"
+                    f" {residue.name}.xml"
                 )
             types[i] = template[model.names[i]]
     plain = dict(types)
@@ -203,7 +221,9 @@ def organic_types(model: Model, own: Path | None = None) -> dict[int, str]:
 def pair_table(
     nonbonded: mm.NonbondedForce, model: Model, pack: Pack, own: Path | None = None
 ) -> tuple[list[int], dict[tuple[str, str], Pair], list[str]]:
-    """The type number of each atom, the Pair of each (ion, other) and the list of types, ions first."""
+    """The type number of each atom, the Pair of each (ion, other) and the list of types, ions
+    first.
+    """
     organic = organic_types(model, own)
     ions = list(dict.fromkeys(model.elements[i] for i in ions_of(model)))
     kinds = list(dict.fromkeys([*ions, *organic.values()]))
@@ -220,7 +240,9 @@ def pair_table(
 def _pair_force(
     nonbonded: mm.NonbondedForce, model: Model, pack: Pack, cutoff_nm: float, own: Path | None
 ) -> mm.CustomNonbondedForce:
-    """Listed energy less the mixed one that the NonbondedForce has already, for every ion pair and listed ion-organic pair."""
+    """Listed energy less the mixed one that the NonbondedForce has already, for every ion pair and
+    listed ion-organic pair.
+    """
     numbers, pairs, kinds = pair_table(nonbonded, model, pack, own)
     index = {kind: k for k, kind in enumerate(kinds)}
     listed = {key: pair for key, pair in pairs.items() if is_listed(pack, *key)}
@@ -276,7 +298,9 @@ def _lj_of_kinds(
 
 
 def _restraint(model: Model, k: float) -> mm.CustomExternalForce:
-    """Harmonic position restraints 0.5 k |r - r0|^2 on the frozen ions; r0 has z = 0, which a barostat along z leaves alone."""
+    """Harmonic position restraints 0.5 k |r - r0|^2 on the frozen ions; r0 has z = 0, which a
+    barostat along z leaves alone.
+    """
     force = mm.CustomExternalForce("0.5*restraint_k*periodicdistance(x, y, z, x0, y0, z0)^2")
     force.setName("slab restraint")
     force.addGlobalParameter("restraint_k", k)

@@ -1,1 +1,3 @@
-"""OpenMM XML files of single molecules: made by antechamber, checked, and corrected where published."""
+"""OpenMM XML files of single molecules: made by antechamber, checked, and corrected where
+published.
+"""

@@ -1,10 +1,12 @@
-"""GAFF 1.8 parameters and AM1-BCC charges for a molecule, as a finished OpenMM ForceField XML, checked before it is written.
+"""GAFF 1.8 parameters and AM1-BCC charges for a molecule, as a finished OpenMM ForceField XML,
+checked before it is written.
 
     python -m halobind.forcefields.molecule_parameters.gaff              every ligand and solvent row
     python -m halobind.forcefields.molecule_parameters.gaff DA acetone   some of them
 
-antechamber, sqm and parmchk2 are run as programs, from the folder that the acpype wheel brings; ParmEd turns gaff.dat and
-the frcmod into XML. Needs `pip install -c constraints.txt ".[params]"` and Debian's liblapack3 libblas3 libarpack2 libgfortran5.
+antechamber, sqm and parmchk2 are run as programs, from the folder that the acpype wheel brings;
+ParmEd turns gaff.dat and the frcmod into XML. Needs `pip install -c constraints.txt ".[params]"`
+and Debian's liblapack3 libblas3 libarpack2 libgfortran5.
 """
 
 import hashlib
@@ -45,9 +47,15 @@ GAFF_SOURCE = (
     "GAFF 1.8 (J. Comput. Chem. 2004, 25, 1157), AM1-BCC charges (J. Comput. Chem. 2002, 23, 1623)"
 )
 SOURCES = "SOURCES.json"
-FIXED_GEOMETRY = "qm_theory='AM1', grms_tol=0.0005, scfconv=1.d-10, ndiis_attempts=700, maxcyc=0"  # sqm's usual line, without steps
-ACID_PROTON = "ho 0.6000 0.0157 as HX of parm@Frosst (Bayly, McKay and Truchon 2010): without a radius it falls onto the P-O oxygens"
-HIGH_PENALTY = 10.0  # no scale is published for parmchk2; in CGenFF (J. Chem. Inf. Model. 2012, 52, 3144) 10 ends "the analogy is fair"
+# sqm's usual line, without steps
+FIXED_GEOMETRY = "qm_theory='AM1', grms_tol=0.0005, scfconv=1.d-10, ndiis_attempts=700, maxcyc=0"
+ACID_PROTON = (
+    "ho 0.6000 0.0157 as HX of parm@Frosst (Bayly, McKay and Truchon 2010): without a radius it"
+    " falls onto the P-O oxygens"
+)
+# no scale is published for parmchk2; in CGenFF (J. Chem. Inf. Model. 2012, 52, 3144) 10 ends "the
+# analogy is fair"
+HIGH_PENALTY = 10.0
 SYSTEM_LIBRARIES = "apt-get install liblapack3 libblas3 libarpack2 libgfortran5"
 WITHOUT_GAFF = {
     "APTES-ammonium": "GAFF has no atom type for Si"
@@ -56,8 +64,10 @@ WITHOUT_GAFF = {
 
 @dataclass(frozen=True)
 class Parameters:
-    """What the programs found: the XML text, the sum of the raw AM1-BCC charges (e), parmchk2's remarks on guesses; GAFF types, final
-    charges (n_atoms,) in e, and the geometry (n_atoms, 3) in nm that sqm charged. The last three are empty for TIP3P."""
+    """What the programs found: the XML text, the sum of the raw AM1-BCC charges (e), parmchk2's
+    remarks on guesses; GAFF types, final charges (n_atoms,) in e, and the geometry (n_atoms, 3) in
+    nm that sqm charged. The last three are empty for TIP3P.
+    """
 
     xml: str
     raw_charge_sum: float
@@ -68,7 +78,9 @@ class Parameters:
 
 
 def amber_home() -> Path:
-    """The folder of the bundled AmberTools programs. Raises RuntimeError with the install line when acpype or ParmEd is missing."""
+    """The folder of the bundled AmberTools programs. Raises RuntimeError with the install line when
+    acpype or ParmEd is missing.
+    """
     for module in ("acpype", "parmed"):
         if util.find_spec(module) is None:
             raise RuntimeError(
@@ -77,13 +89,16 @@ def amber_home() -> Path:
     home = Path(util.find_spec("acpype").origin).parent / "amber_linux"
     if not (home / "bin" / "antechamber").exists():
         raise RuntimeError(
-            f"acpype {metadata.version('acpype')} brings no Linux antechamber; run this on Linux, elsewhere use the shipped files"
+            f"acpype {metadata.version('acpype')} brings no Linux antechamber; run this on Linux,"
+            " elsewhere use the shipped files"
         )
     return home
 
 
 def parametrize(item: Molecule) -> Parameters:
-    """Types, charges and XML of one molecule; seconds for a small one, minutes for a two-chain ligand. Raises RuntimeError."""
+    """Types, charges and XML of one molecule; seconds for a small one, minutes for a two-chain
+    ligand. Raises RuntimeError.
+    """
     home = amber_home()
     from parmed.amber import AmberParameterSet  # noqa: PLC0415 (an optional extra)
 
@@ -128,9 +143,11 @@ def parametrize(item: Molecule) -> Parameters:
 
 
 def is_zwitterion(item: Molecule) -> bool:
-    """Whether the molecule has positive and negative atoms apart, between which a proton would jump in a gas-phase optimisation.
+    """Whether the molecule has positive and negative atoms apart, between which a proton would jump
+    in a gas-phase optimisation.
 
-    Neighbours of opposite charge are a way to draw a bond (nitro groups, N-oxides) and do not count.
+    Neighbours of opposite charge are a way to draw a bond (nitro groups, N-oxides) and do not
+    count.
     """
     signs = set()
     for atom in rdkit_molecule(item).GetAtoms():
@@ -151,12 +168,15 @@ def check_elements(item: Molecule) -> None:
     unknown = sorted(set(item.elements) - set(GAFF_ELEMENTS))
     if unknown:
         raise ValueError(
-            f"{item.name}: GAFF has no atom type for {', '.join(unknown)}: it can be built, not sampled"
+            f"{item.name}: GAFF has no atom type for {', '.join(unknown)}: it can be built, not"
+            " sampled"
         )
 
 
 def _program(home: Path, folder: Path, command: list[str], product: str) -> None:
-    """Run one bundled program in `folder`. Raises RuntimeError with its last lines when it makes no `product`."""
+    """Run one bundled program in `folder`. Raises RuntimeError with its last lines when it makes no
+    `product`.
+    """
     environment = os.environ | {
         "AMBERHOME": str(home),
         "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -185,7 +205,8 @@ def _program(home: Path, folder: Path, command: list[str], product: str) -> None
     missing = [line for line in output.splitlines() if "shared libraries" in line]
     if missing:
         raise RuntimeError(
-            f"{command[0]} lacks a system library ({missing[0].split(': ', 1)[-1]}): {SYSTEM_LIBRARIES}"
+            f"{command[0]} lacks a system library ({missing[0].split(': ', 1)[-1]}):"
+            f" {SYSTEM_LIBRARIES}"
         )
     raise RuntimeError(
         f"{command[0]} failed (exit {process.returncode}):\n" + "\n".join(output.splitlines()[-12:])
@@ -193,10 +214,12 @@ def _program(home: Path, folder: Path, command: list[str], product: str) -> None
 
 
 def checked_guesses(frcmod: str, known: list[tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
-    """The frcmod without the default impropers for which gaff.dat has a row (`known`), and a remark on every guess in it.
+    """The frcmod without the default impropers for which gaff.dat has a row (`known`), and a remark
+    on every guess in it.
 
-    parmchk2 22.0 gives the carbonyl of acetone, c3-c3-c-o, "the default value" of 1.1 kcal/mol although gaff.dat has
-    X-X-c-o 10.5; left in the frcmod, the specific row would hide the general one. Raises RuntimeError for a term without a guess.
+    parmchk2 22.0 gives the carbonyl of acetone, c3-c3-c-o, "the default value" of 1.1 kcal/mol
+    although gaff.dat has X-X-c-o 10.5; left in the frcmod, the specific row would hide the general
+    one. Raises RuntimeError for a term without a guess.
     """
     kept, remarks = [], []
     for line in frcmod.splitlines():
@@ -209,7 +232,8 @@ def checked_guesses(frcmod: str, known: list[tuple[str, ...]]) -> tuple[str, tup
         rows = fits if "default value" in line else []
         if "ATTN" in line:
             raise RuntimeError(
-                f"parmchk2 found no value for {' '.join(line.split())!r}: write it down with its source, or leave out the row"
+                f"parmchk2 found no value for {' '.join(line.split())!r}: write it down with its"
+                " source, or leave out the row"
             )
         if any(word in line for word in ("penalty", "default value")):
             remarks.append(
@@ -232,27 +256,33 @@ def _sqm_positions(pdb: Path) -> np.ndarray:
 
 
 def _types_and_charges(mol2: Path, item: Molecule) -> tuple[list[str], np.ndarray]:
-    """GAFF type and raw charge of every atom, in the molecule's order. Raises RuntimeError when antechamber changed the atoms."""
+    """GAFF type and raw charge of every atom, in the molecule's order. Raises RuntimeError when
+    antechamber changed the atoms.
+    """
     body = mol2.read_text(encoding="utf-8").split("@<TRIPOS>ATOM")[1].split("@<TRIPOS>")[0]
     rows = [line.split() for line in body.strip().splitlines()]
     elements = tuple("".join(c for c in row[1] if c.isalpha()) for row in rows)
     if elements != item.elements:
         raise RuntimeError(
-            f"{item.name}: antechamber returned other atoms ({' '.join(elements)}) than it was given"
+            f"{item.name}: antechamber returned other atoms ({' '.join(elements)}) than it was"
+            " given"
         )
     return [row[5] for row in rows], np.array([float(row[8]) for row in rows])
 
 
 def balanced_charges(item: Molecule, raw: np.ndarray) -> np.ndarray:
-    """Charges (n_atoms,) in e that sum to the formal charge exactly, equal for atoms that symmetry makes equal.
+    """Charges (n_atoms,) in e that sum to the formal charge exactly, equal for atoms that symmetry
+    makes equal.
 
-    The mean over each class of `symmetry_classes` is shifted by the same amount on all atoms; what rounding to 8 decimals leaves goes to a
-    class whose size divides it. Raises ValueError when the raw sum is off by more than 0.05 e.
+    The mean over each class of `symmetry_classes` is shifted by the same amount on all atoms; what
+    rounding to 8 decimals leaves goes to a class whose size divides it. Raises ValueError when the
+    raw sum is off by more than 0.05 e.
     """
     excess = float(raw.sum()) - item.charge
     if abs(excess) > 0.05:
         raise ValueError(
-            f"{item.name}: the AM1-BCC charges sum to {raw.sum():.4f} e, not {item.charge}: look at sqm's output"
+            f"{item.name}: the AM1-BCC charges sum to {raw.sum():.4f} e, not {item.charge}: look at"
+            " sqm's output"
         )
     classes = symmetry_classes(item)
     unit = 10**CHARGE_DIGITS
@@ -272,7 +302,9 @@ def balanced_charges(item: Molecule, raw: np.ndarray) -> np.ndarray:
 
 
 def symmetry_classes(item: Molecule) -> list[np.ndarray]:
-    """Indices of the atoms that are equal by the bond graph alone: both oxygens of a carboxylate, both nitrogens of formamidinium."""
+    """Indices of the atoms that are equal by the bond graph alone: both oxygens of a carboxylate,
+    both nitrogens of formamidinium.
+    """
     bare = Chem.RWMol()
     for element in item.elements:
         bare.AddAtom(Chem.Atom(element))
@@ -289,13 +321,16 @@ def symmetry_classes(item: Molecule) -> list[np.ndarray]:
 
 
 def main(names: list[str]) -> int:
-    """Regenerate the named rows (all that can be when empty), each file and its record in SOURCES.json; 1 when a named one cannot."""
+    """Regenerate the named rows (all that can be when empty), each file and its record in
+    SOURCES.json; 1 when a named one cannot.
+    """
     folder = Path(str(MOLECULES_FOLDER))
     folder.mkdir(exist_ok=True)
     for name in names or [*LIGANDS, *SOLVENTS]:
         if name not in LIGANDS and name not in SOLVENTS:
             print(
-                f"there is no ligand or solvent {name!r}; the rows are {', '.join([*LIGANDS, *SOLVENTS])}",
+                f"there is no ligand or solvent {name!r}; the rows are"
+                f" {', '.join([*LIGANDS, *SOLVENTS])}",
                 file=sys.stderr,
             )
             return 1
@@ -325,7 +360,9 @@ def _water() -> Parameters:
 
 
 def programs() -> dict[str, str]:
-    """Versions of what parameters come from. Raises RuntimeError with the install line when one is missing."""
+    """Versions of what parameters come from. Raises RuntimeError with the install line when one is
+    missing.
+    """
     amber_home()
     return {package: metadata.version(package) for package in ("acpype", "parmed", "rdkit")}
 
@@ -335,14 +372,18 @@ def source_record(item: Molecule, found: Parameters) -> dict:
     water = item.name == "water"
     return {
         "smiles": item.smiles,
-        "source": WATER_SOURCE
-        if water
-        else GAFF_SOURCE + (f"; {ADJUSTED[item.name].source}" if item.name in ADJUSTED else ""),
-        "geometry": "TIP3P"
-        if water
-        else "as built: sqm took no steps"
-        if is_zwitterion(item)
-        else "AM1 optimised",
+        "source": (
+            WATER_SOURCE
+            if water
+            else GAFF_SOURCE + (f"; {ADJUSTED[item.name].source}" if item.name in ADJUSTED else "")
+        ),
+        "geometry": (
+            "TIP3P"
+            if water
+            else "as built: sqm took no steps"
+            if is_zwitterion(item)
+            else "AM1 optimised"
+        ),
         "command": command_for(item.name),
         "programs": programs(),
         "charge_e": item.charge,

@@ -1,8 +1,11 @@
-"""A second opinion on AM1-BCC charges: those of GFN2-xTB at the same geometry, compared where two charge models can be compared.
+"""A second opinion on AM1-BCC charges: those of GFN2-xTB at the same geometry, compared where two
+charge models can be compared.
 
-GFN2 charges are populations (Mulliken), AM1-BCC charges reproduce the potential around a molecule: atom by atom they differ by up to 1.6 e
-(the phosphorus of a phosphonate). Over a head with the groups bonded to it, and in the dipole moment, they agree: the 49 heads of the
-shipped ligands of up to 75 atoms, as built, within 0.18 e (leucine), the dipole moments of these and the solvents within 1.0 D or 15 %.
+GFN2 charges are populations (Mulliken), AM1-BCC charges reproduce the potential around a molecule:
+atom by atom they differ by up to 1.6 e (the phosphorus of a phosphonate). Over a head with the
+groups bonded to it, and in the dipole moment, they agree: the 49 heads of the shipped ligands of up
+to 75 atoms, as built, within 0.18 e (leucine), the dipole moments of these and the solvents within
+1.0 D or 15 %.
 """
 
 from dataclasses import dataclass
@@ -17,12 +20,17 @@ BOHR_NM = 0.0529177210903  # CODATA 2018
 DEBYE_PER_E_NM = 48.0320471  # CODATA 2018
 HEAD_E = 0.25  # heads that differ by more are warned of
 DIPOLE_D, DIPOLE_PART = 1.0, 0.2  # dipole moments that differ by more than both are warned of
-MISSING = 'no GFN2-xTB charges beside them: tblite is not installed: pip install -c constraints.txt ".[params]"'
+MISSING = (
+    "no GFN2-xTB charges beside them: tblite is not installed: pip install -c constraints.txt"
+    ' ".[params]"'
+)
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """Partial charges (n_atoms,) in e and the dipole moment in D, of an ion about its centre of mass."""
+    """Partial charges (n_atoms,) in e and the dipole moment in D, of an ion about its centre of
+    mass.
+    """
 
     charges: np.ndarray
     dipole_D: float
@@ -37,7 +45,8 @@ def of_points(item: Molecule, charges: np.ndarray, positions: np.ndarray) -> Opi
 
 
 def of_gfn2(item: Molecule, positions: np.ndarray) -> Opinion | None:
-    """GFN2-xTB (J. Chem. Theory Comput. 2019, 15, 1652) in vacuum at `positions` in nm, atomic dipoles included; None without tblite.
+    """GFN2-xTB (J. Chem. Theory Comput. 2019, 15, 1652) in vacuum at `positions` in nm, atomic
+    dipoles included; None without tblite.
 
     Raises RuntimeError when it does not converge.
     """
@@ -80,7 +89,9 @@ def united(item: Molecule) -> dict[int, list[int]]:
 
 
 def head_groups(item: Molecule) -> dict[int, list[int]]:
-    """Every head of the molecule: its atom, with all atoms of it and of the heavy atoms bonded to it, their hydrogens included."""
+    """Every head of the molecule: its atom, with all atoms of it and of the heavy atoms bonded to
+    it, their hydrogens included.
+    """
     groups, distance = united(item), Chem.GetDistanceMatrix(rdkit_molecule(item))
     return {
         head: [i for heavy, atoms in groups.items() if distance[head, heavy] <= 1 for i in atoms]
@@ -91,13 +102,17 @@ def head_groups(item: Molecule) -> dict[int, list[int]]:
 def compare(
     item: Molecule, kinds: tuple[str, ...], ours: Opinion, other: Opinion | None
 ) -> tuple[list[str], list[str]]:
-    """The table to print (a row for each heavy atom: its type, its own charge, that with its hydrogens; e and D) and
-    the warnings about it. `kinds` are GAFF types."""
+    """The table to print (a row for each heavy atom: its type, its own charge, that with its
+    hydrogens; e and D) and the warnings about it. `kinds` are GAFF types.
+    """
     columns = {"AM1-BCC": ours} | ({"GFN2": other} if other else {})
     width = max(4, *(len(name) for name in item.names))
     names = "".join(f"{name:>9}" for name in columns)
     lines = [
-        f"  {'':{width + 8}}{'charge (e)':>{len(names) + 3}}     {'with its hydrogens':>{len(names)}}",
+        (
+            f"  {'':{width + 8}}{'charge (e)':>{len(names) + 3}}    "
+            f" {'with its hydrogens':>{len(names)}}"
+        ),
         f"  {'atom':{width}}  type     {names}     {names}",
     ]
     for heavy, atoms in united(item).items():
@@ -112,7 +127,10 @@ def compare(
         if max(sums.values()) - min(sums.values()) > HEAD_E:
             warnings.append(f"{text}: they differ by more than {HEAD_E} e")
     dipoles = {name: one.dipole_D for name, one in columns.items()}
-    text = f"dipole moment{' about the centre of mass' if item.charge else ''}: {_listed(dipoles, '.2f', 'D')}"
+    text = (
+        f"dipole moment{' about the centre of mass' if item.charge else ''}:"
+        f" {_listed(dipoles, '.2f', 'D')}"
+    )
     lines.append(f"  {text}")
     apart = max(dipoles.values()) - min(dipoles.values())
     if apart > max(DIPOLE_D, DIPOLE_PART * max(dipoles.values())):

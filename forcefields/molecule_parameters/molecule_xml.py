@@ -1,4 +1,6 @@
-"""The ForceField XML of one molecule: written from GAFF types, charges and gaff.dat, written for TIP3P, and checked against a molecule."""
+"""The ForceField XML of one molecule: written from GAFF types, charges and gaff.dat, written for
+TIP3P, and checked against a molecule.
+"""
 
 import tempfile
 import xml.etree.ElementTree as ET
@@ -13,11 +15,16 @@ from halobind.structures.molecules.catalogue import LIGANDS, SOLVENTS
 from halobind.structures.molecules.molecule import Molecule
 
 CHARGE_DIGITS = 8
-WATER_SOURCE = "TIP3P (Jorgensen et al., J. Chem. Phys. 1983, 79, 926); springs of Amber's flexible form, rigid in a System of halobind"
+WATER_SOURCE = (
+    "TIP3P (Jorgensen et al., J. Chem. Phys. 1983, 79, 926); springs of Amber's flexible form,"
+    " rigid in a System of halobind"
+)
 
 
 def command_for(name: str) -> str:
-    """The command that makes the file of a molecule: a row's is made in the repository, any other in its campaign."""
+    """The command that makes the file of a molecule: a row's is made in the repository, any other
+    in its campaign.
+    """
     return (
         f"python -m halobind.forcefields.molecule_parameters.gaff {name}"
         if name in LIGANDS or name in SOLVENTS
@@ -31,7 +38,9 @@ def write_xml(
     files: tuple[str, str],
     remarks: tuple[str, ...],
 ) -> str:
-    """The ForceField XML with types and classes named NAME-gafftype, so that files never match each other's atoms."""
+    """The ForceField XML with types and classes named NAME-gafftype, so that files never match each
+    other's atoms.
+    """
     from parmed.amber import AmberParameterSet  # noqa: PLC0415 (an optional extra)
     from parmed.openmm import OpenMMParameterSet  # noqa: PLC0415
 
@@ -44,9 +53,10 @@ def write_xml(
         source = ET.parse(path).getroot()
     root = ET.Element("ForceField")
     about = ET.SubElement(root, "Info")
-    ET.SubElement(
-        about, "Source"
-    ).text = f"GAFF 1.8 (gaff.dat) with AM1-BCC charges; acpype {metadata.version('acpype')} programs, ParmEd {metadata.version('parmed')}"
+    ET.SubElement(about, "Source").text = (
+        f"GAFF 1.8 (gaff.dat) with AM1-BCC charges; acpype {metadata.version('acpype')} programs,"
+        f" ParmEd {metadata.version('parmed')}"
+    )
     ET.SubElement(about, "SMILES").text = item.smiles
     ET.SubElement(about, "Command").text = command_for(item.name)
     ET.SubElement(about, "Guessed").text = "; ".join(remarks) or "none"
@@ -84,7 +94,9 @@ def write_xml(
 
 
 def tip3p(item: Molecule) -> str:
-    """TIP3P water in the form of the other files: 0.9572 A, 104.52 degrees, q(O) -0.834 e, 3.15061 A, 0.1521 kcal/mol."""
+    """TIP3P water in the form of the other files: 0.9572 A, 104.52 degrees, q(O) -0.834 e, 3.15061
+    A, 0.1521 kcal/mol.
+    """
     oxygen, *hydrogens = item.names
     return f"""<ForceField>
  <Info>
@@ -128,7 +140,9 @@ def _copy(source: ET.Element, target: ET.Element, wanted: object) -> None:
 
 
 def graph_terms(item: Molecule, kinds: list[str]) -> dict[str, set[tuple[str, ...]]]:
-    """The type tuples of every bond, angle, proper and improper (centre first) that the bonds of the molecule make."""
+    """The type tuples of every bond, angle, proper and improper (centre first) that the bonds of
+    the molecule make.
+    """
     near: dict[int, list[int]] = {i: [] for i in range(item.n_atoms)}
     for i, j in item.bonds:
         near[int(i)].append(int(j))
@@ -183,9 +197,11 @@ def source_of(path: Path) -> str:
 
 
 def check_file(path: Path, item: Molecule) -> None:
-    """Raise ValueError naming the file and the first thing in it that is not the molecule: SMILES, atom names, bonds, types, charge.
+    """Raise ValueError naming the file and the first thing in it that is not the molecule: SMILES,
+    atom names, bonds, types, charge.
 
-    What is right: a residue of the molecule's name, its atoms by name, their types NAME-gafftype, charges that sum to its formal charge.
+    What is right: a residue of the molecule's name, its atoms by name, their types NAME-gafftype,
+    charges that sum to its formal charge.
     """
     try:
         root = ET.parse(path).getroot()
@@ -219,7 +235,8 @@ def check_file(path: Path, item: Molecule) -> None:
         kind = atoms[name][0]
         if elements.get(kind) != element or not str(kind).startswith(f"{item.name}-"):
             raise ValueError(
-                f"{path}: atom {name} has type {kind!r}: it must be a type of {element}, named {item.name}-gafftype"
+                f"{path}: atom {name} has type {kind!r}: it must be a type of {element}, named"
+                f" {item.name}-gafftype"
             )
     total = sum(charge for _, charge in atoms.values())
     if not abs(total - item.charge) < 1e-6:

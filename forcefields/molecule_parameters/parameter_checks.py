@@ -1,4 +1,6 @@
-"""Checks of a fresh molecule file: sqm kept the bonds, the energy is that of ParmEd's own matching force by force, and it runs."""
+"""Checks of a fresh molecule file: sqm kept the bonds, the energy is that of ParmEd's own matching
+force by force, and it runs.
+"""
 
 import io
 from itertools import combinations, permutations
@@ -22,9 +24,11 @@ RUN_KELVIN = (
 
 
 def check_bonds(item: Molecule, positions: np.ndarray, after: str) -> None:
-    """Raise RuntimeError when the distances in `positions` (n_atoms, 3) in nm make other bonds than the molecule has.
+    """Raise RuntimeError when the distances in `positions` (n_atoms, 3) in nm make other bonds than
+    the molecule has.
 
-    `after` says what moved the atoms: in a gas-phase optimisation a proton may jump from one head of a molecule to the other.
+    `after` says what moved the atoms: in a gas-phase optimisation a proton may jump from one head
+    of a molecule to the other.
     """
     mol = _placed(item, positions)
     for i, j in item.bonds:
@@ -35,14 +39,17 @@ def check_bonds(item: Molecule, positions: np.ndarray, after: str) -> None:
     changed = ["-".join(item.names[i] for i in sorted(bond)) for bond in found ^ wanted]
     if changed:
         raise RuntimeError(
-            f"{item.name}: {after} made or broke the bonds {', '.join(sorted(changed))}: start it from another geometry"
+            f"{item.name}: {after} made or broke the bonds {', '.join(sorted(changed))}: start it"
+            " from another geometry"
         )
 
 
 def check_run(item: Molecule, xml: str) -> None:
-    """Minimise one molecule in vacuum and run 10 ps at 300 K with constrained hydrogens, on the Reference platform.
+    """Minimise one molecule in vacuum and run 10 ps at 300 K with constrained hydrogens, on the
+    Reference platform.
 
-    Raises RuntimeError when an energy is not finite, the temperature is off, a bond breaks or a stereo centre or double bond turns.
+    Raises RuntimeError when an energy is not finite, the temperature is off, a bond breaks or a
+    stereo centre or double bond turns.
     """
     system = app.ForceField(io.StringIO(xml)).createSystem(
         _topology(item), nonbondedMethod=app.NoCutoff, constraints=app.HBonds
@@ -63,7 +70,8 @@ def check_run(item: Molecule, xml: str) -> None:
     mean = float(np.mean([t.value_in_unit(unit.kelvin) for t in kelvin[25:]]))
     if not np.all(np.isfinite(energies)) or not RUN_KELVIN[0] < mean < RUN_KELVIN[1]:
         raise RuntimeError(
-            f"{item.name}: a 10 ps run in vacuum ends at {energies[-1]:.1f} kJ/mol and {mean:.0f} K: its parameters are wrong"
+            f"{item.name}: a 10 ps run in vacuum ends at {energies[-1]:.1f} kJ/mol and {mean:.0f}"
+            " K: its parameters are wrong"
         )
     positions = (
         context.getState(getPositions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
@@ -72,7 +80,8 @@ def check_run(item: Molecule, xml: str) -> None:
     before, after = stereo(item, item.positions), stereo(item, positions)
     if before != after:
         raise RuntimeError(
-            f"{item.name}: a 10 ps run in vacuum turned {before} into {after}: its torsions or impropers are wrong"
+            f"{item.name}: a 10 ps run in vacuum turned {before} into {after}: its torsions or"
+            " impropers are wrong"
         )
 
 
@@ -92,9 +101,11 @@ def _placed(item: Molecule, positions: np.ndarray) -> Chem.RWMol:
 def check_energies(
     item: Molecule, xml: str, assigned: tuple[list[str], np.ndarray], files: tuple[str, str]
 ) -> None:
-    """Raise RuntimeError when a force of the XML and of ParmEd's Structure.createSystem differ by more than 1e-4 of itself.
+    """Raise RuntimeError when a force of the XML and of ParmEd's Structure.createSystem differ by
+    more than 1e-4 of itself.
 
-    `assigned` are GAFF types and charges (e), `files` gaff.dat and the frcmod. One molecule, no cutoff, shaken start geometry.
+    `assigned` are GAFF types and charges (e), `files` gaff.dat and the frcmod. One molecule, no
+    cutoff, shaken start geometry.
     """
     topology = _topology(item)
     positions = item.positions + np.random.default_rng(1).normal(
@@ -112,7 +123,8 @@ def check_energies(
         a, b = ours.get(name, 0.0), theirs.get(name, 0.0)
         if not abs(a - b) <= RELATIVE * max(abs(a), abs(b)):
             raise RuntimeError(
-                f"{item.name}: {name} is {a:.6f} kJ/mol from the XML but {b:.6f} kJ/mol from ParmEd: a term is lost or doubled"
+                f"{item.name}: {name} is {a:.6f} kJ/mol from the XML but {b:.6f} kJ/mol from"
+                " ParmEd: a term is lost or doubled"
             )
 
 
@@ -150,7 +162,9 @@ def _energies(system: mm.System, positions: np.ndarray) -> dict[str, float]:
 def _parmed_structure(
     item: Molecule, assigned: tuple[list[str], np.ndarray], files: tuple[str, str]
 ) -> object:
-    """A ParmEd topology with every bond, angle, torsion and 1-4 pair of the graph, its parameters looked up by ParmEd."""
+    """A ParmEd topology with every bond, angle, torsion and 1-4 pair of the graph, its parameters
+    looked up by ParmEd.
+    """
     import parmed  # noqa: PLC0415 (an optional extra)
 
     kinds, charges = assigned
@@ -210,7 +224,9 @@ def _propers(near: list[set[int]]) -> list[tuple[int, int, int, int]]:
 
 
 def _add_improper(made: object, known: object, site: tuple[int, list[int]]) -> None:
-    """Add the most specific improper row for a centre and its three neighbours, atoms in the order of that row, if there is one."""
+    """Add the most specific improper row for a centre and its three neighbours, atoms in the order
+    of that row, if there is one.
+    """
     import parmed  # noqa: PLC0415 (an optional extra)
 
     centre, around = site
@@ -233,7 +249,9 @@ def _add_improper(made: object, known: object, site: tuple[int, list[int]]) -> N
 
 
 def _amber_order(made: object, quartet: tuple[int, ...]) -> tuple[int, ...]:
-    """The outer atoms (all but the third) as tleap orders them where a wildcard row leaves it open: equal elements by their index."""
+    """The outer atoms (all but the third) as tleap orders them where a wildcard row leaves it open:
+    equal elements by their index.
+    """
     element = [atom.atomic_number for atom in made.atoms]
     first, second, centre, last = quartet
     if element[first] == element[last] and first > last:

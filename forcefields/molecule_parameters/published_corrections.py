@@ -1,4 +1,6 @@
-"""Rows whose numbers GAFF 1.8 with AM1-BCC does not get right, and the published numbers that take their place."""
+"""Rows whose numbers GAFF 1.8 with AM1-BCC does not get right, and the published numbers that take
+their place.
+"""
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
@@ -14,8 +16,9 @@ SIGMA_PER_HALF_RMIN = 2 ** (5 / 6)  # sigma = r*, half the distance of the minim
 class Adjustment:
     """Published numbers by GAFF type or atom name, in Amber's units.
 
-    `charges` in e by atom name; `lj` (r* in A, epsilon in kcal/mol) by type; `bonds` (k in kcal/mol/A2, length in A) and `angles`
-    (k in kcal/mol/rad2, degrees) by the types along them, with Amber's k (x - x0)^2.
+    `charges` in e by atom name; `lj` (r* in A, epsilon in kcal/mol) by type; `bonds` (k in
+    kcal/mol/A2, length in A) and `angles` (k in kcal/mol/rad2, degrees) by the types along them,
+    with Amber's k (x - x0)^2.
     """
 
     source: str
@@ -28,7 +31,10 @@ class Adjustment:
 
 ADJUSTED = {
     "chloroform": Adjustment(
-        source="geometry and charges of Fox and Kollman, J. Phys. Chem. B 1998, 102, 8070, from which GAFF has its chlorine",
+        source=(
+            "geometry and charges of Fox and Kollman, J. Phys. Chem. B 1998, 102, 8070, from which"
+            " GAFF has its chlorine"
+        ),
         why="GAFF's C-Cl bond of 1.8045 A instead of 1.758 A makes the liquid 3.2 % too thin",
         charges={"C1": -0.3847, "H1": 0.2659, "Cl1": 0.0396, "Cl2": 0.0396, "Cl3": 0.0396},
         bonds={("c3", "cl"): (232.4, 1.758), ("c3", "h3"): (340.0, 1.100)},
@@ -50,9 +56,11 @@ ADJUSTED = {
 
 
 def adjust(name: str, xml: str) -> str:
-    """The ForceField XML of a row with the numbers of ADJUSTED in place; unchanged for any other row.
+    """The ForceField XML of a row with the numbers of ADJUSTED in place; unchanged for any other
+    row.
 
-    Raises ValueError when a number has no place in the file or the new charges do not keep their sum.
+    Raises ValueError when a number has no place in the file or the new charges do not keep their
+    sum.
     """
     if name not in ADJUSTED:
         return xml

@@ -21,9 +21,11 @@ def ions_of(model: Model) -> np.ndarray:
 def ion_charges(model: Model, pack: Pack) -> dict[int, float]:
     """Charge in e of every ion, by atom index.
 
-    Rule "fixed": that of its element. Rule "bond-increment": q = charge_scale * (z + t * n) with z the formal charge and n the
-    signed number of metal-halide bonds: -1 a bond for a metal, +1 a bond for a halide, 0 for an A-site cation. Bonds are counted
-    at the built geometry; a halide that is to leave with a ligand (group partner) has none, so one Hamiltonian serves its whole way.
+    Rule "fixed": that of its element. Rule "bond-increment": q = charge_scale * (z + t * n) with z
+    the formal charge and n the signed number of metal-halide bonds: -1 a bond for a metal, +1 a
+    bond for a halide, 0 for an A-site cation. Bonds are counted at the built geometry; a halide
+    that is to leave with a ligand (group partner) has none, so one Hamiltonian serves its whole
+    way.
     """
     ions = [int(i) for i in ions_of(model)]
     if isinstance(pack.charges, Fixed):
@@ -54,7 +56,9 @@ def _bonds(
 
 
 def own_charges(model: Model, pack: Pack) -> dict[int, float]:
-    """Charge in e of every atom of the molecules to which the pack gives charges of its own, by atom index."""
+    """Charge in e of every atom of the molecules to which the pack gives charges of its own, by
+    atom index.
+    """
     own = pack.charges.molecules if isinstance(pack.charges, Fixed) else {}
     atoms = {
         name: [i for r in model.residues if r.name == name for i in range(r.start, r.stop)]
@@ -70,7 +74,9 @@ def molecule_charge(pack: Pack, name: str, formal: int) -> float:
 
 
 def model_charge(model: Model, pack: Pack, formal: Mapping[str, int]) -> float:
-    """The charge (e) the force field gives the whole model; `formal` charges of molecules by name, 0 where there is none."""
+    """The charge (e) the force field gives the whole model; `formal` charges of molecules by name,
+    0 where there is none.
+    """
     molecules = [residue.name for residue in model.residues if residue.stop - residue.start > 1]
     return sum(ion_charges(model, pack).values()) + sum(
         molecule_charge(pack, name, formal.get(name, 0)) for name in molecules

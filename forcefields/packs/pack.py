@@ -1,4 +1,6 @@
-"""Force-field packs: one readable TOML file each, checked when loaded and turned into one unit system (nm, kJ/mol, e)."""
+"""Force-field packs: one readable TOML file each, checked when loaded and turned into one unit
+system (nm, kJ/mol, e).
+"""
 
 import hashlib
 import tomllib
@@ -29,7 +31,9 @@ class _Row(BaseModel):
 
 
 class BondIncrement(_Row):
-    """Ions get their charge from bonds: increment `t` (e) a bond, bonds shorter than `bond_nm`, everything charged times `charge_scale`."""
+    """Ions get their charge from bonds: increment `t` (e) a bond, bonds shorter than `bond_nm`,
+    everything charged times `charge_scale`.
+    """
 
     rule: Literal["bond-increment"]
     t: float = Field(ge=0, lt=0.5)
@@ -39,8 +43,10 @@ class BondIncrement(_Row):
 
 
 class Fixed(_Row):
-    """Every ion has the charge (e) of its element in `ions`. Charged molecules are multiplied by `charge_scale`, but those of `molecules`
-    have the charges written there, by the atom names of their force-field file."""
+    """Every ion has the charge (e) of its element in `ions`. Charged molecules are multiplied by
+    `charge_scale`, but those of `molecules` have the charges written there, by the atom names of
+    their force-field file.
+    """
 
     rule: Literal["fixed"]
     ions: dict[str, float]
@@ -50,8 +56,9 @@ class Fixed(_Row):
 
 
 class Validity(_Row):
-    """What the numbers were made for: shapes (bulk, "slab AX", ...), binding modes, and, where `heads` are given (name -> SMARTS), the only
-    positively charged groups that a ligand may have."""
+    """What the numbers were made for: shapes (bulk, "slab AX", ...), binding modes, and, where
+    `heads` are given (name -> SMARTS), the only positively charged groups that a ligand may have.
+    """
 
     shapes: tuple[Literal["bulk", "slab AX", "slab BX2", "cuboid", "molecular"], ...]
     modes: tuple[Literal["cation", "anion", "donor", "zwitterion"], ...]
@@ -59,7 +66,9 @@ class Validity(_Row):
 
 
 class PairTable(_Row):
-    """Pair parameters in the units of their source; buckingham: (A, rho, C), lennard-jones: (epsilon, sigma)."""
+    """Pair parameters in the units of their source; buckingham: (A, rho, C), lennard-jones:
+    (epsilon, sigma).
+    """
 
     form: Literal["buckingham", "lennard-jones"]
     energy: Literal["eV", "kcal/mol", "kJ/mol"]
@@ -86,7 +95,9 @@ class Mixing(_Row):
 
 
 class Pack(_Row):
-    """One force field for perovskite, ligand and solvent, every number with its source. Its perovskites are those of `lattice_nm`."""
+    """One force field for perovskite, ligand and solvent, every number with its source. Its
+    perovskites are those of `lattice_nm`.
+    """
 
     name: str
     title: str
@@ -112,7 +123,8 @@ class Pack(_Row):
         classes = set(self.organic_class.values())
         if partners != classes:
             raise ValueError(
-                f"organic_class and the pair tables differ in the classes {', '.join(sorted(partners ^ classes))}"
+                "organic_class and the pair tables differ in the classes"
+                f" {', '.join(sorted(partners ^ classes))}"
             )
         if len({frozenset(key.split("-")) for key in keys}) != len(keys):
             raise ValueError("a pair is listed twice")
@@ -129,14 +141,17 @@ class Pack(_Row):
 
 
 def load_pack(name: str) -> Pack:
-    """The pack of that name. Raises KeyError for an unknown name and pydantic's ValidationError for a broken file."""
+    """The pack of that name. Raises KeyError for an unknown name and pydantic's ValidationError for
+    a broken file.
+    """
     if name not in FORCEFIELDS:
         raise KeyError(f"no force field {name!r}; there are {', '.join(FORCEFIELDS)}")
     return Pack(**tomllib.loads((PACKS_FOLDER / f"{name}.toml").read_text(encoding="utf-8")))
 
 
 def molecule_file(name: str, own: Path | None = None) -> Path:
-    """The OpenMM ForceField XML of a molecule: the shipped one of a row, otherwise that in `own`, the folder of a campaign's own ligands.
+    """The OpenMM ForceField XML of a molecule: the shipped one of a row, otherwise that in `own`,
+    the folder of a campaign's own ligands.
 
     Raises FileNotFoundError naming it when there is none.
     """
@@ -146,12 +161,15 @@ def molecule_file(name: str, own: Path | None = None) -> Path:
     if own is not None and (own / f"{name}.xml").is_file():
         return own / f"{name}.xml"
     raise FileNotFoundError(
-        f"no force-field file for {name!r} ({path.name}); make it with: python -m halobind.forcefields.molecule_parameters.gaff {name}"
+        f"no force-field file for {name!r} ({path.name}); make it with: python -m"
+        f" halobind.forcefields.molecule_parameters.gaff {name}"
     )
 
 
 def checksums(pack: str, molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
-    """sha256 of the pack file and of each molecule file (see molecule_file): they are part of the identity of a run."""
+    """sha256 of the pack file and of each molecule file (see molecule_file): they are part of the
+    identity of a run.
+    """
     return {
         f"packs/{pack}.toml": _sha256(Path(str(PACKS_FOLDER / f"{pack}.toml")))
     } | molecule_checksums(molecules, own)

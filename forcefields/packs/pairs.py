@@ -1,4 +1,6 @@
-"""The pair table of a pack as E(r) = A exp(-r/rho) - C6/r^6 + C12/r^12, for every pair of ion kinds and organic types."""
+"""The pair table of a pack as E(r) = A exp(-r/rho) - C6/r^6 + C12/r^12, for every pair of ion kinds
+and organic types.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +11,9 @@ from halobind.forcefields.packs.pack import ENERGY, LENGTH, Pack, PairTable
 
 @dataclass(frozen=True)
 class Pair:
-    """A (kJ/mol), B = 1/rho (1/nm), C6 (kJ/mol nm6), C12 (kJ/mol nm12) of one pair, and where the numbers come from."""
+    """A (kJ/mol), B = 1/rho (1/nm), C6 (kJ/mol nm6), C12 (kJ/mol nm12) of one pair, and where the
+    numbers come from.
+    """
 
     A: float
     B: float
@@ -23,10 +27,12 @@ class Pair:
 
 
 def pair_for(pack: Pack, ion: str, other: str, lj: tuple[float, float] | None = None) -> Pair:
-    """The Pair of `ion` (element) with `other`: an ion, or the GAFF type of an organic atom with its `lj` = (epsilon, sigma).
+    """The Pair of `ion` (element) with `other`: an ion, or the GAFF type of an organic atom with
+    its `lj` = (epsilon, sigma).
 
-    Listed pairs come from the pack's tables (an organic type through its class); the rest mixes by Lorentz-Berthelot.
-    Raises KeyError for two ions without a row, or an organic type that is not listed and comes without `lj`.
+    Listed pairs come from the pack's tables (an organic type through its class); the rest mixes by
+    Lorentz-Berthelot. Raises KeyError for two ions without a row, or an organic type that is not
+    listed and comes without `lj`.
     """
     row = _row(pack, ion, other)
     if row is not None:
@@ -42,7 +48,9 @@ def is_listed(pack: Pack, ion: str, other: str) -> bool:
 
 
 def mixing_of(pack: Pack, ion: str) -> tuple[float, float]:
-    """(epsilon, sigma) of an ion in kJ/mol and nm, with which it meets every organic type that no table lists."""
+    """(epsilon, sigma) of an ion in kJ/mol and nm, with which it meets every organic type that no
+    table lists.
+    """
     epsilon, sigma = pack.mixing.ions[ion]
     return epsilon * ENERGY[pack.mixing.energy], sigma * LENGTH[pack.mixing.length]
 
@@ -50,7 +58,9 @@ def mixing_of(pack: Pack, ion: str) -> tuple[float, float]:
 def mixed(
     one: tuple[float, float], two: tuple[float, float], source: str = "Lorentz-Berthelot"
 ) -> Pair:
-    """The Lennard-Jones Pair of two (epsilon, sigma): geometric mean of epsilon, arithmetic mean of sigma."""
+    """The Lennard-Jones Pair of two (epsilon, sigma): geometric mean of epsilon, arithmetic mean of
+    sigma.
+    """
     return _lennard_jones(float(np.sqrt(one[0] * two[0])), 0.5 * (one[1] + two[1]), source)
 
 

@@ -1,4 +1,6 @@
-"""What a pack can do: one sentence against what it cannot, before anything is computed; and where its numbers come from."""
+"""What a pack can do: one sentence against what it cannot, before anything is computed; and where
+its numbers come from.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,14 +14,17 @@ from halobind.structures.assembly.build import ModelPlan, ModelSpec
 from halobind.structures.crystals.crystal import charge_of
 from halobind.structures.molecules.catalogue import ION_CHARGES, Ligand
 
-NOMINAL_NM = 0.59  # a perovskite that the pack has not got is planned with this lattice constant, to be refused for all that it is
+# a perovskite that the pack has not got is planned with this lattice constant, to be refused for
+# all that it is
+NOMINAL_NM = 0.59
 NEUTRAL_E = 1e-6
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a pack is asked for: the perovskite, the shape as Validity writes it, its size for messages, all ions and charged molecules
-    with their numbers, and the ligands by name."""
+    """What a pack is asked for: the perovskite, the shape as Validity writes it, its size for
+    messages, all ions and charged molecules with their numbers, and the ligands by name.
+    """
 
     perovskite: str
     shape: str
@@ -29,7 +34,9 @@ class Wanted:
 
 
 def planning_lattice(pack: Pack, perovskite: str) -> float:
-    """The pack's lattice constant in nm; NOMINAL_NM for a perovskite that it has not got and `check_pack` will refuse."""
+    """The pack's lattice constant in nm; NOMINAL_NM for a perovskite that it has not got and
+    `check_pack` will refuse.
+    """
     return pack.lattice_nm.get(perovskite, NOMINAL_NM)
 
 
@@ -72,7 +79,10 @@ def problem(pack: Pack, wanted: Wanted) -> str | None:
             return f"has no parameters for the ion {name}; it has {', '.join(pack.formal)}"
     charge, terms = _charge(pack, wanted)
     if abs(charge) > NEUTRAL_E:
-        return f"cannot make the shape {wanted.shape} of {wanted.size} cells neutral: with its fixed charges {terms} sum to {charge:+.4f} e"
+        return (
+            f"cannot make the shape {wanted.shape} of {wanted.size} cells neutral: with its fixed"
+            f" charges {terms} sum to {charge:+.4f} e"
+        )
     if wanted.shape not in valid.shapes:
         return f"is not made for the shape {wanted.shape}; it is for {', '.join(valid.shapes)}"
     for name, row in wanted.ligands.items():
@@ -83,7 +93,9 @@ def problem(pack: Pack, wanted: Wanted) -> str | None:
 
 
 def _charge(pack: Pack, wanted: Wanted) -> tuple[float, str]:
-    """The charge (e) of what is wanted under fixed charges, and its terms as text. Bond increments always sum to the formal charge, 0."""
+    """The charge (e) of what is wanted under fixed charges, and its terms as text. Bond increments
+    always sum to the formal charge, 0.
+    """
     if not isinstance(pack.charges, Fixed):
         return 0.0, ""
     each = {}
@@ -102,7 +114,10 @@ def ligand_problem(pack: Pack, name: str, row: Ligand) -> str | None:
     """Why the pack does not take the ligand, as the rest of a sentence; None when it does."""
     valid = pack.validity
     if row.mode not in valid.modes:
-        return f"is not made for {name}, a ligand bound as {row.mode}; it is for {', '.join(valid.modes) or 'no ligands'}"
+        return (
+            f"is not made for {name}, a ligand bound as {row.mode}; it is for"
+            f" {', '.join(valid.modes) or 'no ligands'}"
+        )
     if not valid.heads:
         return None
     mol = Chem.MolFromSmiles(row.smiles)
@@ -116,7 +131,10 @@ def ligand_problem(pack: Pack, name: str, row: Ligand) -> str | None:
     ]
     if other:
         group = f"{other[0].GetSymbol()} with {other[0].GetTotalNumHs()} H"
-        return f"is not made for {name}, whose cationic group ({group} in {row.smiles}) is none of its heads: {', '.join(valid.heads)}"
+        return (
+            f"is not made for {name}, whose cationic group ({group} in {row.smiles}) is none of its"
+            f" heads: {', '.join(valid.heads)}"
+        )
     return None
 
 
@@ -133,12 +151,22 @@ def provenance(pack: Pack) -> list[str]:
     lines = [
         f"force field {pack.name}: {pack.title}",
         f"  organics: {pack.organics}",
-        f"  charge rule {charges.rule} ({rule}), charge_scale {charges.charge_scale:g}: {charges.source}",
+        (
+            f"  charge rule {charges.rule} ({rule}), charge_scale {charges.charge_scale:g}:"
+            f" {charges.source}"
+        ),
     ]
     lines += [f"  {table.form}, {', '.join(table.pairs)}: {table.source}" for table in pack.table]
     lines += [
         f"  all other pairs with an ion: Lorentz-Berthelot; {pack.mixing.source}",
-        f"  valid for: {', '.join(valid.shapes)}; ligands: {', '.join(valid.modes) or 'none'}; heads: {', '.join(valid.heads) or 'any'}",
-        f"  lattice constant at 300 K: {', '.join(f'{name} {a:g} nm' for name, a in pack.lattice_nm.items())}; {pack.lattice_source}",
+        (
+            f"  valid for: {', '.join(valid.shapes)}; ligands: {', '.join(valid.modes) or 'none'};"
+            f" heads: {', '.join(valid.heads) or 'any'}"
+        ),
+        (
+            "  lattice constant at 300 K:"
+            f" {', '.join(f'{name} {a:g} nm' for name, a in pack.lattice_nm.items())};"
+            f" {pack.lattice_source}"
+        ),
     ]
     return lines

@@ -1,1 +1,3 @@
-"""Checks of a force-field pack against experiment and reference calculations: pure functions from a pack to judged rows."""
+"""Checks of a force-field pack against experiment and reference calculations: pure functions from a
+pack to judged rows.
+"""

@@ -1,4 +1,6 @@
-"""What a check returns: rows with a value, its error, a target with a source, and a verdict that never flatters."""
+"""What a check returns: rows with a value, its error, a target with a source, and a verdict that
+never flatters.
+"""
 
 import csv
 import math
@@ -21,7 +23,9 @@ Engine = Callable[[mm.System, mm.Integrator], mm.Context]
 
 @dataclass(frozen=True)
 class Target:
-    """A number to meet: `value` with what may be missing to it (`tolerance`), both in `unit`, and where they come from."""
+    """A number to meet: `value` with what may be missing to it (`tolerance`), both in `unit`, and
+    where they come from.
+    """
 
     value: float
     tolerance: float
@@ -31,7 +35,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `error` is the standard error (NaN: unknown), `verdict` one of the five words or "error: why"."""
+    """One line of the table. `error` is the standard error (NaN: unknown), `verdict` one of the
+    five words or "error: why".
+    """
 
     check: str
     system: str
@@ -56,7 +62,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Check:
-    """Something to run: the `name` that --only takes, the system, the settings and molecule files that its outcome depends on."""
+    """Something to run: the `name` that --only takes, the system, the settings and molecule files
+    that its outcome depends on.
+    """
 
     name: str
     system: str
@@ -66,9 +74,11 @@ class Check:
 
 
 def verdict(value: float, error: float, target: float, tolerance: float) -> str:
-    """Whether `value` meets `target` within `tolerance`: PASS or FAIL when the whole error bar says so, else OPEN.
+    """Whether `value` meets `target` within `tolerance`: PASS or FAIL when the whole error bar says
+    so, else OPEN.
 
-    `error` is half the length of the bar; an unknown one (NaN) or an infinite value is OPEN. Without a target (NaN): UNJUDGED.
+    `error` is half the length of the bar; an unknown one (NaN) or an infinite value is OPEN.
+    Without a target (NaN): UNJUDGED.
     """
     if math.isnan(target):
         return UNJUDGED
@@ -92,8 +102,9 @@ def judged(
     note: str = "",
     sampled: bool = True,
 ) -> Row:
-    """The Row of (check, system, quantity) with measured = (value, standard error). `sampled` tells a mean over BLOCKS blocks, whose
-    bar is Student's, from an error that is a bound already."""
+    """The Row of (check, system, quantity) with measured = (value, standard error). `sampled` tells
+    a mean over BLOCKS blocks, whose bar is Student's, from an error that is a bound already.
+    """
     value, error = measured
     word = verdict(value, bar(error) if sampled else error, target.value, target.tolerance)
     return Row(
@@ -107,7 +118,9 @@ def told(
     note: str,
     numbers: tuple[float, float, Target] | None = None,
 ) -> Row:
-    """A Row whose verdict is given: what a pack does not claim, or an error; with (value, error, target) where there are some."""
+    """A Row whose verdict is given: what a pack does not claim, or an error; with (value, error,
+    target) where there are some.
+    """
     value, error, target = numbers or (math.nan, math.nan, Target(math.nan, math.nan, "", ""))
     return Row(
         *place, value, error, target.unit, target.value, target.tolerance, target.source, word, note
@@ -115,7 +128,9 @@ def told(
 
 
 def block_mean(series: Sequence[float] | np.ndarray, blocks: int = BLOCKS) -> tuple[float, float]:
-    """Mean of a time series and its standard error from `blocks` blocks; NaN error for fewer than two samples a block."""
+    """Mean of a time series and its standard error from `blocks` blocks; NaN error for fewer than
+    two samples a block.
+    """
     values = np.asarray(series, dtype=float)
     if len(values) < 2 * blocks:
         return (float(values.mean()) if len(values) else math.nan), math.nan
@@ -124,13 +139,17 @@ def block_mean(series: Sequence[float] | np.ndarray, blocks: int = BLOCKS) -> tu
 
 
 def reference_table(name: str) -> list[dict[str, str]]:
-    """The rows of forcefields/reference/<name>.csv, comments left out. Raises FileNotFoundError when there is none."""
+    """The rows of forcefields/reference/<name>.csv, comments left out. Raises FileNotFoundError
+    when there is none.
+    """
     lines = (REFERENCE / f"{name}.csv").read_text(encoding="utf-8").splitlines()
     return list(csv.DictReader(line for line in lines if line and not line.startswith("#")))
 
 
 def target_of(quantity: str, system: str) -> Target:
-    """The Target of reference/targets.csv for a quantity of a system ("*": of every system), else one of NaN (no target)."""
+    """The Target of reference/targets.csv for a quantity of a system ("*": of every system), else
+    one of NaN (no target).
+    """
     for row in reference_table("targets"):
         if row["quantity"] == quantity and row["system"] in (system, "*"):
             return Target(float(row["target"]), float(row["tolerance"]), row["unit"], row["source"])

@@ -1,4 +1,6 @@
-"""The bulk crystal: lattice constants, expansion and density from constant-pressure runs; static moduli from energy against strain."""
+"""The bulk crystal: lattice constants, expansion and density from constant-pressure runs; static
+moduli from energy against strain.
+"""
 
 from dataclasses import dataclass
 
@@ -44,7 +46,9 @@ def unit_mass_kg(perovskite: str) -> float:
 def lattice_check(
     perovskite: str, how: tuple[Sampling, Sampling], cells: int, pack: Pack, engine: Engine
 ) -> Result:
-    """Lattice constants at the two temperatures of `how`, the density at the first, the mean linear expansion between them."""
+    """Lattice constants at the two temperatures of `how`, the density at the first, the mean linear
+    expansion between them.
+    """
     model = bulk_model(perovskite, pack.lattice_nm[perovskite], cells)
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
     rows, lengths = [], []
@@ -85,7 +89,9 @@ def lattice_check(
 
 @dataclass(frozen=True, eq=False)
 class Static:
-    """Static energy of a crystal under strain along its axes; ions stay at their fractional coordinates."""
+    """Static energy of a crystal under strain along its axes; ions stay at their fractional
+    coordinates.
+    """
 
     context: mm.Context
     positions: np.ndarray
@@ -105,7 +111,9 @@ class Static:
 def static_crystal(
     pack: Pack, perovskite: str, cells: int, cutoff_nm: float, engine: Engine
 ) -> Static:
-    """The Static of a cubic crystal, in which all ions sit on special positions, so that no force acts on them at any axial strain."""
+    """The Static of a cubic crystal, in which all ions sit on special positions, so that no force
+    acts on them at any axial strain.
+    """
     model = bulk_model(perovskite, pack.lattice_nm[perovskite], cells)
     system = make_system(model, pack, SystemSettings(cutoff_nm, 0.0))
     for force in system.getForces():
@@ -115,7 +123,9 @@ def static_crystal(
 
 
 def relaxed_scale(energy, around: float = 1.0, reach: float = 0.04) -> float:
-    """The isotropic scale at which energy((s, s, s)) is lowest. Raises ValueError when that is at the end of the range looked at."""
+    """The isotropic scale at which energy((s, s, s)) is lowest. Raises ValueError when that is at
+    the end of the range looked at.
+    """
     found = minimize_scalar(
         lambda s: energy((s, s, s)),
         bounds=(around - reach, around + reach),
@@ -130,10 +140,11 @@ def relaxed_scale(energy, around: float = 1.0, reach: float = 0.04) -> float:
 
 
 def moduli(energy, volume_nm3: float) -> tuple[float, float, float]:
-    """Bulk modulus and Young's modulus along an axis (GPa), and the scale s of the minimum, of a static energy(scale (3,)) in kJ/mol.
+    """Bulk modulus and Young's modulus along an axis (GPa), and the scale s of the minimum, of a
+    static energy(scale (3,)) in kJ/mol.
 
-    `volume_nm3` is the volume at scale 1. The bulk modulus is that of a Birch-Murnaghan fit; Young's that of a cubic fit of
-    the energy against axial strain with the lateral lengths relaxed.
+    `volume_nm3` is the volume at scale 1. The bulk modulus is that of a Birch-Murnaghan fit;
+    Young's that of a cubic fit of the energy against axial strain with the lateral lengths relaxed.
     """
     best = relaxed_scale(energy)
     scales = best * (1 + STRAINS)
@@ -159,7 +170,9 @@ def moduli(energy, volume_nm3: float) -> tuple[float, float, float]:
 
 
 def elastic_check(perovskite: str, cells: int, pack: Pack, engine: Engine) -> Result:
-    """Static moduli at the minimum of the cubic crystal; the error is half the spread over cutoffs of 0.95 to 1.15 nm."""
+    """Static moduli at the minimum of the cubic crystal; the error is half the spread over cutoffs
+    of 0.95 to 1.15 nm.
+    """
     found = []
     for cutoff in CUTOFFS_NM:
         crystal = static_crystal(pack, perovskite, cells, cutoff, engine)
@@ -168,7 +181,10 @@ def elastic_check(perovskite: str, cells: int, pack: Pack, engine: Engine) -> Re
     middle, spread = table[CUTOFFS_NM.index(CUTOFF_NM)], np.ptp(table, axis=0) / 2
     lattice = pack.lattice_nm[perovskite] * middle[2]
     span = f"{CUTOFFS_NM[0]} to {CUTOFFS_NM[-1]} nm"
-    note = f"static cubic crystal, a = {lattice:.4f} nm at its minimum; error: half the spread over cutoffs of {span}"
+    note = (
+        f"static cubic crystal, a = {lattice:.4f} nm at its minimum; error: half the spread over"
+        f" cutoffs of {span}"
+    )
     rows = [
         judged(
             ("elastic", perovskite, quantity),

@@ -18,9 +18,11 @@ BAROSTAT_EVERY = 25
 
 @dataclass(frozen=True)
 class Sampling:
-    """How long and under what: `frames` frames over `measure_ps` after `settle_ps`; a barostat on "xyz" (1 bar), "z" or not at all.
+    """How long and under what: `frames` frames over `measure_ps` after `settle_ps`; a barostat on
+    "xyz" (1 bar), "z" or not at all.
 
-    `pressure_bar` is for "z": a liquid beside a slab needs 1 bar and what the cutoff takes from it (forcefields/hamiltonian/dispersion_tail.py).
+    `pressure_bar` is for "z": a liquid beside a slab needs 1 bar and what the cutoff takes from it
+    (forcefields/hamiltonian/dispersion_tail.py).
     """
 
     temperature_K: float
@@ -48,7 +50,9 @@ class UnstableError(RuntimeError):
 def sample(
     system: mm.System, positions: np.ndarray, box: np.ndarray | None, how: Sampling, engine: Engine
 ) -> Iterator[Frame]:
-    """Minimise, settle, then yield `how.frames` frames. Raises UnstableError when an energy is not finite."""
+    """Minimise, settle, then yield `how.frames` frames. Raises UnstableError when an energy is not
+    finite.
+    """
     system = copy.deepcopy(system)
     kelvin = how.temperature_K
     if how.barostat == "xyz":

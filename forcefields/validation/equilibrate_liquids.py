@@ -1,4 +1,5 @@
-"""Equilibrated boxes of the solvents, which the builder tiles: constant-pressure runs with the shipped parameters.
+"""Equilibrated boxes of the solvents, which the builder tiles: constant-pressure runs with the
+shipped parameters.
 
 python -m halobind.forcefields.validation.equilibrate_liquids              every solvent row
 python -m halobind.forcefields.validation.equilibrate_liquids acetone      some of them
@@ -26,7 +27,8 @@ TEMPERATURE_K = 298.15
 PRESSURE_BAR = 1.0
 CUTOFF_NM = 1.0
 TIMESTEP_PS = 0.004
-HOT_K = 500.0  # packed chains are straight: a hot start under pressure lets them coil before they settle
+# packed chains are straight: a hot start under pressure lets them coil before they settle
+HOT_K = 500.0
 HOT_BAR = 1000.0
 HOT_PS = 30.0
 SETTLE_PS = 60.0
@@ -36,7 +38,9 @@ START_DENSITY = 0.95  # of the target: packed a little loosely
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A System of one kind of molecule with its start positions (n, 3) in nm and cubic box edge in nm."""
+    """A System of one kind of molecule with its start positions (n, 3) in nm and cubic box edge in
+    nm.
+    """
 
     system: mm.System
     topology: app.Topology
@@ -45,7 +49,9 @@ class Cell:
 
 
 def liquid_cell(item: Molecule, count: int, edge_nm: float) -> Cell:
-    """A packed cubic box of `count` molecules as an openmm.System (PME, dispersion correction, H-bond constraints, 3 Da hydrogens)."""
+    """A packed cubic box of `count` molecules as an openmm.System (PME, dispersion correction,
+    H-bond constraints, 3 Da hydrogens).
+    """
     return periodic_cell(item, pack_box([(item, count)], edge_nm, seed=1)[0], edge_nm)
 
 
@@ -77,7 +83,9 @@ def periodic_cell(item: Molecule, positions: np.ndarray, edge_nm: float) -> Cell
 
 
 def equilibrate(name: str) -> Liquid:
-    """Run a solvent at 298.15 K and 1 bar on one CPU thread and return its last frame with the density it had (kg/m3)."""
+    """Run a solvent at 298.15 K and 1 bar on one CPU thread and return its last frame with the
+    density it had (kg/m3).
+    """
     item = molecule(name)
     count = max(24, round(molecules_per_nm3(item, SOLVENTS[name].density_kg_m3) * EDGE_NM**3))
     edge = (count / molecules_per_nm3(item, START_DENSITY * SOLVENTS[name].density_kg_m3)) ** (
@@ -122,9 +130,10 @@ def equilibrate(name: str) -> Liquid:
     centres = positions.mean(axis=1)
     positions = positions - edge * np.floor(centres / edge)[:, None]
     about = (
-        f"{TEMPERATURE_K} K, {PRESSURE_BAR} bar, {SETTLE_PS + MEASURE_PS:g} ps after {HOT_PS:g} ps at {HOT_K:g} K, "
-        f"cutoff {CUTOFF_NM} nm with dispersion correction, "
-        f"OpenMM {metadata.version('openmm')}; python -m halobind.forcefields.validation.equilibrate_liquids {name}"
+        f"{TEMPERATURE_K} K, {PRESSURE_BAR} bar, {SETTLE_PS + MEASURE_PS:g} ps after {HOT_PS:g} ps"
+        f" at {HOT_K:g} K, cutoff {CUTOFF_NM} nm with dispersion correction, OpenMM"
+        f" {metadata.version('openmm')}; python -m"
+        f" halobind.forcefields.validation.equilibrate_liquids {name}"
     )
     return Liquid(
         name,
@@ -148,8 +157,9 @@ def main(names: list[str]) -> int:
         write_liquid(found, LIQUIDS_FOLDER / f"{name}.txt")
         target = SOLVENTS[name].density_kg_m3
         print(
-            f"{name}: {len(found.positions)} molecules, {found.density_kg_m3:.1f} +- {found.error_kg_m3:.1f} kg/m3, target {target} "
-            f"({100 * (found.density_kg_m3 / target - 1):+.1f} %)",
+            f"{name}: {len(found.positions)} molecules, {found.density_kg_m3:.1f} +-"
+            f" {found.error_kg_m3:.1f} kg/m3, target {target}"
+            f" ({100 * (found.density_kg_m3 / target - 1):+.1f} %)",
             flush=True,
         )
     return 0

@@ -1,9 +1,11 @@
-"""Reference curves by GFN2-xTB: ammonium heads relaxed at fixed heights over the pocket of a rigid Pb4Br20Cs11, gas phase or continuum.
+"""Reference curves by GFN2-xTB: ammonium heads relaxed at fixed heights over the pocket of a rigid
+Pb4Br20Cs11, gas phase or continuum.
 
 python -m halobind.forcefields.validation.gfn2_reference gas            prints rows for reference/pocket_curves.csv
 python -m halobind.forcefields.validation.gfn2_reference acetone        the same with the ALPB solvent model (also: toluene, hexane, octane, DMSO, water ...)
 
-GFN2-xTB: Bannwarth et al., J. Chem. Theory Comput. 2019, 15, 1652. ALPB: Ehlert et al., J. Chem. Theory Comput. 2021, 17, 4250.
+GFN2-xTB: Bannwarth et al., J. Chem. Theory Comput. 2019, 15, 1652. ALPB: Ehlert et al., J. Chem.
+Theory Comput. 2021, 17, 4250.
 """
 
 import sys
@@ -24,7 +26,8 @@ MISSING = 'reference curves need tblite: pip install -c constraints.txt ".[param
 
 
 def relaxed_energy(head: str, height_nm: float, solvent: str | None) -> float:
-    """Energy in kJ/mol of cluster and head, N held at the height over the outer Br plane (at 0.8 nm also on the site axis), the head free.
+    """Energy in kJ/mol of cluster and head, N held at the height over the outer Br plane (at 0.8 nm
+    also on the site axis), the head free.
 
     Raises ModuleNotFoundError without tblite.
     """
@@ -68,7 +71,8 @@ def main(arguments: list[str]) -> int:
     for head in HEADS:
         for height, energy in zip(HEIGHTS_NM, relaxed_curve(head, solvent), strict=True):
             print(
-                f"{method},{arguments[0]},{head},{height:g},{energy:.1f},python -m halobind.forcefields.validation.gfn2_reference {arguments[0]}",
+                f"{method},{arguments[0]},{head},{height:g},{energy:.1f},python -m"
+                f" halobind.forcefields.validation.gfn2_reference {arguments[0]}",
                 flush=True,
             )
     return 0

@@ -1,4 +1,5 @@
-"""The bulk crystal of a pack, without surfaces, and its lattice constant by a constant-pressure run.
+"""The bulk crystal of a pack, without surfaces, and its lattice constant by a constant-pressure
+run.
 
 python -m halobind.forcefields.validation.lattice_constant PACK PEROVSKITE           at 300 K
 python -m halobind.forcefields.validation.lattice_constant PACK PEROVSKITE 425       at another temperature (K)
@@ -28,7 +29,8 @@ RECORD_STEPS = 25
 
 
 def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) -> Model:
-    """`cells` x `cells` x `cells` unit cells of the cubic crystal, periodic along all three axes, molecules on A sites turned by seed.
+    """`cells` x `cells` x `cells` unit cells of the cubic crystal, periodic along all three axes,
+    molecules on A sites turned by seed.
 
     Raises ValueError for a perovskite that has no row.
     """
@@ -46,9 +48,11 @@ def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) ->
 def lattice_constant(
     pack: Pack, perovskite: str, temperature_K: float, ps: float, cells: int = 4, seed: int = 1
 ) -> tuple[float, float]:
-    """Mean cubic lattice constant at 1 bar and its standard error from `BLOCKS` blocks of `ps` picoseconds, both in nm.
+    """Mean cubic lattice constant at 1 bar and its standard error from `BLOCKS` blocks of `ps`
+    picoseconds, both in nm.
 
-    The three edges move independently; one CPU thread, so that the same seed gives the same number on the same machine.
+    The three edges move independently; one CPU thread, so that the same seed gives the same number
+    on the same machine.
     """
     model = bulk_model(perovskite, pack.lattice_nm[perovskite], cells, seed)
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
@@ -89,14 +93,16 @@ def main(arguments: list[str]) -> int:
         pack = load_pack(name)
         if perovskite not in pack.lattice_nm:
             raise KeyError(
-                f"force field {name!r} has no parameters for {perovskite}; it has {', '.join(pack.lattice_nm)}"
+                f"force field {name!r} has no parameters for {perovskite}; it has"
+                f" {', '.join(pack.lattice_nm)}"
             )
         mean, error = lattice_constant(pack, perovskite, temperature, MEASURE_PS)
     except KeyError as problem:
         print(problem.args[0], file=sys.stderr)
         return 1
     print(
-        f"{name} {perovskite}: a = {mean:.4f} +- {error:.5f} nm at {temperature:g} K, {MEASURE_PS:g} ps, cutoff {CUTOFF_NM} nm"
+        f"{name} {perovskite}: a = {mean:.4f} +- {error:.5f} nm at {temperature:g} K,"
+        f" {MEASURE_PS:g} ps, cutoff {CUTOFF_NM} nm"
     )
     return 0
 

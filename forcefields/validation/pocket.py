@@ -1,4 +1,6 @@
-"""Pocket curves: rigid ammonium heads lowered into the central A vacancy of Pb4Br20Cs11, in the gas phase, by the pack's own numbers."""
+"""Pocket curves: rigid ammonium heads lowered into the central A vacancy of Pb4Br20Cs11, in the gas
+phase, by the pack's own numbers.
+"""
 
 import math
 import xml.etree.ElementTree as ET
@@ -35,10 +37,12 @@ def heads_of(pack: Pack) -> tuple[str, ...]:
 
 
 def cluster() -> tuple[list[str], np.ndarray]:
-    """Elements and positions (35, 3) in nm of Pb4Br20Cs11: four corner-sharing octahedra under an A site at the origin, which is empty.
+    """Elements and positions (35, 3) in nm of Pb4Br20Cs11: four corner-sharing octahedra under an A
+    site at the origin, which is empty.
 
-    Its outer Br plane is z = 0; of the A sites around it the four corners of the upper layer and two neighbouring ones of the lower are
-    empty too. This is the cluster that gives the force-field rows of the reference to 0.5 kJ/mol.
+    Its outer Br plane is z = 0; of the A sites around it the four corners of the upper layer and
+    two neighbouring ones of the lower are empty too. This is the cluster that gives the force-field
+    rows of the reference to 0.5 kJ/mol.
     """
     metals = [(i, j, -0.5) for i in (-0.5, 0.5) for j in (-0.5, 0.5)]
     steps = np.concatenate([np.eye(3), -np.eye(3)]) / 2
@@ -65,7 +69,9 @@ def cluster_charges(pack: Pack, elements: list[str], positions: np.ndarray) -> n
 
 
 def head_geometry(name: str) -> np.ndarray:
-    """The rigid head, (n_atoms, 3) in nm with N at the origin, in the atom order of its molecule file."""
+    """The rigid head, (n_atoms, 3) in nm with N at the origin, in the atom order of its molecule
+    file.
+    """
     found = {
         row["atom"]: [float(row[f"{axis}_nm"]) for axis in "xyz"]
         for row in reference_table("pocket_heads")
@@ -81,7 +87,9 @@ def _template(name: str) -> ET.Element:
 
 
 def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, tuple[float, float]]]:
-    """Charges (n_atoms,) in e, type of every atom ("c3:n4" for a carbon of the head), (epsilon, sigma) in kJ/mol and nm of each type."""
+    """Charges (n_atoms,) in e, type of every atom ("c3:n4" for a carbon of the head), (epsilon,
+    sigma) in kJ/mol and nm of each type.
+    """
     root = _template(name)
     atoms = root.findall("./Residues/Residue/Atom")
     kinds = {atom.get("name"): atom.get("type").rsplit("-", 1)[1] for atom in atoms}
@@ -104,7 +112,9 @@ def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, tuple[f
 
 
 def energy(pack: Pack, name: str, heights_nm: np.ndarray) -> np.ndarray:
-    """Energy (n,) in kJ/mol of the head with its N at the heights over the outer Br plane: all charges and pairs, no cutoff, no solvent."""
+    """Energy (n,) in kJ/mol of the head with its N at the heights over the outer Br plane: all
+    charges and pairs, no cutoff, no solvent.
+    """
     elements, ions = cluster()
     charges = cluster_charges(pack, elements, ions)
     atoms, (own, kinds, lj) = head_geometry(name), head_parameters(name)
@@ -133,7 +143,9 @@ def curve(pack: Pack, name: str, heights_nm: np.ndarray) -> np.ndarray:
 
 
 def references() -> dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray, str]]:
-    """Reference curves by (method, environment, head): heights (n,) in nm, energies (n,) in kJ/mol, source."""
+    """Reference curves by (method, environment, head): heights (n,) in nm, energies (n,) in kJ/mol,
+    source.
+    """
     found: dict[tuple[str, str, str], list[tuple[float, float, str]]] = {}
     for row in reference_table("pocket_curves"):
         key = (row["method"], row["environment"], row["head"])
@@ -147,7 +159,9 @@ def references() -> dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray, str
 
 
 def pocket_check(pack: Pack, _engine: Engine) -> Result:
-    """Depth and place of the minimum of each head's gas-phase curve against GFN2-xTB; all curves for the plot."""
+    """Depth and place of the minimum of each head's gas-phase curve against GFN2-xTB; all curves
+    for the plot.
+    """
     fine = np.linspace(-0.05, 0.4, 91)
     rows, curves = [], {}
     for head in heads_of(pack):
@@ -163,7 +177,9 @@ def pocket_check(pack: Pack, _engine: Engine) -> Result:
 def _rows(
     pack: Pack, head: str, mine: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, str]
 ) -> list[Row]:
-    """Depth and height of the minimum on the grid of the reference. Both are exact: there is nothing to sample."""
+    """Depth and height of the minimum on the grid of the reference. Both are exact: there is
+    nothing to sample.
+    """
     (grid, values), (wanted, source) = mine, reference
     scale = pack.charges.charge_scale
     best, true = int(values.argmin()), int(wanted.argmin())
@@ -178,7 +194,10 @@ def _rows(
             ("pocket", system, "depth"), (float(values[best]), 0.0), depth, note, sampled=False
         )
     else:
-        why = f"{note}: scaled charges stand for a polarisable surrounding, a gas-phase depth is not what they claim"
+        why = (
+            f"{note}: scaled charges stand for a polarisable surrounding, a gas-phase depth is not"
+            " what they claim"
+        )
         first = told(("pocket", system, "depth"), UNCLAIMED, why, (float(values[best]), 0.0, depth))
     if true in (0, len(grid) - 1):
         note += "; the reference is lowest at the end of its range"

@@ -1,7 +1,9 @@
-"""Pocket to solvent: the free energy of a bare ammonium head along the normal over the A vacancy of Pb4Br20Cs11 in explicit solvent.
+"""Pocket to solvent: the free energy of a bare ammonium head along the normal over the A vacancy of
+Pb4Br20Cs11 in explicit solvent.
 
-The reference, GFN2-xTB with a solvent model, is for the same rigid cluster; so the two differ by the pair terms and charges of the pack and
-by the solvent, neither by ions that move nor by how much of the crystal the solvent reaches.
+The reference, GFN2-xTB with a solvent model, is for the same rigid cluster; so the two differ by
+the pair terms and charges of the pack and by the solvent, neither by ions that move nor by how much
+of the crystal the solvent reaches.
 """
 
 from dataclasses import dataclass
@@ -37,12 +39,16 @@ METHOD = "GFN2-xTB relaxed + ALPB"
 TOLERANCE, PLACE_NM = (
     10.0,
     0.1,
-)  # kJ/mol: what placing the cluster's Cs otherwise does to the reference; nm: two steps of its grid
+    # kJ/mol: what placing the cluster's Cs otherwise does to the reference; nm: two steps of its
+    # grid
+)
 
 
 @dataclass(frozen=True)
 class PocketSampling:
-    """Heights (nm) of the umbrellas and their k (kJ/mol/nm2); times in ps: before the pull, a step of the pull, settling and measuring."""
+    """Heights (nm) of the umbrellas and their k (kJ/mol/nm2); times in ps: before the pull, a step
+    of the pull, settling and measuring.
+    """
 
     heights_nm: tuple[float, ...]
     k: float
@@ -57,7 +63,9 @@ class PocketSampling:
 def pocket_pmf_check(
     where: tuple[str, str], how: PocketSampling, pack: Pack, engine: Engine
 ) -> Result:
-    """Depth and place of the minimum of the curve against the reference's; `where` = (head, solvent)."""
+    """Depth and place of the minimum of the curve against the reference's; `where` = (head,
+    solvent).
+    """
     heights, series = sample_heights(solvated_cluster(*where, how.seed), how, pack, engine)
     z, W, error = mean_force_curve(series, heights, how.k)
     head, solvent = where
@@ -81,7 +89,9 @@ def pocket_pmf_check(
 
 
 def solvated_cluster(head: str, solvent: str, seed: int) -> Model:
-    """The cluster of the reference and the head in its vacancy, in a box of solvent; the vacancy is the origin, its normal +z."""
+    """The cluster of the reference and the head in its vacancy, in a box of solvent; the vacancy is
+    the origin, its normal +z.
+    """
     ions, positions = cluster()
     item = molecule(head)
     elements, xyz = (*ions, *item.elements), np.concatenate([positions, head_geometry(head)])
@@ -121,7 +131,9 @@ def solvated_cluster(head: str, solvent: str, seed: int) -> Model:
 def sample_heights(
     model: Model, how: PocketSampling, pack: Pack, engine: Engine
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Window centres (n,) and heights of N over its site plane (n, samples), both in nm. The ions have no mass and stay where they are."""
+    """Window centres (n,) and heights of N over its site plane (n, samples), both in nm. The ions
+    have no mass and stay where they are.
+    """
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
     for i in ions_of(model):
         system.setParticleMass(int(i), 0.0)
@@ -179,11 +191,13 @@ def _heights(
 def mean_force_curve(
     series: np.ndarray, centres: np.ndarray, k: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Heights (n,) in nm, free energy (n,) against the solvent and its standard error, both in kJ/mol, by umbrella integration.
+    """Heights (n,) in nm, free energy (n,) against the solvent and its standard error, both in
+    kJ/mol, by umbrella integration.
 
-    At the mean height m of a window the mean force is k (centre - m) (Kaestner and Thiel, J. Chem. Phys. 2005, 123, 144104, equation 9 at
-    its centre); the trapezoidal rule joins the windows. `series` is (n, samples) in nm. Errors: blocks of every window, as if independent.
-    Raises ValueError when fewer than two windows lie in the solvent.
+    At the mean height m of a window the mean force is k (centre - m) (Kaestner and Thiel, J. Chem.
+    Phys. 2005, 123, 144104, equation 9 at its centre); the trapezoidal rule joins the windows.
+    `series` is (n, samples) in nm. Errors: blocks of every window, as if independent. Raises
+    ValueError when fewer than two windows lie in the solvent.
     """
     z, spread = np.array([block_mean(row, BLOCKS) for row in series]).T
     slope = k * (centres - z)
@@ -191,7 +205,8 @@ def mean_force_curve(
     bulk = z >= BULK_NM
     if bulk.sum() < 2:
         raise ValueError(
-            f"only {bulk.sum()} windows reach {BULK_NM} nm over the site plane: take heights further out"
+            f"only {bulk.sum()} windows reach {BULK_NM} nm over the site plane: take heights"
+            " further out"
         )
     weight = np.zeros((len(z), len(z)))  # of each slope in each W
     for i in range(1, len(z)):

@@ -59,7 +59,9 @@ def _reference(system: mm.System, integrator: mm.Integrator) -> mm.Context:
 def solvent_check(
     name: str, times: tuple[Sampling, Sampling], _pack: Pack, engine: Engine
 ) -> Result:
-    """Density and heat of vaporisation, E(gas) - E(liquid)/N + RT, of a solvent row; `times` are (liquid, gas)."""
+    """Density and heat of vaporisation, E(gas) - E(liquid)/N + RT, of a solvent row; `times` are
+    (liquid, gas).
+    """
     item, box = molecule(name), load_liquid(name)
     cell = periodic_cell(item, box.positions, box.edge_nm)
     count = len(box.positions)
@@ -81,8 +83,8 @@ def solvent_check(
     row = SOLVENTS[name]
     wanted = Target(row.density_kg_m3, DENSITY * row.density_kg_m3, "kg/m3", row.source)
     note = (
-        f"{times[0].measure_ps:g} ps of {count} molecules, cutoff {CUTOFF_NM:g} nm with dispersion correction, {PRESSURE_BAR:g} bar; "
-        f"{times[1].measure_ps:g} ps of gas"
+        f"{times[0].measure_ps:g} ps of {count} molecules, cutoff {CUTOFF_NM:g} nm with dispersion"
+        f" correction, {PRESSURE_BAR:g} bar; {times[1].measure_ps:g} ps of gas"
     )
     return Result(
         (

@@ -1,4 +1,6 @@
-"""Which checks a pack gets: everything for the perovskites and surfaces it claims, and a row that says so for what it does not."""
+"""Which checks a pack gets: everything for the perovskites and surfaces it claims, and a row that
+says so for what it does not.
+"""
 
 import hashlib
 import json
@@ -26,7 +28,9 @@ LIQUID_K = 298.15
 
 
 def checks(pack: Pack, quick: bool) -> list[Check]:
-    """Every check that applies to the pack; `quick`: CsPbBr3 (or the one perovskite there is) and acetone only, little sampling."""
+    """Every check that applies to the pack; `quick`: CsPbBr3 (or the one perovskite there is) and
+    acetone only, little sampling.
+    """
     claimed = [name for name in PEROVSKITES if name in pack.lattice_nm]
     claimed = claimed[:1] if quick else claimed
     found: list[Check] = []
@@ -59,7 +63,9 @@ def checks(pack: Pack, quick: bool) -> list[Check]:
 
 
 def unclaimed(pack: Pack, quick: bool) -> list[Row]:
-    """A row for each perovskite and surface that is not claimed (a quick table leaves out what quick does not look at)."""
+    """A row for each perovskite and surface that is not claimed (a quick table leaves out what
+    quick does not look at).
+    """
     rows = []
     for perovskite in PEROVSKITES:
         if perovskite not in pack.lattice_nm:
@@ -205,7 +211,9 @@ def _solvent(name: str, quick: bool) -> Check:
 
 
 def key(pack: Pack, check: Check) -> str:
-    """16 hex digits over all that the outcome depends on: check, settings, the pack's numbers, molecule files, reference tables."""
+    """16 hex digits over all that the outcome depends on: check, settings, the pack's numbers,
+    molecule files, reference tables.
+    """
     mine = (
         "pocket" if check.name == "pocket" else "targets"
     )  # a new pocket curve costs nobody else a new run

@@ -1,4 +1,6 @@
-"""Slabs and clusters in a solvent: do the ions stay, and how does an ammonium head sit in its A site?"""
+"""Slabs and clusters in a solvent: do the ions stay, and how does an ammonium head sit in its A
+site?
+"""
 
 from dataclasses import dataclass, replace
 
@@ -32,7 +34,9 @@ WIDER_NM = 0.30  # told beside it
 
 @dataclass(frozen=True)
 class Setup:
-    """A crystal in a solvent: perovskite, shape, termination, cells, solvent, gap between opposite faces in nm."""
+    """A crystal in a solvent: perovskite, shape, termination, cells, solvent, gap between opposite
+    faces in nm.
+    """
 
     perovskite: str
     shape: str
@@ -71,7 +75,9 @@ def _run(
 
 
 def integrity_check(setup: Setup, how: Sampling, pack: Pack, engine: Engine) -> Result:
-    """The ion that is farthest from its site, and the metal that lost most halides, both averaged over the frames."""
+    """The ion that is farthest from its site, and the metal that lost most halides, both averaged
+    over the frames.
+    """
     model, frames = _run(setup, pack, None, how, engine)
     shifts = np.array([displacements(model, frame.positions, frame.box)[1] for frame in frames])
     counts = np.array(
@@ -94,7 +100,9 @@ def integrity_check(setup: Setup, how: Sampling, pack: Pack, engine: Engine) -> 
 
 
 def worst(shifts: np.ndarray) -> tuple[float, float]:
-    """Length (nm) of the largest mean of displacements (n_frames, n_ions, 3) in nm, and the block error of its part along itself."""
+    """Length (nm) of the largest mean of displacements (n_frames, n_ions, 3) in nm, and the block
+    error of its part along itself.
+    """
     mean = shifts.mean(axis=0)
     length = np.linalg.norm(mean, axis=1)
     which = int(length.argmax())
@@ -105,7 +113,9 @@ def worst(shifts: np.ndarray) -> tuple[float, float]:
 def heads_check(
     setup: Setup, ligands: tuple[str, ...], how: Sampling, pack: Pack, engine: Engine
 ) -> Result:
-    """A primary and, where the pack takes one, a quaternary ammonium, each alone in its A site: hydrogen bonds, heights of N over Br."""
+    """A primary and, where the pack takes one, a quaternary ammonium, each alone in its A site:
+    hydrogen bonds, heights of N over Br.
+    """
     rows: list[Row] = []
     heights = []
     for kind, ligand in zip(("primary", "quaternary"), ligands, strict=False):
@@ -142,7 +152,9 @@ def hydrogen_bonds(model: Model, frame: Frame, pack: Pack, reach_nm: float = BON
 
 
 def anchor_height(model: Model, frame: Frame, pack: Pack) -> float:
-    """Height (nm) of the anchor over the mean plane of the halides of its face, as they are in the frame."""
+    """Height (nm) of the anchor over the mean plane of the halides of its face, as they are in the
+    frame.
+    """
     side = np.sign(model.site_point[2])
     plane = [
         int(i)

@@ -1,4 +1,6 @@
-"""Trial packs of a calibration: the default pack with another charge scale and other repulsions, from calibration.toml."""
+"""Trial packs of a calibration: the default pack with another charge scale and other repulsions,
+from calibration.toml.
+"""
 
 import tomllib
 from importlib import resources
@@ -15,7 +17,9 @@ SOLVENT = "acetone"
 
 
 class Trial(BaseModel):
-    """One row: the charge scale, and what the repulsion A of a listed pair of the source is multiplied by (1 where it is not named)."""
+    """One row: the charge scale, and what the repulsion A of a listed pair of the source is
+    multiplied by (1 where it is not named).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,7 +69,8 @@ def load_trials() -> Trials:
 def trial_pack(
     pack: Pack, trial: Trial, trials: Trials, lattice_nm: dict[str, float] | None = None
 ) -> Pack:
-    """`pack` with the numbers of the trial, and other lattice constants where they have been measured.
+    """`pack` with the numbers of the trial, and other lattice constants where they have been
+    measured.
 
     Raises ValueError for a pack without bond increments or without one of the pairs.
     """
@@ -75,7 +80,8 @@ def trial_pack(
     if not isinstance(pack.charges, BondIncrement) or missing:
         pairs = ", ".join(sorted(missing or trials.source_A))
         raise ValueError(
-            f"force field {pack.name!r} has no bond increments or no Buckingham row {pairs}, so there is nothing to calibrate"
+            f"force field {pack.name!r} has no bond increments or no Buckingham row {pairs}, so"
+            " there is nothing to calibrate"
         )
     repulsion = {pair: A * trial.repulsion.get(pair, 1.0) for pair, A in trials.source_A.items()}
     tables = [
@@ -97,11 +103,15 @@ def trial_pack(
 
 
 def bulk_part(pack: Pack) -> list[Check]:
-    """What has to be known first: lattice constants (and elastic constants, which do not need them) of every perovskite."""
+    """What has to be known first: lattice constants (and elastic constants, which do not need them)
+    of every perovskite.
+    """
     return [check for perovskite in pack.lattice_nm for check in bulk_checks(perovskite, True)]
 
 
 def surface_part(pack: Pack) -> list[Check]:
-    """What is built at the trial's own lattice constants: slabs, heads, and the free energies of the heads from pocket to solvent."""
+    """What is built at the trial's own lattice constants: slabs, heads, and the free energies of
+    the heads from pocket to solvent.
+    """
     found = [check for check in checks(pack, True) if check.name in ("integrity", "heads")]
     return found + [pocket_pmf(head, SOLVENT) for head in heads_of(pack)]

@@ -1,4 +1,6 @@
-"""What a campaign file says of the model: the sections [model] and [ligands.NAME], and the builder's settings they become."""
+"""What a campaign file says of the model: the sections [model] and [ligands.NAME], and the
+builder's settings they become.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,7 +39,9 @@ def row_of(registry: object):
 
 
 class LigandSection(Section):
-    """A ligand of the campaign's own: `smiles`, or `file` (mol2, sdf; atom order and names are kept), how it binds, its charge in e."""
+    """A ligand of the campaign's own: `smiles`, or `file` (mol2, sdf; atom order and names are
+    kept), how it binds, its charge in e.
+    """
 
     smiles: str | None = None
     file: str | None = None
@@ -51,12 +55,15 @@ class LigandSection(Section):
             raise ValueError("give either smiles or file")
         if self.heads and len(self.heads) != len(MODES[self.mode].heads):
             raise ValueError(
-                f"heads = {self.heads}: a {self.mode} has {len(MODES[self.mode].heads)}, one SMARTS pattern each"
+                f"heads = {self.heads}: a {self.mode} has {len(MODES[self.mode].heads)}, one SMARTS"
+                " pattern each"
             )
         return self
 
     def row(self, name: str, folder: Path) -> Ligand:
-        """The ligand as the builder takes it; a file is looked up from `folder`. Raises ValueError and OSError for a bad file."""
+        """The ligand as the builder takes it; a file is looked up from `folder`. Raises ValueError
+        and OSError for a bad file.
+        """
         if self.file is not None:
             return ligand_from_file(folder / self.file, self.mode, self.charge, tuple(self.heads))
         return Ligand(self.smiles, self.mode, self.charge, name, tuple(self.heads))
@@ -150,19 +157,25 @@ class ModelSection(Section):
 
     @property
     def ligand_names(self) -> tuple[str, ...]:
-        """Every ligand the model names, the one that is sampled first; ions dissolved in the solvent are not among them."""
+        """Every ligand the model names, the one that is sampled first; ions dissolved in the
+        solvent are not among them.
+        """
         coats = [name for kind in self.coating.values() for name in kind]
         names = [*([self.ligand] if self.ligand else []), *coats, *self.dissolved]
         return tuple(dict.fromkeys(name for name in names if name not in ION_CHARGES))
 
     @property
     def label(self) -> str:
-        """What a run of this model is called: perovskite, shape, ligand or "bare" or "coated", solvent."""
+        """What a run of this model is called: perovskite, shape, ligand or "bare" or "coated",
+        solvent.
+        """
         ligand = self.ligand or ("coated" if self.coating else "bare")
         return f"{self.perovskite}-{self.shape}-{ligand}-{self.solvent_label}"
 
     def spec(self, lattice_nm: float, own: dict[str, Ligand], seed: int, leaving: str) -> ModelSpec:
-        """The builder's settings; the lattice constant comes from the force-field pack, how the ligand leaves from the coordinate."""
+        """The builder's settings; the lattice constant comes from the force-field pack, how the
+        ligand leaves from the coordinate.
+        """
         cut = CrystalSpec(
             self.perovskite,
             self.shape,
@@ -193,7 +206,9 @@ class ModelSection(Section):
 
 
 def unknown_ligand(section: ModelSection, own: dict[str, Ligand]) -> str | None:
-    """One sentence on the first ligand of the model that is neither a row nor the campaign's own; None when there is none."""
+    """One sentence on the first ligand of the model that is neither a row nor the campaign's own;
+    None when there is none.
+    """
     known = (*LIGANDS, *own)
     for name in section.ligand_names:
         if name not in known:
@@ -204,5 +219,8 @@ def unknown_ligand(section: ModelSection, own: dict[str, Ligand]) -> str | None:
                 if name in section.dissolved
                 else "coating"
             )
-            return f"{key} = {name!r}: there is no {name!r}; choose one of {', '.join(known)}, or give its SMILES in [ligands.{name}]"
+            return (
+                f"{key} = {name!r}: there is no {name!r}; choose one of {', '.join(known)}, or give"
+                f" its SMILES in [ligands.{name}]"
+            )
     return None

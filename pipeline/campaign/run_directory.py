@@ -23,7 +23,9 @@ FORMAT = 4
 
 
 def identity(spec: RunSpec, files: dict[str, str]) -> str:
-    """Readable label + 8 hex digits of sha256 over every physics setting and every force-field file."""
+    """Readable label + 8 hex digits of sha256 over every physics setting and every force-field
+    file.
+    """
     content = json.dumps(
         {"format": FORMAT, "spec": spec.model_dump(), "forcefield_files": files}, sort_keys=True
     )
@@ -58,7 +60,9 @@ def reading(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a campaign: `folder` is <campaign>/runs/<id>, `first` that of its first replica, which holds the rounds of them all."""
+    """One run of a campaign: `folder` is <campaign>/runs/<id>, `first` that of its first replica,
+    which holds the rounds of them all.
+    """
 
     folder: Path
     spec: RunSpec
@@ -92,7 +96,9 @@ class Run:
         return self.path(product).is_dir()
 
     def published(self, products: Iterable[str]) -> set[str]:
-        """Those of `products` that are published; each directory is listed once, however many products it holds."""
+        """Those of `products` that are published; each directory is listed once, however many
+        products it holds.
+        """
         asked = set(products)
         found = set()
         for folder in {name.rpartition("/")[0] for name in asked}:
@@ -118,7 +124,9 @@ class Run:
         return sorted(self.failures_folder.glob(f"{product.replace('/', '_')}-[0-9]*"))
 
     def window_chains(self) -> list[str]:
-        """The chains of all windows on disk ("windows/z+0.350-k2000"), whether or not the campaign still asks for them."""
+        """The chains of all windows on disk ("windows/z+0.350-k2000"), whether or not the campaign
+        still asks for them.
+        """
         return sorted(
             f"windows/{path.name}" for path in (self.folder / "windows").glob("z*") if path.is_dir()
         )
@@ -179,7 +187,9 @@ def own_molecules_folder(campaign: Path) -> Path:
 
 
 def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
-    """The runs of a campaign, whether or not they exist on disk yet. Raises CampaignError when one on disk was edited."""
+    """The runs of a campaign, whether or not they exist on disk yet. Raises CampaignError when one
+    on disk was edited.
+    """
     runs = []
     for spec in campaign.specs:
         files = forcefield_files(spec, campaign_folder)
@@ -200,7 +210,8 @@ def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
 def forcefield_files(spec: RunSpec, campaign: Path) -> dict[str, str]:
     """Checksums of every force-field file of a run of the campaign in that directory.
 
-    Raises CampaignError for a molecule without parameters, and for a file of an own ligand that is of another molecule.
+    Raises CampaignError for a molecule without parameters, and for a file of an own ligand that is
+    of another molecule.
     """
     a_site = PEROVSKITES[spec.model.perovskite].a_site
     names = [*spec.model.ligand_names, a_site, *sorted(spec.model.recipe)]
@@ -213,7 +224,8 @@ def forcefield_files(spec: RunSpec, campaign: Path) -> dict[str, str]:
                 path = own / f"{name}.xml"
                 if not path.is_file():
                     raise CampaignError(
-                        f"ligand {name!r} has no force-field parameters yet ({path}); make them with: {command}"
+                        f"ligand {name!r} has no force-field parameters yet ({path}); make them"
+                        f" with: {command}"
                     )
                 check_file(path, make_molecule(name, spec.ligands[name].row))
         return checksums(spec.forcefield.pack, molecules, own)
@@ -228,7 +240,9 @@ def forcefield_files(spec: RunSpec, campaign: Path) -> dict[str, str]:
 
 
 def write_record(run: Run) -> None:
-    """Write run.json, first of all, with every default, the force-field checksums and the package versions; once only."""
+    """Write run.json, first of all, with every default, the force-field checksums and the package
+    versions; once only.
+    """
     path = run.folder / "run.json"
     if path.exists():
         return
@@ -254,7 +268,8 @@ def check_system(run: Run) -> None:
     if found != expected:
         path = folder / "system.xml"
         raise CampaignError(
-            f"{path} was edited: its checksum is not the one in audit.json; move {run.folder} away and run again"
+            f"{path} was edited: its checksum is not the one in audit.json; move {run.folder} away"
+            " and run again"
         )
 
 

@@ -54,7 +54,9 @@ class SimulationSection(Section):
 
 
 class EquilibrateSection(Section):
-    """Warm-up at constant volume, constant pressure along the normal, constant volume; cut into pieces of `piece_ps`."""
+    """Warm-up at constant volume, constant pressure along the normal, constant volume; cut into
+    pieces of `piece_ps`.
+    """
 
     warm_ps: Ps = 20.0
     npt_ps: Ps = 400.0
@@ -63,9 +65,12 @@ class EquilibrateSection(Section):
 
 
 class CoordinateSection(Section):
-    """The lateral flat-bottom cylinder about the site axis; whether the ligand leaves alone ("cation") or with the ion of the other sign
-    next to its site ("ion_pair"), which is held within `pair_nm` of the head; these two walls have the same stiffness. No other ion of
-    a slab may go farther than `intact_nm` from its place (0: whoever wants to may). A cuboid turns as a whole, so its ions are free."""
+    """The lateral flat-bottom cylinder about the site axis; whether the ligand leaves alone
+    ("cation") or with the ion of the other sign next to its site ("ion_pair"), which is held within
+    `pair_nm` of the head; these two walls have the same stiffness. No other ion of a slab may go
+    farther than `intact_nm` from its place (0: whoever wants to may). A cuboid turns as a whole, so
+    its ions are free.
+    """
 
     radius_nm: float = Field(default=0.55, gt=0.1, le=2.0)
     wall_kJ_mol_nm2: Stiffness = 5000.0
@@ -82,8 +87,9 @@ class CoordinateSection(Section):
 
 
 class PullSection(Section):
-    """The path: the anchor is drawn from `from_nm` to `to_nm` over its site plane, one published state a step; in every second replica
-    (1, 3, ...) then back to `from_nm`, as many steps again."""
+    """The path: the anchor is drawn from `from_nm` to `to_nm` over its site plane, one published
+    state a step; in every second replica (1, 3, ...) then back to `from_nm`, as many steps again.
+    """
 
     from_nm: float = Field(default=-0.05, ge=-0.5, le=1.0)
     to_nm: float = Field(default=1.2, gt=0, le=10)
@@ -101,7 +107,9 @@ class PullSection(Section):
 
 
 class RunSpec(Section):
-    """Everything that decides the physics of one run: its identity. Amounts of sampling are not here."""
+    """Everything that decides the physics of one run: its identity. Amounts of sampling are not
+    here.
+    """
 
     model: ModelSection
     ligands: dict[str, OwnLigand] = Field(default_factory=dict)
@@ -114,7 +122,9 @@ class RunSpec(Section):
 
     @property
     def wall_nm(self) -> float:
-        """How far (nm) from their places the walls about the ions of the crystal are; infinite where there are none."""
+        """How far (nm) from their places the walls about the ions of the crystal are; infinite
+        where there are none.
+        """
         return (
             self.coordinate.intact_nm
             if self.model.shape == "slab" and self.coordinate.intact_nm
@@ -130,7 +140,9 @@ class WindowsSection(Section):
 
 
 class MetadynamicsSection(Section):
-    """Well-tempered metadynamics, for `method = "metadynamics"`: independent walkers, each with a bias of its own."""
+    """Well-tempered metadynamics, for `method = "metadynamics"`: independent walkers, each with a
+    bias of its own.
+    """
 
     walkers: int = Field(default=4, ge=1, le=1000)
     bias_factor: float = Field(default=20.0, ge=1.5, le=1000)
@@ -141,11 +153,13 @@ class MetadynamicsSection(Section):
 
 
 class SamplingSection(Section):
-    """How much is sampled, by which method, and what is written. More segments continue the same run.
+    """How much is sampled, by which method, and what is written. More segments continue the same
+    run.
 
-    `max_rounds` times windows are added or the path lengthened where the samples ask for it. `exchange_group` neighbouring windows
-    swap their umbrellas (0: none do). Sampling goes on until the error of each ligand's dG0 is at most `target_kJ_mol`, or
-    `budget_ns` for that ligand are spent on it (by default as much again as the campaign asks for).
+    `max_rounds` times windows are added or the path lengthened where the samples ask for it.
+    `exchange_group` neighbouring windows swap their umbrellas (0: none do). Sampling goes on until
+    the error of each ligand's dG0 is at most `target_kJ_mol`, or `budget_ns` for that ligand are
+    spent on it (by default as much again as the campaign asks for).
     """
 
     method: Literal["umbrella", "metadynamics"] = "umbrella"
@@ -183,12 +197,15 @@ class SamplingSection(Section):
             )
         if budget_ns * 1000 < self.segment_ps * (1 - 1e-9):
             raise ValueError(
-                f"budget_ns = {budget_ns:g} is less than one segment ({self.segment_ps / 1000:g} ns): raise it"
+                f"budget_ns = {budget_ns:g} is less than one segment ({self.segment_ps / 1000:g}"
+                " ns): raise it"
             )
 
 
 class ResourcesSection(Section):
-    """Where it runs; `processes = 0` means one a core on CPU, `processes_per_gpu = 0` four where NVIDIA's MPS is, else one."""
+    """Where it runs; `processes = 0` means one a core on CPU, `processes_per_gpu = 0` four where
+    NVIDIA's MPS is, else one.
+    """
 
     platform: Literal["auto", "CUDA", "HIP", "OpenCL", "CPU", "Reference"] = "auto"
     processes: int = Field(default=0, ge=0, le=1024)
@@ -197,7 +214,9 @@ class ResourcesSection(Section):
 
 
 class Campaign(Section):
-    """A campaign file with every grid axis expanded: `specs` are its runs, the other sections hold for all of them."""
+    """A campaign file with every grid axis expanded: `specs` are its runs, the other sections hold
+    for all of them.
+    """
 
     specs: tuple[RunSpec, ...]
     windows: WindowsSection
@@ -218,12 +237,16 @@ IDENTITY = tuple(name for name in RunSpec.model_fields if name not in ("replica"
 
 
 def load_campaign(path: Path) -> Campaign:
-    """Read and check a campaign file. Raises CampaignError with the key, the value and what to do; computes nothing."""
+    """Read and check a campaign file. Raises CampaignError with the key, the value and what to do;
+    computes nothing.
+    """
     return parse_campaign(_raw(path), str(path), path.parent)
 
 
 def load_ligands(path: Path) -> dict[str, Ligand]:
-    """The checked rows of every [ligands.NAME] of a campaign file, used or not; nothing else in it is looked at. Raises CampaignError."""
+    """The checked rows of every [ligands.NAME] of a campaign file, used or not; nothing else in it
+    is looked at. Raises CampaignError.
+    """
     sections = _raw(path).get("ligands", {})
     if not isinstance(sections, dict):
         raise CampaignError(
@@ -255,8 +278,9 @@ def _raw(path: Path) -> dict:
 
 
 def parse_campaign(raw: dict, where: str, folder: Path = Path()) -> Campaign:
-    """Check the content of a campaign file and expand its grid. Raises CampaignError; `where` names the file in messages, files of
-    ligands are looked up from `folder`."""
+    """Check the content of a campaign file and expand its grid. Raises CampaignError; `where` names
+    the file in messages, files of ligands are looked up from `folder`.
+    """
     known = (*IDENTITY, "ligands", *SHARED)
     for name, section in raw.items():
         if name not in known:
@@ -350,7 +374,10 @@ def _explain(problem: dict, where: str, section: str, kind: type[BaseModel]) -> 
         )
         near = difflib.get_close_matches(path[-1], owner.model_fields, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        return f"{where}: {name} = {problem['input']!r} is not a known key; {hint}the keys of [{path[0]}] are {', '.join(owner.model_fields)}"
+        return (
+            f"{where}: {name} = {problem['input']!r} is not a known key; {hint}the keys of"
+            f" [{path[0]}] are {', '.join(owner.model_fields)}"
+        )
     if problem["type"] == "missing":
         return f"{where}: {name} is missing: add it"
     if problem["type"] == "string_pattern_mismatch":
@@ -364,5 +391,8 @@ def _cells_advice(text: str) -> str:
     parts = text.split("x")
     if len(parts) == 3 and parts[2].endswith(".5"):
         layers = round(2 * float(parts[2])) + 1
-        return f"{parts[2]} cells are {layers} layers, an even number, so the two faces would differ: write whole cells"
+        return (
+            f"{parts[2]} cells are {layers} layers, an even number, so the two faces would differ:"
+            " write whole cells"
+        )
     return "write cells along x, y and z, each at least 1, like '4x4x3'"

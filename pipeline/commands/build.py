@@ -1,4 +1,6 @@
-"""`halobind build`: the models of a campaign file as structures, with their ledger; nothing is simulated."""
+"""`halobind build`: the models of a campaign file as structures, with their ledger; nothing is
+simulated.
+"""
 
 import hashlib
 import json
@@ -24,7 +26,9 @@ PICTURE = "picture.png"
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Options of `halobind build`: where to (None: `models` beside the campaign file), extra formats, whether to draw, the seed."""
+    """Options of `halobind build`: where to (None: `models` beside the campaign file), extra
+    formats, whether to draw, the seed.
+    """
 
     out: Path | None
     formats: tuple[str, ...]
@@ -34,7 +38,9 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class _Order:
-    """One model to build: its directory, the builder's settings and the pack that gave the lattice constant."""
+    """One model to build: its directory, the builder's settings and the pack that gave the lattice
+    constant.
+    """
 
     folder: Path
     spec: ModelSpec
@@ -42,10 +48,11 @@ class _Order:
 
 
 def build_models(path: Path, options: BuildOptions) -> int:
-    """Build every distinct model of a campaign (its directory, or a file with at least [model]) and print the ledgers.
+    """Build every distinct model of a campaign (its directory, or a file with at least [model]) and
+    print the ledgers.
 
-    All settings of all models are checked before the first is built. A model that is there already is not built again.
-    Raises CampaignError naming the setting, its value and what to do.
+    All settings of all models are checked before the first is built. A model that is there already
+    is not built again. Raises CampaignError naming the setting, its value and what to do.
     """
     file = campaign_file(path) if path.is_dir() else path
     orders = _orders(file, options)
@@ -179,7 +186,8 @@ def ledger(order: _Order, check: BuildCheck, charge: float) -> list[str]:
         )
         lines.append(f"  {name:<26}{text:<60}{shown:>14}".rstrip())
     lines.append(
-        f"  {'closest contact':<26}{check.closest_contact_nm:.3f} nm ({' and '.join(check.closest_atoms)})"
+        f"  {'closest contact':<26}{check.closest_contact_nm:.3f} nm"
+        f" ({' and '.join(check.closest_atoms)})"
     )
     return lines
 

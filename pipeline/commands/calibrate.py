@@ -1,4 +1,6 @@
-"""`halobind validate PACK --calibrate`: trial packs side by side against the same targets, and which of them misses least."""
+"""`halobind validate PACK --calibrate`: trial packs side by side against the same targets, and
+which of them misses least.
+"""
 
 import math
 import sys
@@ -34,9 +36,11 @@ class _Tried:
 
 
 def calibrate(pack: Pack, out: Path) -> int:
-    """Run every check of every trial that is not there yet, write and print calibration.md; 1 when a check ended in an error.
+    """Run every check of every trial that is not there yet, write and print calibration.md; 1 when
+    a check ended in an error.
 
-    Raises CampaignError for a pack that has nothing to calibrate and for a folder that cannot be written to.
+    Raises CampaignError for a pack that has nothing to calibrate and for a folder that cannot be
+    written to.
     """
     trials = load_trials()
     try:
@@ -95,7 +99,9 @@ def miss(row: Row) -> float:
 
 
 def table_text(tried: Sequence[_Tried]) -> str:
-    """One line a quantity with a target, one column a trial: value (miss in tolerances); last the sum of squares of what all have."""
+    """One line a quantity with a target, one column a trial: value (miss in tolerances); last the
+    sum of squares of what all have.
+    """
     lines = [
         "# Calibration",
         "",
@@ -132,7 +138,10 @@ def table_text(tried: Sequence[_Tried]) -> str:
     )
     lines += [
         "",
-        "In brackets: (value - target) / tolerance. Targets and tolerances: forcefields/reference/; trials: forcefields/calibration.toml.",
+        (
+            "In brackets: (value - target) / tolerance. Targets and tolerances:"
+            " forcefields/reference/; trials: forcefields/calibration.toml."
+        ),
     ]
     return "\n".join(lines) + "\n"
 

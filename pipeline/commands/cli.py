@@ -34,7 +34,9 @@ TEMPLATES = resources.files("halobind.pipeline.commands") / "campaigns"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a verb; returns the exit code: 0 done, 1 something failed or was refused, 130 interrupted."""
+    """Run a verb; returns the exit code: 0 done, 1 something failed or was refused, 130
+    interrupted.
+    """
     _open_streams()
     options = parser().parse_args(arguments)
     try:
@@ -44,13 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except WorkError as error:
         print(
-            f"halobind: {error}\nwhat was published is kept: put it right and give the same command again",
+            f"halobind: {error}\nwhat was published is kept: put it right and give the same command"
+            " again",
             file=sys.stderr,
         )
         return 1
     except Stopped as stopped:
         print(
-            f"halobind: stopped ({stopped}); what was published is kept, the same command goes on from there",
+            f"halobind: stopped ({stopped}); what was published is kept, the same command goes on"
+            " from there",
             file=sys.stderr,
         )
         return 130
@@ -65,7 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Streams that take "±" also where the locale knows only ASCII; a closed one (>&-) goes nowhere."""
+    """Streams that take "±" also where the locale knows only ASCII; a closed one (>&-) goes
+    nowhere.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -172,11 +178,17 @@ def parser() -> argparse.ArgumentParser:
     )
     build.set_defaults(verb=_build)
 
-    text = "make the force-field files of a campaign's own ligands, or of one ligand given as a SMILES or a file"
+    text = (
+        "make the force-field files of a campaign's own ligands, or of one ligand given as a SMILES"
+        " or a file"
+    )
     ligands = verbs.add_parser("parametrize", help=text, description=text)
     ligands.add_argument(
         "what",
-        help="campaign directory (each [ligands.NAME] without a file yet), SMILES in quotes, or mol2, sdf or mol file",
+        help=(
+            "campaign directory (each [ligands.NAME] without a file yet), SMILES in quotes, or"
+            " mol2, sdf or mol file"
+        ),
     )
     ligands.add_argument(
         "--name",
@@ -190,7 +202,10 @@ def parser() -> argparse.ArgumentParser:
     )
     ligands.set_defaults(verb=_parametrize)
 
-    text = "hold a force-field pack against experiment and reference calculations; interrupt it and go on with the same command"
+    text = (
+        "hold a force-field pack against experiment and reference calculations; interrupt it and go"
+        " on with the same command"
+    )
     check = verbs.add_parser("validate", help=text, description=text)
     check.add_argument("pack", help="name of the force field")
     check.add_argument(
@@ -218,7 +233,10 @@ def parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(verb=_validate)
 
-    text = "sample more: so many segments for every window, or until the error of each dG0 is at a target; shows the plan, then runs it"
+    text = (
+        "sample more: so many segments for every window, or until the error of each dG0 is at a"
+        " target; shows the plan, then runs it"
+    )
     more = verbs.add_parser("extend", help=text, description=text)
     more.add_argument("campaign", type=Path, help="campaign directory (the one with campaign.toml)")
     more.add_argument(
@@ -239,7 +257,10 @@ def parser() -> argparse.ArgumentParser:
     more.add_argument("--dry-run", action="store_true", help="only show the plan")
     more.set_defaults(verb=_extend)
 
-    text = "measure the observables of every published segment and write a table a run; only new segments are measured again"
+    text = (
+        "measure the observables of every published segment and write a table a run; only new"
+        " segments are measured again"
+    )
     watch = verbs.add_parser("observe", help=text, description=text)
     watch.add_argument(
         "campaign", type=Path, help="campaign directory (the one with campaign.toml)"
@@ -288,7 +309,10 @@ def parser() -> argparse.ArgumentParser:
     )
     watch.set_defaults(verb=_observe)
 
-    text = "do what is pending through a batch scheduler, and go on until nothing is left; clusters are in ~/.config/halobind/clusters.toml"
+    text = (
+        "do what is pending through a batch scheduler, and go on until nothing is left; clusters"
+        " are in ~/.config/halobind/clusters.toml"
+    )
     submit = verbs.add_parser("submit", help=text, description=text)
     submit.add_argument(
         "campaign", type=Path, nargs="?", help="campaign directory (the one with campaign.toml)"
@@ -433,7 +457,8 @@ def _submit(options: argparse.Namespace) -> int:
         return 0
     if options.campaign is None or options.cluster is None:
         raise BatchError(
-            "name the campaign and the cluster: halobind submit DIR --cluster NAME (or --example for a clusters.toml)"
+            "name the campaign and the cluster: halobind submit DIR --cluster NAME (or --example"
+            " for a clusters.toml)"
         )
     return submit_campaign(
         options.campaign,

@@ -1,4 +1,6 @@
-"""`halobind doctor`: what this installation can do, and a self-test against numbers known in closed form."""
+"""`halobind doctor`: what this installation can do, and a self-test against numbers known in closed
+form.
+"""
 
 import shutil
 import sys
@@ -24,7 +26,8 @@ def examine() -> int:
         works, text = probe(name)
         note = " (PoCL: never chosen automatically)" if works and POCL in text else ""
         print(
-            f"platform {name:10s} {'works' if works else 'does not work'}{': ' + text if text else ''}{note}"
+            f"platform {name:10s}"
+            f" {'works' if works else 'does not work'}{': ' + text if text else ''}{note}"
         )
     print(f"packmol    {packmol_program()}")
     for name in FORCEFIELDS:
@@ -34,13 +37,16 @@ def examine() -> int:
     error = madelung_error(choice.name)
     passed = error < 1e-3
     print(
-        f"self-test  rock-salt Madelung constant on {choice.name}: relative error {error:.1e} {'(ok)' if passed else '(WRONG: above 1e-3)'}"
+        f"self-test  rock-salt Madelung constant on {choice.name}: relative error {error:.1e}"
+        f" {'(ok)' if passed else '(WRONG: above 1e-3)'}"
     )
     return 0 if passed else 1
 
 
 def madelung_error(platform: str) -> float:
-    """Relative error of the PME energy of rock salt against its Madelung constant 1.7475646 (Borwein et al., 1985)."""
+    """Relative error of the PME energy of rock salt against its Madelung constant 1.7475646
+    (Borwein et al., 1985).
+    """
     cells, spacing = 4, 0.28
     system = mm.System()
     force = mm.NonbondedForce()

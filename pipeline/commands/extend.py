@@ -1,4 +1,6 @@
-"""`halobind extend`: more segments for every window, or sampling until the error of dG0 is at a target, recorded as a round."""
+"""`halobind extend`: more segments for every window, or sampling until the error of dG0 is at a
+target, recorded as a round.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +26,9 @@ from halobind.pipeline.workflow.planning import decide
 
 @dataclass(frozen=True)
 class ExtendOptions:
-    """Give `segments` (more for every window) or `target_kJ_mol`, with or without `budget_ns`; `dry_run` only shows the plan."""
+    """Give `segments` (more for every window) or `target_kJ_mol`, with or without `budget_ns`;
+    `dry_run` only shows the plan.
+    """
 
     segments: int | None
     target_kJ_mol: float | None
@@ -74,7 +78,8 @@ def _check(campaign: Campaign, options: ExtendOptions) -> Order | None:
         raise CampaignError("extend needs one of --segments N and --target-kJ-mol X")
     if campaign.sampling.method != "umbrella":
         raise CampaignError(
-            f'extend is for umbrella windows, not method = "{campaign.sampling.method}": raise [sampling] segments instead'
+            f'extend is for umbrella windows, not method = "{campaign.sampling.method}": raise'
+            " [sampling] segments instead"
         )
     if options.target_kJ_mol is not None and not options.target_kJ_mol > 0:
         raise CampaignError(f"--target-kJ-mol {options.target_kJ_mol:g} is not above zero")
@@ -85,8 +90,9 @@ def _check(campaign: Campaign, options: ExtendOptions) -> Order | None:
         and options.target_kJ_mol > tighter
     ):
         raise CampaignError(
-            f"--target-kJ-mol {options.target_kJ_mol:g} is looser than target_kJ_mol = {tighter:g} of campaign.toml, which stays in force: "
-            f"raise it there, or give --target-kJ-mol {tighter:g} with a new --budget-ns"
+            f"--target-kJ-mol {options.target_kJ_mol:g} is looser than target_kJ_mol = {tighter:g}"
+            " of campaign.toml, which stays in force: raise it there, or give --target-kJ-mol"
+            f" {tighter:g} with a new --budget-ns"
         )
     if options.budget_ns is not None:
         try:
@@ -125,19 +131,24 @@ def _more(group: Sequence[Run], campaign: Campaign, given: tuple[str, int]) -> R
 
 
 def _shown(group: Sequence[Run], campaign: Campaign, planned: Round) -> list[str]:
-    """The plan of one ligand as lines to read: what was found, then each window with its segments now and then."""
+    """The plan of one ligand as lines to read: what was found, then each window with its segments
+    now and then.
+    """
     lines = [f"{group[0].id}: {text}" for text in (*planned.notes, *planned.problems)]
     now = {run.id: windows_of(run, campaign) for run in group}
     for wish in planned.wishes:
         before = now[wish.run_id].get(wish.window, 0)
         lines.append(
-            f"  {wish.run_id} {window_chain(wish.window)}: {before} -> {wish.segments} segments ({wish.why})"
+            f"  {wish.run_id} {window_chain(wish.window)}: {before} -> {wish.segments} segments"
+            f" ({wish.why})"
         )
     return lines
 
 
 def _publish(run: Run, one: Round) -> None:
-    """Publish a round as the next of its ligand. Raises CampaignError while another process decides one."""
+    """Publish a round as the next of its ligand. Raises CampaignError while another process decides
+    one.
+    """
     with claim(run.lock(ROUNDS)) as mine:
         if not mine:
             raise CampaignError(

@@ -1,4 +1,6 @@
-"""`halobind observe`: observables of every published segment of every run, mapped over chunks of frames, and a table a run."""
+"""`halobind observe`: observables of every published segment of every run, mapped over chunks of
+frames, and a table a run.
+"""
 
 import contextlib
 import hashlib
@@ -45,8 +47,9 @@ from halobind.structures.molecules.catalogue import LIGANDS, MODES
 
 @dataclass(frozen=True)
 class ObserveOptions:
-    """Options of `halobind observe`: where, how many processes (0: one a core), names of observables (empty: all), frames in a
-    task (0: what suits the system)."""
+    """Options of `halobind observe`: where, how many processes (0: one a core), names of
+    observables (empty: all), frames in a task (0: what suits the system).
+    """
 
     where: str = "serial"
     workers: int = 0
@@ -56,7 +59,8 @@ class ObserveOptions:
 
 
 def observe_campaign(folder: Path, options: ObserveOptions) -> int:
-    """Measure what is new, publish a table for each run and print its averages; 1 when something could not be measured.
+    """Measure what is new, publish a table for each run and print its averages; 1 when something
+    could not be measured.
 
     Raises CampaignError, before anything is computed, for what cannot work.
     """
@@ -81,9 +85,13 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
     stop, again = StopSignal().listen(), f"halobind run {folder}"
     begun = [run for run in runs if any(run.segments(chain) for chain in run.window_chains())]
     if not begun and campaign.sampling.method != "umbrella":
-        why = f'with method = "{campaign.sampling.method}" there are none; set method = "umbrella" in campaign.toml'
+        why = (
+            f'with method = "{campaign.sampling.method}" there are none; set method = "umbrella" in'
+            " campaign.toml"
+        )
         raise CampaignError(
-            f"observe measures the frames of umbrella windows, and no run of {folder} has one: {why}, then: {again}"
+            f"observe measures the frames of umbrella windows, and no run of {folder} has one:"
+            f" {why}, then: {again}"
         )
     if not begun:
         raise CampaignError(
@@ -115,7 +123,9 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
 
 
 def watch(run: Run, names: tuple[str, ...]) -> Watched:
-    """Everything of a run that has frames, with the names of what is measured: `names`, or all that its frames allow."""
+    """Everything of a run that has frames, with the names of what is measured: `names`, or all that
+    its frames allow.
+    """
     found, spans, errors = [], {}, {}
     model = built_model(run.path("build"))
     sizes = {len(frame_atoms(model, SamplingSection(frames=kind))) for kind in ("solute", "all")}
@@ -135,7 +145,8 @@ def watch(run: Run, names: tuple[str, ...]) -> Watched:
                 with reading(folder):
                     if shape[0] and shape[1] not in sizes:
                         raise ValueError(
-                            f"its frames have {shape[1]} atoms, those of this model {' or '.join(map(str, sorted(sizes)))}"
+                            f"its frames have {shape[1]} atoms, those of this model"
+                            f" {' or '.join(map(str, sorted(sizes)))}"
                         )
             except DamagedError as error:
                 errors[folder] = str(error)
@@ -189,9 +200,14 @@ def chemistry_of(run: Run) -> Chemistry:
 def _check_frames(
     watched: list[Watched], names: tuple[str, ...], sampling: SamplingSection
 ) -> None:
-    """Refuse runs without frames, and observables of a solvent that is not in them. Raises CampaignError."""
+    """Refuse runs without frames, and observables of a solvent that is not in them. Raises
+    CampaignError.
+    """
     advice = "set it in campaign.toml and sample more segments: only new ones are written that way"
-    rare = f"frame_ps = {sampling.frame_ps:g} is above segment_ps = {sampling.segment_ps:g}; a lower frame_ps"
+    rare = (
+        f"frame_ps = {sampling.frame_ps:g} is above segment_ps = {sampling.segment_ps:g}; a lower"
+        " frame_ps"
+    )
     why = (
         rare
         if sampling.frame_ps > sampling.segment_ps
@@ -203,7 +219,8 @@ def _check_frames(
         for name in names:
             if OBSERVABLES[name].needs_solvent and not one.has_solvent:
                 raise CampaignError(
-                    f'{one.run.id}: {name} needs frames with the solvent; [sampling] frames = "all": {advice}'
+                    f"{one.run.id}: {name} needs frames with the solvent; [sampling] frames ="
+                    f' "all": {advice}'
                 )
     without = [one.run.id for one in watched if not one.has_solvent]
     if without and not names:
@@ -215,7 +232,9 @@ def _check_frames(
 
 
 def report(one: Watched, campaign: Campaign) -> bool:
-    """Publish observe-<hash>/ of a run, unless it is there, and print its averages; whether nothing was wrong."""
+    """Publish observe-<hash>/ of a run, unless it is there, and print its averages; whether nothing
+    was wrong.
+    """
     run = one.run
     for error in one.errors.values():
         print(f"halobind: {run.id}: {error}", file=sys.stderr)
@@ -235,7 +254,8 @@ def report(one: Watched, campaign: Campaign) -> bool:
         counts = frame_counts(series)
         if not counts:
             raise EstimateError(
-                "no frame is later than what its window takes to equilibrate, and than discard_fraction"
+                "no frame is later than what its window takes to equilibrate, and than"
+                " discard_fraction"
             )
         barrier = ensure_estimate(run, sampled, campaign.estimate).has_barrier
         weights = frame_weights(ready.samples, counts, campaign.estimate, barrier)
@@ -254,7 +274,8 @@ def report(one: Watched, campaign: Campaign) -> bool:
         with publishing(target) as out:
             _write(out, one, series, (weights, why))
     print(
-        f"{run.id}: {why or 'averages over the bound basin'}\n{(target / AVERAGES).read_text(encoding='utf-8')}{target}"
+        f"{run.id}:"
+        f" {why or 'averages over the bound basin'}\n{(target / AVERAGES).read_text(encoding='utf-8')}{target}"
     )
     return not one.errors
 
@@ -270,7 +291,9 @@ def left_out(ready: Equilibrated) -> dict[Window, list[float]]:
 def series_of(
     one: Watched, done: list[Segment], begins_ps: dict[Window, list[float]], discard: float
 ) -> list[Series]:
-    """The measured segments; of each head `begins_ps` of its window is left out, or `discard` of it where that is not known."""
+    """The measured segments; of each head `begins_ps` of its window is left out, or `discard` of it
+    where that is not known.
+    """
     heads, spans = one.run.spec.model.faces, one.window_ps
     parts = {
         w: np.array(begins_ps.get(w, heads * [discard * span])) / span for w, span in spans.items()

@@ -1,4 +1,6 @@
-"""`halobind parametrize`: force-field files for ligands that are not rows, made once, checked, and told with a second opinion."""
+"""`halobind parametrize`: force-field files for ligands that are not rows, made once, checked, and
+told with a second opinion.
+"""
 
 import hashlib
 import json
@@ -41,7 +43,9 @@ from halobind.structures.molecules.user_ligands import READERS, guessed_ligand
 
 @dataclass(frozen=True)
 class _Order:
-    """Ligands to make files for, the folder these go to, and what the campaign file lacks for them (text to add; "" for nothing)."""
+    """Ligands to make files for, the folder these go to, and what the campaign file lacks for them
+    (text to add; "" for nothing).
+    """
 
     folder: Path
     rows: dict[str, Ligand]
@@ -49,10 +53,11 @@ class _Order:
 
 
 def parametrize_ligands(what: str, name: str | None, campaign: Path | None) -> int:
-    """Make the missing files of a campaign's own ligands (`what` is its directory), or of the one ligand that `what` describes.
+    """Make the missing files of a campaign's own ligands (`what` is its directory), or of the one
+    ligand that `what` describes.
 
-    Everything is checked before anything is computed; a file that is there is kept. Returns 1 when a ligand failed. Raises CampaignError
-    naming what was given and what to do.
+    Everything is checked before anything is computed; a file that is there is kept. Returns 1 when
+    a ligand failed. Raises CampaignError naming what was given and what to do.
     """
     order = (
         _campaign_order(Path(what), name, campaign)
@@ -77,7 +82,8 @@ def parametrize_ligands(what: str, name: str | None, campaign: Path | None) -> i
         except (ValueError, RuntimeError) as error:
             failed = True
             print(
-                f"halobind: {str(error) if str(error).startswith(item.name) else f'{item.name}: {error}'}",
+                "halobind:"
+                f" {str(error) if str(error).startswith(item.name) else f'{item.name}: {error}'}",
                 file=sys.stderr,
             )
     if order.lacking and not failed:
@@ -105,7 +111,9 @@ def _campaign_order(path: Path, name: str | None, campaign: Path | None) -> _Ord
 
 
 def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
-    """The ligand of a SMILES or file. Where the campaign has a section of that name, both must be the same molecule."""
+    """The ligand of a SMILES or file. Where the campaign has a section of that name, both must be
+    the same molecule.
+    """
     if what.endswith(os.sep) or (
         Path(what).parent != Path()
         and Path(what).parent.is_dir()
@@ -114,7 +122,8 @@ def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
         raise CampaignError(f"there is no directory {what}")
     if name is None:
         raise CampaignError(
-            f"give the ligand a name: halobind parametrize {shlex.quote(what)} --name NAME (there is no directory {what})"
+            f"give the ligand a name: halobind parametrize {shlex.quote(what)} --name NAME (there"
+            f" is no directory {what})"
         )
     folder = Path() if campaign is None else campaign
     file = campaign_file(folder)
@@ -140,7 +149,9 @@ def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
 
 
 def _check_same(file: Path, written: Molecule, given: Molecule) -> None:
-    """Raise ValueError when the ligand on the command line is not the one of that name in the campaign file."""
+    """Raise ValueError when the ligand on the command line is not the one of that name in the
+    campaign file.
+    """
     same = (
         written.names == given.names
         and np.array_equal(written.bonds, given.bonds)
@@ -148,8 +159,8 @@ def _check_same(file: Path, written: Molecule, given: Molecule) -> None:
     )
     if not same or written.smiles != given.smiles:
         raise ValueError(
-            f"[ligands.{written.name}] of {file} is {written.smiles}, not {given.smiles} with the same atoms: "
-            f"change one of them, or choose another name"
+            f"[ligands.{written.name}] of {file} is {written.smiles}, not {given.smiles} with the"
+            " same atoms: change one of them, or choose another name"
         )
 
 
@@ -160,16 +171,22 @@ def _check_place(folder: Path) -> None:
     )
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise CampaignError(
-            f"{there} is not a directory that can be written to: change its permissions, or move the campaign"
+            f"{there} is not a directory that can be written to: change its permissions, or move"
+            " the campaign"
         )
 
 
 def _is_there(folder: Path, item: Molecule) -> bool:
-    """Whether the file of the molecule is there; says so. Raises CampaignError when the file is of another molecule, or was edited."""
+    """Whether the file of the molecule is there; says so. Raises CampaignError when the file is of
+    another molecule, or was edited.
+    """
     path = folder / f"{item.name}.xml"
     if not path.exists():
         return False
-    advice = f"choose another name, or remove {path} (runs that used it start anew) and give this command again"
+    advice = (
+        f"choose another name, or remove {path} (runs that used it start anew) and give this"
+        " command again"
+    )
     try:
         check_file(path, item)
     except (ValueError, OSError) as error:
@@ -179,7 +196,8 @@ def _is_there(folder: Path, item: Molecule) -> bool:
         made, sha256 = dict(record["programs"]), record["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         print(
-            f"{path} is there, without a readable record ({item.name}.json) but of the same molecule: kept as it is"
+            f"{path} is there, without a readable record ({item.name}.json) but of the same"
+            " molecule: kept as it is"
         )
         return True
     if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
@@ -209,13 +227,16 @@ def _version(package: str) -> str:
 
 
 def _make(folder: Path, item: Molecule) -> None:
-    """Compute, print and write one file and its record, the record first. Raises ValueError and RuntimeError when a check fails."""
+    """Compute, print and write one file and its record, the record first. Raises ValueError and
+    RuntimeError when a check fails.
+    """
     with claim(folder / ".locks" / f"{item.name}.lock") as mine:
         if not mine:
             raise RuntimeError(f"{item.name}: another halobind parametrize is at work on it")
         began = time.perf_counter()
         print(
-            f"{item.name}: {item.smiles}, {item.charge:+d} e, {item.n_atoms} atoms; AM1-BCC takes seconds to minutes",
+            f"{item.name}: {item.smiles}, {item.charge:+d} e, {item.n_atoms} atoms; AM1-BCC takes"
+            " seconds to minutes",
             flush=True,
         )
         found = parametrize(item)
@@ -238,7 +259,8 @@ def _make(folder: Path, item: Molecule) -> None:
     for warning in warnings:
         print(f"warning: {item.name}: {warning}", file=sys.stderr)
     print(
-        f"  checked: raw charges {found.raw_charge_sum:+.4f} e, written {item.charge:+d} e; energies as ParmEd's; 10 ps at 300 K in vacuum"
+        f"  checked: raw charges {found.raw_charge_sum:+.4f} e, written {item.charge:+d} e;"
+        " energies as ParmEd's; 10 ps at 300 K in vacuum"
     )
     print(f"wrote {path} and {item.name}.json in {time.perf_counter() - began:.0f} s", flush=True)
 
@@ -247,7 +269,8 @@ def _print_guesses(remarks: tuple[str, ...], high: list[str]) -> None:
     """What parmchk2 guessed, with its penalties; high ones come as warnings."""
     shown = [remark for remark in remarks if remark not in high]
     print(
-        f"  terms that gaff.dat has no row for: {len(remarks) or 'none'}{f' ({len(high)} with a high penalty)' if high else ''}"
+        "  terms that gaff.dat has no row for:"
+        f" {len(remarks) or 'none'}{f' ({len(high)} with a high penalty)' if high else ''}"
     )
     for remark in shown:
         print(f"    {remark}")

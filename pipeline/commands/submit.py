@@ -1,7 +1,9 @@
-"""A campaign through a batch scheduler: which jobs are missing, their scripts, their submission, and their cancellation.
+"""A campaign through a batch scheduler: which jobs are missing, their scripts, their submission,
+and their cancellation.
 
-Jobs run what a person would: `halobind run DIR --prepare`, then `halobind run DIR --part K/N`, and at the end `halobind table DIR` and
-`halobind submit DIR` again, which goes on while something is left. What is queued is read from the scheduler, what is left from the disk.
+Jobs run what a person would: `halobind run DIR --prepare`, then `halobind run DIR --part K/N`, and
+at the end `halobind table DIR` and `halobind submit DIR` again, which goes on while something is
+left. What is queued is read from the scheduler, what is left from the disk.
 """
 
 import os
@@ -53,7 +55,9 @@ PATIENCE_S = 300
 
 @dataclass(frozen=True)
 class SubmitOptions:
-    """Options of `halobind submit`: cluster, array tasks or None for a sensible number, only show, try again what failed."""
+    """Options of `halobind submit`: cluster, array tasks or None for a sensible number, only show,
+    try again what failed.
+    """
 
     cluster: str
     parts: int | None = None
@@ -71,7 +75,9 @@ class Planned:
 
 
 def submit_campaign(folder: Path, options: SubmitOptions) -> int:
-    """Submit the jobs that are missing, or print them. Raises BatchError, CampaignError; what was submitted before is on record."""
+    """Submit the jobs that are missing, or print them. Raises BatchError, CampaignError; what was
+    submitted before is on record.
+    """
     cluster = load_cluster(options.cluster)
     campaign, runs = open_campaign(folder)
     if options.dry_run:
@@ -86,7 +92,8 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
     program = SCHEDULERS[cluster.scheduler].programs[0]
     if shutil.which(program) is None:
         raise BatchError(
-            f"there is no {program} on this machine: submit to {options.cluster} from its login node (--dry-run shows the scripts here)"
+            f"there is no {program} on this machine: submit to {options.cluster} from its login"
+            " node (--dry-run shows the scripts here)"
         )
     check_writable(folder)
     check_disk([plan_run(run, campaign) for run in runs], folder)
@@ -106,7 +113,9 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
 
 
 def cancel_campaign(folder: Path) -> int:
-    """Cancel every queued and running job of a campaign, the last of the chain first, whatever its file says. Raises BatchError."""
+    """Cancel every queued and running job of a campaign, the last of the chain first, whatever its
+    file says. Raises BatchError.
+    """
     check_writable(folder)
     if not ledger_of(folder).entries:
         print("no jobs were submitted for this campaign")
@@ -138,7 +147,9 @@ def cancel_campaign(folder: Path) -> int:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the campaign's record; another submit or cancel is waited for. Raises BatchError when that takes too long."""
+    """Hold the campaign's record; another submit or cancel is waited for. Raises BatchError when
+    that takes too long.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while True:
         with claim(ledger_file(folder).with_suffix(".lock")) as mine:
@@ -147,7 +158,8 @@ def _alone(folder: Path) -> Iterator[None]:
                 return
         if time.monotonic() > deadline:
             raise BatchError(
-                f"another halobind submit or cancel has been at work on {folder} for {PATIENCE_S} s: see what holds it up"
+                f"another halobind submit or cancel has been at work on {folder} for {PATIENCE_S}"
+                " s: see what holds it up"
             )
         time.sleep(0.5)
 
@@ -159,7 +171,9 @@ def _plan(
     options: SubmitOptions,
     record: tuple[Ledger, Queue],
 ) -> list[Planned]:
-    """The jobs that work is left for and that are not queued. Raises BatchError when going on would lead nowhere."""
+    """The jobs that work is left for and that are not queued. Raises BatchError when going on would
+    lead nowhere.
+    """
     (campaign, runs), (ledger, queued) = what, record
     published = measure(chart_of(runs, campaign)).done
     own = ledger.own()
@@ -169,8 +183,9 @@ def _plan(
         and _has_work(runs, campaign, Part(0, 1), False)
     ):
         raise BatchError(
-            f"round {own.round} published nothing, so no other round is submitted: see the logs {own.name.removesuffix(TABLE)}*.log in "
-            f"{logs_folder(folder)} (is the wall time {cluster.walltime} long enough for a segment?), then: {_command(folder, options)}"
+            f"round {own.round} published nothing, so no other round is submitted: see the logs"
+            f" {own.name.removesuffix(TABLE)}*.log in {logs_folder(folder)} (is the wall time"
+            f" {cluster.walltime} long enough for a segment?), then: {_command(folder, options)}"
         )
     each = campaign.resources.processes_per_gpu or PER_GPU_WITH_MPS
     slots = cluster.gpus * each or max(1, cluster.cpus // campaign.resources.threads)
@@ -221,7 +236,9 @@ def _has_work(runs: list[Run], campaign: Campaign, part: Part, retry: bool) -> b
 
 
 def _most(runs: list[Run], campaign: Campaign) -> int:
-    """How many parts can have something to do: as many as open windows, where only what rounds ask for is left to whoever comes."""
+    """How many parts can have something to do: as many as open windows, where only what rounds ask
+    for is left to whoever comes.
+    """
     ready = next_steps(runs, campaign, Part(0, 1))
     return (
         max(1, len(ready))
@@ -231,19 +248,23 @@ def _most(runs: list[Run], campaign: Campaign) -> int:
 
 
 def _parts(chains: int, slots: int, cluster: Cluster, options: SubmitOptions) -> int:
-    """How many parts a stage is cut into: as asked for, or one for as many chains as a job has processes."""
+    """How many parts a stage is cut into: as asked for, or one for as many chains as a job has
+    processes.
+    """
     count = min(options.parts or -(-chains // slots), chains)
     if count > cluster.array_limit:
         print(
-            f"halobind: {count} parts are more than array_limit = {cluster.array_limit} of {options.cluster}: {cluster.array_limit} parts, "
-            f"each with more windows",
+            f"halobind: {count} parts are more than array_limit = {cluster.array_limit} of"
+            f" {options.cluster}: {cluster.array_limit} parts, each with more windows",
             file=sys.stderr,
         )
     return min(count, cluster.array_limit)
 
 
 def _arrays(parts: list[int], scheduler: Scheduler) -> list[list[int]]:
-    """The parts of each job: all in one where the scheduler takes any indices, else one job a range."""
+    """The parts of each job: all in one where the scheduler takes any indices, else one job a
+    range.
+    """
     if not scheduler.ranges:
         return [parts] if parts else []
     return [list(range(first, last + 1)) for first, last in spans(parts)]
@@ -293,14 +314,18 @@ def _programs() -> Path:
     )
     if found is None:
         raise BatchError(
-            'no halobind command is installed here: give the cluster an environment = ["source .../activate"] that has one'
+            'no halobind command is installed here: give the cluster an environment = ["source'
+            ' .../activate"] that has one'
         )
     return Path(found).parent
 
 
 def _command(folder: Path, options: SubmitOptions) -> str:
     """The command that submits again."""
-    text = f"halobind submit {shlex.quote(str(folder.resolve()))} --cluster {shlex.quote(options.cluster)}"
+    text = (
+        f"halobind submit {shlex.quote(str(folder.resolve()))} --cluster"
+        f" {shlex.quote(options.cluster)}"
+    )
     return (
         text
         + (f" --parts {options.parts}" if options.parts else "")
@@ -309,14 +334,18 @@ def _command(folder: Path, options: SubmitOptions) -> str:
 
 
 def _ids(queued: Queue, cluster: Cluster) -> list[tuple[str, str]]:
-    """Stage and id of the queued jobs that jobs of a cluster can wait for: those of the same scheduler."""
+    """Stage and id of the queued jobs that jobs of a cluster can wait for: those of the same
+    scheduler.
+    """
     return [
         (entry.stage, task.id) for entry, task in queued if entry.scheduler == cluster.scheduler
     ]
 
 
 def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, ids: list[tuple[str, str]]) -> None:
-    """Write and submit each script, with a record before and after; `ids` are queued. Raises BatchError with the scheduler's message."""
+    """Write and submit each script, with a record before and after; `ids` are queued. Raises
+    BatchError with the scheduler's message.
+    """
     for job in jobs:
         entry, scheduler = job.entry, SCHEDULERS[job.entry.scheduler]
         write_atomic(logs_folder(folder) / f"{entry.name}.sh", job.script)
@@ -333,12 +362,14 @@ def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, ids: list[tuple[s
                 else ""
             )
             before = (
-                f" Submitted before it and kept: {', '.join(i for _, i in ids)} (halobind cancel takes them back)."
+                f" Submitted before it and kept: {', '.join(i for _, i in ids)} (halobind cancel"
+                " takes them back)."
                 if ids
                 else ""
             )
             raise BatchError(
-                f"{scheduler.programs[0]} rejected {entry.name}: {said}.{advice}{before} Its script is jobs/{entry.name}.sh"
+                f"{scheduler.programs[0]} rejected {entry.name}: {said}.{advice}{before} Its script"
+                f" is jobs/{entry.name}.sh"
             )
         identity = scheduler.job_id(done.stdout)
         ledger.add(replace(entry, event="submitted", id=identity))
@@ -358,7 +389,8 @@ def _show(folder: Path, jobs: list[Planned], ids: list[tuple[str, str]]) -> None
         ids.append((job.entry.stage, f"<id of {job.entry.name}>"))
     if not jobs:
         print(
-            f"nothing to submit for {folder}: nothing is left, or all of it is queued (halobind status)"
+            f"nothing to submit for {folder}: nothing is left, or all of it is queued (halobind"
+            " status)"
         )
 
 
@@ -385,7 +417,8 @@ def _warn_of_long_segments(runs: list[Run], campaign: Campaign, cluster: Cluster
         needed = campaign.sampling.segment_ps / 1000 / plan.speed_ns_day * 86400
         if plan.measured and needed > cluster.working_s:
             print(
-                f"halobind: a segment of {run.id} takes {duration(needed)} at the speed measured so far, a job works "
-                f"{duration(cluster.working_s)}: lower segment_ps or raise the walltime, unless the cluster is faster",
+                f"halobind: a segment of {run.id} takes {duration(needed)} at the speed measured so"
+                f" far, a job works {duration(cluster.working_s)}: lower segment_ps or raise the"
+                " walltime, unless the cluster is faster",
                 file=sys.stderr,
             )

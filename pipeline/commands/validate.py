@@ -23,7 +23,9 @@ from halobind.pipeline.sampling.platforms import Choice, choose, cores
 
 @dataclass(frozen=True)
 class ValidateOptions:
-    """Options of `halobind validate`: the pack, whether quick, where to (None: validation-PACK), names of checks (empty: all)."""
+    """Options of `halobind validate`: the pack, whether quick, where to (None: validation-PACK),
+    names of checks (empty: all).
+    """
 
     pack: str
     quick: bool = False
@@ -32,7 +34,8 @@ class ValidateOptions:
 
 
 def validate(options: ValidateOptions) -> int:
-    """Run what is not there yet, write table.md, .csv, .json and pocket.png, print the table; 1 when a check ended in an error.
+    """Run what is not there yet, write table.md, .csv, .json and pocket.png, print the table; 1
+    when a check ended in an error.
 
     Raises CampaignError for an unknown pack or check and for a folder that cannot be written to.
     """
@@ -70,7 +73,10 @@ def validate(options: ValidateOptions) -> int:
         if not options.only or row.check in options.only
     ]
     stem = "table-quick" if options.quick else "table"
-    about = f"{pack.name}, {'quick' if options.quick else 'full'}: {pack.title}; {choice.name}, {duration(time.monotonic() - began)} now"
+    about = (
+        f"{pack.name}, {'quick' if options.quick else 'full'}: {pack.title}; {choice.name},"
+        f" {duration(time.monotonic() - began)} now"
+    )
     text = markdown_text(rows, about)
     write_atomic(out / f"{stem}.md", text)
     write_atomic(out / f"{stem}.csv", csv_text(rows, options.quick))
@@ -108,7 +114,9 @@ def product(out: Path, pack: Pack, check: Check) -> Path:
 
 
 def result_of(out: Path, pack: Pack, check: Check, choice: Choice) -> tuple[Result, bool]:
-    """The published result, or a new one; an error becomes a row and is tried again next time. The flag: was anything computed?"""
+    """The published result, or a new one; an error becomes a row and is tried again next time. The
+    flag: was anything computed?
+    """
     where = (check.name, check.system, "all")
     path = None
     try:
@@ -132,7 +140,7 @@ def result_of(out: Path, pack: Pack, check: Check, choice: Choice) -> tuple[Resu
 
 def _text(result: Result, pack: Pack, check: Check) -> str:
     rows = [
-        {k: (None if isinstance(v, float) and math.isnan(v) else v) for k, v in asdict(row).items()}
+        {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(row).items()}
         for row in result.rows
     ]
     record = {
@@ -158,5 +166,6 @@ def _read(path: Path) -> Result:
         )
     except (ValueError, KeyError, TypeError, UnicodeError) as error:
         raise CampaignError(
-            f"{path} cannot be read ({type(error).__name__}): remove it, and the same command makes it again"
+            f"{path} cannot be read ({type(error).__name__}): remove it, and the same command makes"
+            " it again"
         ) from None

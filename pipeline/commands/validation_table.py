@@ -1,4 +1,6 @@
-"""Validation rows to text and to a picture: Markdown to read, CSV and JSON with every digit, the pocket curves as PNG."""
+"""Validation rows to text and to a picture: Markdown to read, CSV and JSON with every digit, the
+pocket curves as PNG.
+"""
 
 import csv
 import io
@@ -29,7 +31,7 @@ def csv_text(rows: Sequence[Row], quick: bool) -> str:
     writer.writeheader()
     for row in rows:
         numbers = {
-            k: ("" if isinstance(v, float) and not math.isfinite(v) else v)
+            k: "" if isinstance(v, float) and not math.isfinite(v) else v
             for k, v in asdict(row).items()
         }
         writer.writerow(numbers | {"amount": "quick" if quick else "full"})
@@ -40,7 +42,7 @@ def json_text(rows: Sequence[Row], about: dict) -> str:
     """`about` and the rows; null where there is no number."""
     plain = [
         {
-            k: (None if isinstance(v, float) and not math.isfinite(v) else v)
+            k: None if isinstance(v, float) and not math.isfinite(v) else v
             for k, v in asdict(row).items()
         }
         for row in rows
@@ -70,7 +72,8 @@ def markdown_text(rows: Sequence[Row], about: str) -> str:
         + ". ± is the standard error; a verdict is given when the"
     )
     lines.append(
-        "95 % bar (Student's t over 5 time blocks) lies on one side of the tolerance, else the row is not converged;"
+        "95 % bar (Student's t over 5 time blocks) lies on one side of the tolerance, else the row"
+        " is not converged;"
     )
     lines.append("the errors of static numbers are bounds and taken as they are.")
     return "\n".join(lines) + "\n"
@@ -100,9 +103,11 @@ def _cells(row: Row, notes: list[str]) -> dict[str, str]:
 def draw(
     curves: dict[str, tuple[list[float], list[float]]], path: Path, pack: str, scale: float
 ) -> None:
-    """Pocket curves, "method|environment|head" -> (nm, kJ/mol): one panel an environment, one colour a head, the pack's own as lines.
+    """Pocket curves, "method|environment|head" -> (nm, kJ/mol): one panel an environment, one
+    colour a head, the pack's own as lines.
 
-    Environments and heads that somebody adds to the reference table are drawn as well. Raises OSError when it cannot be written.
+    Environments and heads that somebody adds to the reference table are drawn as well. Raises
+    OSError when it cannot be written.
     """
     keys = [tuple(name.split("|")) for name in curves]
     environments = list(dict.fromkeys(key[1] for key in keys))

@@ -45,8 +45,9 @@ from halobind.pipeline.workflow.worker import Part, Worker
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options of `halobind run`: (K - 1, N) or None, processes or None for the campaign's, platform or None, retry failures, only
-    what comes before the windows, seconds of wall time or None."""
+    """Options of `halobind run`: (K - 1, N) or None, processes or None for the campaign's, platform
+    or None, retry failures, only what comes before the windows, seconds of wall time or None.
+    """
 
     part: tuple[int, int] | None = None
     processes: int | None = None
@@ -57,7 +58,9 @@ class RunOptions:
 
 
 def open_campaign(folder: Path) -> tuple[Campaign, list[Run]]:
-    """Load and check a campaign directory. Raises CampaignError before anything is computed or written."""
+    """Load and check a campaign directory. Raises CampaignError before anything is computed or
+    written.
+    """
     campaign = load_campaign(campaign_file(folder))
     runs = runs_of(folder, campaign)
     check_runs(runs, campaign)
@@ -65,7 +68,9 @@ def open_campaign(folder: Path) -> tuple[Campaign, list[Run]]:
 
 
 def new_campaign(folder: Path, text: str) -> str:
-    """Write campaign.toml into a new or empty directory; returns what to do next. Raises CampaignError when one is there."""
+    """Write campaign.toml into a new or empty directory; returns what to do next. Raises
+    CampaignError when one is there.
+    """
     path = campaign_file(folder)
     if path.exists():
         raise CampaignError(f"{path} is there already; edit it, or name another directory")
@@ -138,7 +143,10 @@ def not_counted(campaign: Campaign) -> str:
         parts.append(
             f"sampling to {s.target_kJ_mol:g} kJ/mol in dG0 (at most {most} for each ligand)"
         )
-    return f"not counted: what rounds may add when this is sampled: {' and '.join(parts) or 'what halobind extend ordered'}"
+    return (
+        "not counted: what rounds may add when this is sampled:"
+        f" {' and '.join(parts) or 'what halobind extend ordered'}"
+    )
 
 
 def run_campaign(folder: Path, options: RunOptions) -> int:
@@ -170,20 +178,23 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
     ]
     for run, product, why in failures:
         print(
-            f"halobind: {run.id} {product} failed: {why} (see {run.failures_folder}; try again with --retry)",
+            f"halobind: {run.id} {product} failed: {why} (see {run.failures_folder}; try again with"
+            " --retry)",
             file=sys.stderr,
         )
     amount = measure(chart_of(runs, campaign))
     if options.walltime_s is not None or options.prepare:
         where = shlex.quote(str(folder))
         print(
-            f"{amount.done} of {amount.total} products are published; the table: halobind table {where}",
+            f"{amount.done} of {amount.total} products are published; the table: halobind table"
+            f" {where}",
             file=sys.stderr,
         )
         return 1 if failures else 0
     if options.part and amount.done < amount.total and not failures:
         print(
-            f"{amount.done} of {amount.total} products are published; the other parts make the rest",
+            f"{amount.done} of {amount.total} products are published; the other parts make the"
+            " rest",
             file=sys.stderr,
         )
     text, sound = publish_tables(folder, campaign, runs)
@@ -226,7 +237,10 @@ def show_status(folder: Path) -> int:
         "\n".join(
             [
                 *sentences,
-                f"left: {_hours(runs, campaign):.3g} hours of one process (GPU hours, where each has a GPU)",
+                (
+                    f"left: {_hours(runs, campaign):.3g} hours of one process (GPU hours, where"
+                    " each has a GPU)"
+                ),
             ]
         )
     )

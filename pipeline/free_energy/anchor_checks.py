@@ -1,4 +1,6 @@
-"""Whether the anchor was where the coordinate means it to be: not under the crystal, not outside the cylinder, and spread over it."""
+"""Whether the anchor was where the coordinate means it to be: not under the crystal, not outside
+the cylinder, and spread over it.
+"""
 
 import math
 from collections.abc import Sequence
@@ -18,11 +20,13 @@ UNDER_NM = (
 )  # three quarters of a unit cell below the site plane, behind the first layer of metal
 UNDER_WINDOW_NM = 0.15  # below the lowest window: with k = 2000 kJ/mol/nm2 that is 9 kT
 LONG = 0.01  # of a window's samples
-WALL_KT = 8  # a soft wall lets the anchor as far out as costs this: it is there in less than 1e-4 of the samples
+# a soft wall lets the anchor as far out as costs this: it is there in less than 1e-4 of the samples
+WALL_KT = 8
 
 
 def anchor_notes(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> list[str]:
-    """A sentence where the anchor was under the crystal, or outside its cylinder, in over 1 % of the samples of a window or walker.
+    """A sentence where the anchor was under the crystal, or outside its cylinder, in over 1 % of
+    the samples of a window or walker.
 
     `lateral` are the distances (nm) from the site axis, like samples.z.
     """
@@ -40,7 +44,8 @@ def anchor_notes(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> lis
     if under:
         deepest = min(float(z.min()) for z in samples.z)
         notes.append(
-            f"the ligand was under the crystal in {len(under)} of {total} {kind} (anchor down to {deepest:.2f} nm): the path is wrong"
+            f"the ligand was under the crystal in {len(under)} of {total} {kind} (anchor down to"
+            f" {deepest:.2f} nm): the path is wrong"
         )
     edge = conditions.radius_nm + math.sqrt(2 * WALL_KT * conditions.kT / conditions.wall_k)
     outside = {owner for owner, r in zip(owners, lateral, strict=True) if np.mean(r > edge) > LONG}
@@ -48,7 +53,8 @@ def anchor_notes(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> lis
         farthest = max(float(r.max()) for r in lateral)
         where = f"{farthest:.2f} nm from the axis, where the wall ends at {edge:.2f}"
         notes.append(
-            f"the anchor was outside its cylinder in {len(outside)} of {total} {kind} ({where}): use a stiffer wall or shorter steps"
+            f"the anchor was outside its cylinder in {len(outside)} of {total} {kind} ({where}):"
+            " use a stiffer wall or shorter steps"
         )
     return notes
 
@@ -56,7 +62,9 @@ def anchor_notes(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> lis
 def cylinder_notes(
     samples: Samples, lateral: Sequence[np.ndarray], settings: EstimateSettings
 ) -> list[str]:
-    """Whether the unbound anchor is spread evenly over the cylinder, as K_a takes for granted, in the plateau windows."""
+    """Whether the unbound anchor is spread evenly over the cylinder, as K_a takes for granted, in
+    the plateau windows.
+    """
     top, failed, asked = max(window.center_nm for window in samples.windows), set(), set()
     for window, r in zip(samples.windows, lateral, strict=True):
         if window.center_nm < top - settings.plateau_nm:
@@ -66,7 +74,8 @@ def cylinder_notes(
             failed.add(window)
     return (
         [
-            f"the unbound head has not explored its cylinder in {len(failed)} of {len(asked)} plateau windows"
+            f"the unbound head has not explored its cylinder in {len(failed)} of {len(asked)}"
+            " plateau windows"
         ]
         if failed
         else []
@@ -76,7 +85,9 @@ def cylinder_notes(
 def walker_cylinder_notes(
     walks: Walks, lateral: Sequence[np.ndarray], settings: EstimateSettings
 ) -> list[str]:
-    """Whether each walker's anchor, while on the plateau, is spread evenly over the cylinder (the bias acts along z only)."""
+    """Whether each walker's anchor, while on the plateau, is spread evenly over the cylinder (the
+    bias acts along z only).
+    """
     start, failed = walks.hills.path_nm[1] - settings.plateau_nm, 0
     for z, r in zip(walks.z, lateral, strict=True):
         kept = slice(int(settings.discard_fraction * len(r)), None)
@@ -89,9 +100,11 @@ def walker_cylinder_notes(
 
 
 def unexplored(r: np.ndarray, conditions: Conditions, settings: EstimateSettings) -> bool:
-    """Whether distances (nm) from the axis are not those of an anchor that is spread evenly over the cylinder with its soft wall.
+    """Whether distances (nm) from the axis are not those of an anchor that is spread evenly over
+    the cylinder with its soft wall.
 
-    They are not when there are fewer independent samples of r^2 than asked for, or its mean is off by more than three standard errors.
+    They are not when there are fewer independent samples of r^2 than asked for, or its mean is off
+    by more than three standard errors.
     """
     kT, wall_k, radius = conditions.kT, conditions.wall_k, conditions.radius_nm
     grid = np.linspace(0, radius + 10 * math.sqrt(kT / wall_k), 4001)

@@ -1,4 +1,5 @@
-"""From the curve to the binding free energy: depth, barriers and the standard-state value, each with an error and its flaws.
+"""From the curve to the binding free energy: depth, barriers and the standard-state value, each
+with an error and its flaws.
 
     K_a = A_eff int_bound exp(-(W(z) - W_bulk)/kT) dz            dG0 = -kT ln(K_a c0)
     A_eff = int_0^inf 2 pi r exp(-U(r)/kT) dr = pi R^2 + 2 pi (R sqrt(pi kT/(2 k)) + kT/k)
@@ -31,15 +32,18 @@ from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS, Pmf
 
 @dataclass(frozen=True)
 class Binding:
-    """Binding numbers of one run, or their mean over `replicas` runs; kJ/mol, nm, K, ns. Barriers are over the well and over the plateau.
+    """Binding numbers of one run, or their mean over `replicas` runs; kJ/mol, nm, K, ns. Barriers
+    are over the well and over the plateau.
 
-    `flags` are sentences that say what is wrong, with numbers; a binding without flags is converged. Without a maximum above the
-    plateau (`has_barrier` false) the adsorption barrier is 0 and the desorption barrier the depth.
+    `flags` are sentences that say what is wrong, with numbers; a binding without flags is
+    converged. Without a maximum above the plateau (`has_barrier` false) the adsorption barrier is 0
+    and the desorption barrier the depth.
 
-    `penetration_nm` is how far below its site plane the anchor is on average, weighed by exp(-W/kT) over the bound region of K_a:
-    positive inside the crystal, negative above the plane. `residence_log10_s` is log10 of the mean residence time in seconds
-    (pipeline/free_energy/kinetics.py), a longest one where `residence_is_bound`. The `difference` fields say what the estimator farthest from
-    MBAR gives less what MBAR gives.
+    `penetration_nm` is how far below its site plane the anchor is on average, weighed by exp(-W/kT)
+    over the bound region of K_a: positive inside the crystal, negative above the plane.
+    `residence_log10_s` is log10 of the mean residence time in seconds
+    (pipeline/free_energy/kinetics.py), a longest one where `residence_is_bound`. The `difference`
+    fields say what the estimator farthest from MBAR gives less what MBAR gives.
     """
 
     dG0_kJ_mol: Quantity
@@ -83,7 +87,9 @@ QUANTITIES = tuple(f.name for f in fields(Binding) if f.type is Quantity)
 
 
 def binding(pmf: Pmf, samples: Samples, settings: EstimateSettings, seed: int = 0) -> Binding:
-    """The binding numbers of one run from its umbrella windows. Raises EstimateError when no sample lies before the plateau."""
+    """The binding numbers of one run from its umbrella windows. Raises EstimateError when no sample
+    lies before the plateau.
+    """
     found = curve_binding(pmf, samples.conditions, diffusion(samples), seed)
     overlap = float(pmf.neighbour_overlap.min())
     return replace(
@@ -97,9 +103,11 @@ def binding(pmf: Pmf, samples: Samples, settings: EstimateSettings, seed: int = 
 def curve_binding(
     pmf: Pmf, conditions: Conditions, mobility: Diffusion | None = None, seed: int = 0
 ) -> Binding:
-    """The binding numbers of any curve with resamples; without `mobility` there is no residence time, without windows none is counted.
+    """The binding numbers of any curve with resamples; without `mobility` there is no residence
+    time, without windows none is counted.
 
-    `seed` decides the draws of the diffusion coefficients. Raises EstimateError when the curve has nothing before its plateau.
+    `seed` decides the draws of the diffusion coefficients. Raises EstimateError when the curve has
+    nothing before its plateau.
     """
     reader = Reader.of(pmf, conditions)
     marks = landmarks(reader)
@@ -126,9 +134,9 @@ def curve_binding(
             where.value, math.hypot(where.error, pmf.bin_nm / math.sqrt(12))
         ),  # a bin cannot resolve better
         desorption_barrier_kJ_mol=over_well,
-        adsorption_barrier_kJ_mol=marks.rise
-        if marks.has_barrier
-        else Quantity(0.0, marks.rise.error),
+        adsorption_barrier_kJ_mol=(
+            marks.rise if marks.has_barrier else Quantity(0.0, marks.rise.error)
+        ),
         K_a_nm3=reader.quantity(reader.association, marks.stop),
         penetration_nm=Quantity(-height.value, height.error),
         residence_log10_s=stay.log10_s,
@@ -167,7 +175,8 @@ def largest(differences: Iterable[float]) -> float:
 
 
 def convergence(pmf: Pmf, conditions: Conditions) -> list[tuple[float, ...]]:
-    """Rows (fraction, then value and error from the first and from the last part of the data, of dG0 and of the well depth), kJ/mol.
+    """Rows (fraction, then value and error from the first and from the last part of the data, of
+    dG0 and of the well depth), kJ/mol.
 
     The error at fraction f is that of all data over sqrt(f).
     """

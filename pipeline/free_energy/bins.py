@@ -34,7 +34,9 @@ class Grid:
 
 
 def over_plateau(density: np.ndarray, plateau: tuple[int, int], kT: float) -> np.ndarray:
-    """W (n,) = -kT ln of a density (n,) over its mean on the plateau; NaN where it is 0, everywhere when the plateau is empty."""
+    """W (n,) = -kT ln of a density (n,) over its mean on the plateau; NaN where it is 0, everywhere
+    when the plateau is empty.
+    """
     bulk = density[slice(*plateau)].mean()
     known = (density > 0) & (bulk > 0)
     return np.where(
@@ -43,7 +45,9 @@ def over_plateau(density: np.ndarray, plateau: tuple[int, int], kT: float) -> np
 
 
 def make_grid(samples: Samples, settings: EstimateSettings) -> Grid:
-    """The bins, with the plateau at the end of the windows' centres, or of the samples where no sample gets so far."""
+    """The bins, with the plateau at the end of the windows' centres, or of the samples where no
+    sample gets so far.
+    """
     z, width = np.concatenate(samples.z), settings.bin_nm
     first = int(np.floor(z.min() / width))
     n = int(np.floor(z.max() / width)) + 1 - first
@@ -53,7 +57,8 @@ def make_grid(samples: Samples, settings: EstimateSettings) -> Grid:
     if start < 2:
         sampled = f"the sampled range, {z.min():.3f} to {end:.3f} nm"
         raise EstimateError(
-            f"{sampled}, is too short for plateau_nm = {settings.plateau_nm:g}: pull further out, or lower it"
+            f"{sampled}, is too short for plateau_nm = {settings.plateau_nm:g}: pull further out,"
+            " or lower it"
         )
     low, mid, high = (
         np.array([np.quantile(series, q) for series in samples.z]) for q in (0.02, 0.5, 0.98)

@@ -31,17 +31,22 @@ def window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list
         samples.windows_where(effective < settings.min_effective_samples),
         int(np.argmin(effective)),
     )
-    text = f"{int(effective[worst])} independent samples in window {samples.windows[worst].center_nm:.3f}"
+    text = (
+        f"{int(effective[worst])} independent samples in window"
+        f" {samples.windows[worst].center_nm:.3f}"
+    )
     if few == 1:
         flags.append(f"only {text}")
     elif few:
         flags.append(
-            f"fewer than {settings.min_effective_samples:g} independent samples in {few} of {total} windows (worst: {text})"
+            f"fewer than {settings.min_effective_samples:g} independent samples in {few} of {total}"
+            f" windows (worst: {text})"
         )
     short = samples.windows_where(pmf.blocks.short)
     if short:
         flags.append(
-            f"error is a lower bound: time blocks are shorter than 2 correlation times in {short} of {total} windows"
+            f"error is a lower bound: time blocks are shorter than 2 correlation times in {short}"
+            f" of {total} windows"
         )
     return flags
 
@@ -53,9 +58,13 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[str]:
     if len(empty):
         runs = np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1)
         widest = max(runs, key=len)
-        where = f"{pmf.z_nm[widest[0]] - pmf.bin_nm / 2:.3f} to {pmf.z_nm[widest[-1]] + pmf.bin_nm / 2:.3f} nm"
+        where = (
+            f"{pmf.z_nm[widest[0]] - pmf.bin_nm / 2:.3f} to"
+            f" {pmf.z_nm[widest[-1]] + pmf.bin_nm / 2:.3f} nm"
+        )
         flags.append(
-            f"sampled range has gaps: {len(empty)} of {np.diff(pmf.middle)[0]} bins are empty, the widest gap is {where}"
+            f"sampled range has gaps: {len(empty)} of {np.diff(pmf.middle)[0]} bins are empty, the"
+            f" widest gap is {where}"
         )
     below = np.nan_to_num(pmf.W[pmf.core[0] : low] - pmf.W[low])
     if marks.depth.value < -reader.kT and np.max(below, initial=0.0) < reader.kT:
@@ -64,11 +73,15 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[str]:
     length = (pmf.plateau[1] - pmf.plateau[0]) * pmf.bin_nm
     if not math.isfinite(change.value + change.error):
         flags.append(
-            f"no plateau: there are too few samples in the last {length:.2f} nm, so dG0 is not a binding energy"
+            f"no plateau: there are too few samples in the last {length:.2f} nm, so dG0 is not a"
+            " binding energy"
         )
     elif abs(change.value) > max(2 * change.error, reader.kT / 4):
         verb, bound = ("rises", "an upper") if change.value > 0 else ("falls", "a lower")
-        size = f"{verb} by {abs(change.value):.1f} ± {change.error:.1f} kJ/mol over the last {length:.2f} nm"
+        size = (
+            f"{verb} by {abs(change.value):.1f} ± {change.error:.1f} kJ/mol over the last"
+            f" {length:.2f} nm"
+        )
         flags.append(f"no plateau: the curve still {size}, so dG0 is only {bound} bound")
     elif change.error > reader.kT / 2:
         size = f"{change.value:.1f} ± {change.error:.1f} kJ/mol"
@@ -79,7 +92,9 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[str]:
 
 
 def time_flags(reader: Reader, dG0: Quantity, marks: Landmarks) -> list[str]:
-    """Whether the halves of the data in time agree within twice the error of their difference, which is twice the error of the whole."""
+    """Whether the halves of the data in time agree within twice the error of their difference,
+    which is twice the error of the whole.
+    """
     flags = []
     for name, whole, read in (
         ("dG0", dG0, lambda W: reader.free_energy(W, marks.stop)),
@@ -90,7 +105,8 @@ def time_flags(reader: Reader, dG0: Quantity, marks: Landmarks) -> list[str]:
             flags.append(f"a half of the data gives no {name}: sample longer")
         elif not abs(first - second) <= max(4 * whole.error, reader.kT):
             flags.append(
-                f"halves of the data differ by {abs(first - second):.1f} kJ/mol in {name} (error {whole.error:.1f})"
+                f"halves of the data differ by {abs(first - second):.1f} kJ/mol in {name} (error"
+                f" {whole.error:.1f})"
             )
     return flags
 
@@ -98,7 +114,9 @@ def time_flags(reader: Reader, dG0: Quantity, marks: Landmarks) -> list[str]:
 def estimator_flags(
     differences: dict[str, tuple[float, float]], dG0: Quantity, depth: Quantity, kT: float
 ) -> list[str]:
-    """Which estimators differ from MBAR by more than twice its error and kT/2, in dG0 or in depth: name -> both differences (kJ/mol)."""
+    """Which estimators differ from MBAR by more than twice its error and kT/2, in dG0 or in depth:
+    name -> both differences (kJ/mol).
+    """
     flags = []
     for name, values in differences.items():
         for what, difference, whole in zip(
@@ -108,6 +126,7 @@ def estimator_flags(
                 flags.append(f"{name} gives no {what}: sample longer")
             elif abs(difference) > max(2 * whole.error, kT / 2):
                 flags.append(
-                    f"{name} differs from MBAR by {difference:.1f} kJ/mol in {what} (error {whole.error:.1f})"
+                    f"{name} differs from MBAR by {difference:.1f} kJ/mol in {what} (error"
+                    f" {whole.error:.1f})"
                 )
     return flags

@@ -1,4 +1,6 @@
-"""Numbers read off one curve, the same way off the estimate and off every resample; symbols as in pipeline/free_energy/binding.py."""
+"""Numbers read off one curve, the same way off the estimate and off every resample; symbols as in
+pipeline/free_energy/binding.py.
+"""
 
 import math
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from halobind.pipeline.free_energy.samples import Conditions, EstimateError, Qua
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
 STANDARD_PER_NM3 = 0.602214076
-BARRIER_ERRORS = 3  # height of a barrier in its errors: the maximum of a flat noisy curve passes 2 in 7 to 19 % of runs, 3 in about 1 %
+# height of a barrier in its errors: the maximum of a flat noisy curve passes 2 in 7 to 19 % of
+# runs, 3 in about 1 %
+BARRIER_ERRORS = 3
 
 
 def cylinder_area(radius_nm: float, wall_k: float, kT: float) -> float:
@@ -35,7 +39,9 @@ class Reader:
         return np.where(np.isnan(W), 0.0, np.exp(-np.nan_to_num(W) / self.kT))
 
     def extreme(self, W: np.ndarray, start: int, sign: int) -> int | None:
-        """The bin of the minimum (sign 1) or maximum (-1) from `start` to the plateau, on a running mean of three bins against noise."""
+        """The bin of the minimum (sign 1) or maximum (-1) from `start` to the plateau, on a running
+        mean of three bins against noise.
+        """
         stop = self.pmf.plateau[0]
         known = ~np.isnan(W[start:stop])
         if not known.any():
@@ -48,7 +54,9 @@ class Reader:
         return start + int(np.argmax(score))
 
     def vertex(self, W: np.ndarray, start: int, sign: int) -> tuple[float, float]:
-        """Position (nm) and height (kJ/mol) of that extreme, by the parabola with the same means over its bin and the two next to it."""
+        """Position (nm) and height (kJ/mol) of that extreme, by the parabola with the same means
+        over its bin and the two next to it.
+        """
         i = self.extreme(W, start, sign)
         if i is None:
             return math.nan, math.nan
@@ -88,7 +96,9 @@ class Reader:
         )
 
     def plateau_change(self, W: np.ndarray) -> float:
-        """Rise (kJ/mol) of the curve over the plateau, twice the step between its halves; NaN when a half is empty."""
+        """Rise (kJ/mol) of the curve over the plateau, twice the step between its halves; NaN when
+        a half is empty.
+        """
         start, stop = self.pmf.plateau
         middle = (start + stop) // 2
         near, far = (
@@ -113,10 +123,11 @@ class Reader:
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Bins of the curve: `low` holds the bottom of the well, and the bound region ends before `stop`.
+    """Bins of the curve: `low` holds the bottom of the well, and the bound region ends before
+    `stop`.
 
-    That is at the top of the barrier where there is one, else where the plateau begins; `depth` of the well and `rise` (the highest
-    point behind it, over the plateau) decided.
+    That is at the top of the barrier where there is one, else where the plateau begins; `depth` of
+    the well and `rise` (the highest point behind it, over the plateau) decided.
     """
 
     low: int
@@ -127,12 +138,15 @@ class Landmarks:
 
 
 def landmarks(reader: Reader) -> Landmarks:
-    """Where the well and the barrier are. Raises EstimateError when no sample lies before the plateau."""
+    """Where the well and the barrier are. Raises EstimateError when no sample lies before the
+    plateau.
+    """
     pmf = reader.pmf
     low = reader.extreme(pmf.W, pmf.core[0], 1)
     if low is None:
         raise EstimateError(
-            f"there are no samples below {pmf.z_nm[pmf.plateau[0]]:.3f} nm, where the plateau begins: start windows deeper"
+            f"there are no samples below {pmf.z_nm[pmf.plateau[0]]:.3f} nm, where the plateau"
+            " begins: start windows deeper"
         )
     depth, rise = reader.quantity(reader.depth), reader.quantity(reader.rise, low + 1)
     if rise.value > max(BARRIER_ERRORS * rise.error, reader.kT / 2):

@@ -14,11 +14,13 @@ LATE = 0.5  # a window that equilibrates later than this fraction of its samples
 
 
 def equilibration_start(series: np.ndarray) -> int:
-    """The first sample from which the series has the most independent samples, max over t of (N - t)/g(t); 0 where nothing relaxes.
+    """The first sample from which the series has the most independent samples, max over t of (N -
+    t)/g(t); 0 where nothing relaxes.
 
-    Chodera, J. Chem. Theory Comput. 2016, 12, 1799, with t at multiples of N/40 that leave at least 20 samples, and g of at most
-    5,000 samples (every s-th). A t counts only when the mean before it differs from the mean after it by three standard errors:
-    without that, a stationary series of 12 independent samples loses over half of itself in 23 % of cases.
+    Chodera, J. Chem. Theory Comput. 2016, 12, 1799, with t at multiples of N/40 that leave at least
+    20 samples, and g of at most 5,000 samples (every s-th). A t counts only when the mean before it
+    differs from the mean after it by three standard errors: without that, a stationary series of 12
+    independent samples loses over half of itself in 23 % of cases.
     """
     stride = -(-len(series) // MOST)
     thin = series[::stride]
@@ -36,7 +38,9 @@ def equilibration_start(series: np.ndarray) -> int:
 
 @dataclass(frozen=True)
 class Equilibrated:
-    """Samples without the beginning of each window: `detected` and `start` are (K,), the first equilibrated and first used sample."""
+    """Samples without the beginning of each window: `detected` and `start` are (K,), the first
+    equilibrated and first used sample.
+    """
 
     samples: Samples
     detected: np.ndarray
@@ -57,12 +61,15 @@ class Equilibrated:
             f"window {self.samples.windows[worst].center_nm:.3f}, after {100 * part[worst]:.0f} %"
         )
         return [
-            f"{late} of {len(self.samples.distinct)} windows equilibrate in their second half only (worst: {where}): sample longer"
+            f"{late} of {len(self.samples.distinct)} windows equilibrate in their second half only"
+            f" (worst: {where}): sample longer"
         ]
 
 
 def equilibrated(samples: Samples, settings: EstimateSettings) -> Equilibrated:
-    """Leave out the beginning of each window: what equilibration takes, and at least `settings.discard_fraction` of it."""
+    """Leave out the beginning of each window: what equilibration takes, and at least
+    `settings.discard_fraction` of it.
+    """
     detected = np.array([equilibration_start(z) for z in samples.z])
     start = np.maximum(detected, (settings.discard_fraction * samples.counts).astype(int))
     return Equilibrated(samples.from_start(start), detected, start)

@@ -1,12 +1,14 @@
-"""The estimators of the curve: each turns the same Samples into W on the same bins, by an algorithm of its own.
+"""The estimators of the curve: each turns the same Samples into W on the same bins, by an algorithm
+of its own.
 
-MBAR weighs single samples. WHAM solves for the windows' free energies on a histogram, by minimising (Zhu and Hummer, J. Comput.
-Chem. 2012, 33, 453)
+MBAR weighs single samples. WHAM solves for the windows' free energies on a histogram, by minimising
+(Zhu and Hummer, J. Comput. Chem. 2012, 33, 453)
 
     A(f) = sum_m c_m ln sum_k N_k exp(f_k - u_km) - sum_k N_k f_k
 
-Umbrella integration (Kaestner and Thiel, J. Chem. Phys. 2005, 123, 144104) never looks at the overlap of windows: every window is
-a Gaussian of the mean and variance of its heights, which gives a mean force, and the forces are averaged and integrated,
+Umbrella integration (Kaestner and Thiel, J. Chem. Phys. 2005, 123, 144104) never looks at the
+overlap of windows: every window is a Gaussian of the mean and variance of its heights, which gives
+a mean force, and the forces are averaged and integrated,
 
     dW/dz = sum_k p_k(z) [kT (z - m_k)/s_k^2 - k_k (z - c_k)]        p_k = N_k g_k(z) / sum_j N_j g_j(z)
 
@@ -34,7 +36,9 @@ WHAM_OPTIONS = {"maxiter": 5000, "maxfun": 20000, "ftol": 1e-14, "gtol": 1e-9, "
 
 
 def mbar(samples: Samples, grid: Grid) -> np.ndarray:
-    """W (n,) in kJ/mol by MBAR. Raises EstimateError when it does not converge or weights do not sum to one."""
+    """W (n,) in kJ/mol by MBAR. Raises EstimateError when it does not converge or weights do not
+    sum to one.
+    """
     log_w = solve_mbar(samples, samples.integrated_f())[1]
     return mbar_curve(samples, grid, log_w)
 
@@ -48,7 +52,9 @@ def mbar_curve(samples: Samples, grid: Grid, log_w: np.ndarray) -> np.ndarray:
 
 
 def wham(samples: Samples, grid: Grid) -> np.ndarray:
-    """W (n,) in kJ/mol by the weighted histogram analysis. Raises EstimateError when a window's probabilities do not sum to one."""
+    """W (n,) in kJ/mol by the weighted histogram analysis. Raises EstimateError when a window's
+    probabilities do not sum to one.
+    """
     step = (
         np.floor(np.concatenate(samples.z) * (STEPS / grid.bin_nm)).astype(int) - grid.first * STEPS
     )
@@ -60,7 +66,9 @@ def wham(samples: Samples, grid: Grid) -> np.ndarray:
     order = np.argsort([w.center_nm for w in samples.windows], kind="stable")
 
     def sums(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """f, ln of the mixture, and the probabilities of each window summed, for free energies of each window over the one before."""
+        """f, ln of the mixture, and the probabilities of each window summed, for free energies of
+        each window over the one before.
+        """
         f = np.zeros(len(N))
         f[order[1:]] = np.cumsum(steps)
         terms = (np.log(N) + f)[:, None] - bias
@@ -80,13 +88,16 @@ def wham(samples: Samples, grid: Grid) -> np.ndarray:
     worst = float(np.max(np.abs(probability - 1)))
     if not worst <= WHAM_TOLERANCE:
         raise EstimateError(
-            f"WHAM did not converge: probabilities sum to 1 within {worst:.2g} only, not {WHAM_TOLERANCE:g}: sample longer"
+            f"WHAM did not converge: probabilities sum to 1 within {worst:.2g} only, not"
+            f" {WHAM_TOLERANCE:g}: sample longer"
         )
     return grid.curve(c * np.exp(mixture.min() - mixture), used // STEPS)
 
 
 def umbrella_integration(samples: Samples, grid: Grid) -> np.ndarray:
-    """W (n,) in kJ/mol by umbrella integration. Raises EstimateError for a window whose heights do not vary."""
+    """W (n,) in kJ/mol by umbrella integration. Raises EstimateError for a window whose heights do
+    not vary.
+    """
     mean, deviation = (
         np.array([getattr(z, name)() for z in samples.z]) for name in ("mean", "std")
     )

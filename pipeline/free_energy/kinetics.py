@@ -1,11 +1,13 @@
-"""Diffusion along the coordinate, from the windows' autocorrelation, and how long a ligand stays, from the curve and that diffusion.
+"""Diffusion along the coordinate, from the windows' autocorrelation, and how long a ligand stays,
+from the curve and that diffusion.
 
     D_k = s_k^2 / int_0^inf C_k(t) dt                                  (Hummer, New J. Phys. 2005, 7, 34)
     tau = int_{z_min}^{z_b} dy exp(W(y)/kT)/D(y) int_{z_low}^y dz exp(-W(z)/kT)        k_off = 1/tau
 
-tau is the mean first-passage time of diffusion on W from the bottom of the well to where the plateau begins, with a wall at the
-lowest sampled height: Kramers' double integral (Zwanzig, Nonequilibrium Statistical Mechanics, 2001, section 4.2). Because it ends
-behind the barrier, no half of the crossings returns.
+tau is the mean first-passage time of diffusion on W from the bottom of the well to where the
+plateau begins, with a wall at the lowest sampled height: Kramers' double integral (Zwanzig,
+Nonequilibrium Statistical Mechanics, 2001, section 4.2). Because it ends behind the barrier, no
+half of the crossings returns.
 
 | symbol | here | meaning |
 |---|---|---|
@@ -28,14 +30,17 @@ from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 PER_BIN = 10  # steps of the integrals in one bin
 NS_PER_S = 1e9
 UNRESOLVED = 0.1  # part of the way with unresolved D from which the time is called a bound
-RESOLVED = 1.5  # g from which on the record interval resolves the correlation time; below it D is a lower bound
+# g from which on the record interval resolves the correlation time; below it D is a lower bound
+RESOLVED = 1.5
 
 
 @dataclass(frozen=True)
 class Diffusion:
-    """D (nm2/ns) at mean heights z_nm, one a series, with relative standard errors; `resolved` where g shows the correlation time.
+    """D (nm2/ns) at mean heights z_nm, one a series, with relative standard errors; `resolved`
+    where g shows the correlation time.
 
-    Where it is not resolved (samples recorded too far apart) D is a lower bound. `tau_ps` is the correlation time int C dt.
+    Where it is not resolved (samples recorded too far apart) D is a lower bound. `tau_ps` is the
+    correlation time int C dt.
     """
 
     z_nm: np.ndarray
@@ -50,18 +55,22 @@ class Diffusion:
         return self.D_nm2_ns * self.relative_error
 
     def log_at(self, z: np.ndarray, shift: np.ndarray | float = 0.0) -> np.ndarray:
-        """ln D at heights z, linear between the windows and level beyond them, with ln D of the windows moved by `shift`."""
+        """ln D at heights z, linear between the windows and level beyond them, with ln D of the
+        windows moved by `shift`.
+        """
         order = np.argsort(self.z_nm, kind="stable")
         return np.interp(z, self.z_nm[order], (np.log(self.D_nm2_ns) + shift)[order])
 
 
 def diffusion(samples: Samples) -> Diffusion:
-    """D of every window from the variance and correlation time of its heights, constant bias assumed harmonic; constant heights give NaN.
+    """D of every window from the variance and correlation time of its heights, constant bias
+    assumed harmonic; constant heights give NaN.
 
-    So do windows that exchanged: their heights are of one walker after another, and decorrelate faster than one moves.
+    So do windows that exchanged: their heights are of one walker after another, and decorrelate
+    faster than one moves.
 
-    The relative error of g = 2 tau/interval of N samples is sqrt(2 (2 M + 1)/N) with the sum cut at M lags (Madras and Sokal, J.
-    Stat. Phys. 1988, 50, 109), here with M = 3 g, which the sum needs.
+    The relative error of g = 2 tau/interval of N samples is sqrt(2 (2 M + 1)/N) with the sum cut at
+    M lags (Madras and Sokal, J. Stat. Phys. 1988, 50, 109), here with M = 3 g, which the sum needs.
     """
     g, counts = samples.inefficiencies(), samples.counts
     variance = np.array([z.var() for z in samples.z])
@@ -73,14 +82,18 @@ def diffusion(samples: Samples) -> Diffusion:
 
 @dataclass(frozen=True)
 class Residence:
-    """log10 of the mean residence time in seconds; `is_bound` where D is not resolved over a tenth or more of the way: a longest time."""
+    """log10 of the mean residence time in seconds; `is_bound` where D is not resolved over a tenth
+    or more of the way: a longest time.
+    """
 
     log10_s: Quantity
     is_bound: bool
 
 
 def residence(pmf: Pmf, found: Diffusion, kT: float, seed: int = 0) -> Residence:
-    """The mean residence time; its error from the resamples of the curve, each with D drawn within its error, as `seed` decides."""
+    """The mean residence time; its error from the resamples of the curve, each with D drawn within
+    its error, as `seed` decides.
+    """
     random, values = np.random.default_rng(seed), []
     value, unresolved = _log10_time(pmf, pmf.W, (found, 0.0), kT)
     for W in pmf.curves:
@@ -92,7 +105,8 @@ def residence(pmf: Pmf, found: Diffusion, kT: float, seed: int = 0) -> Residence
 def _log10_time(
     pmf: Pmf, W: np.ndarray, mobility: tuple[Diffusion, np.ndarray | float], kT: float
 ) -> tuple[float, float]:
-    """log10 of the double integral in seconds, and the part of it where D is not resolved; ln D of the windows is moved by mobility[1].
+    """log10 of the double integral in seconds, and the part of it where D is not resolved; ln D of
+    the windows is moved by mobility[1].
 
     NaN where the curve is unknown. Empty bins between others are bridged.
     """

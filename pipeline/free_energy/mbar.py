@@ -1,8 +1,10 @@
-"""MBAR: free energies of the windows, unbiased weights of the samples and the overlap of the windows, all of them checked.
+"""MBAR: free energies of the windows, unbiased weights of the samples and the overlap of the
+windows, all of them checked.
 
     w_n = 1 / sum_k N_k exp(f_k - u_kn)        f_k = -ln sum_n w_n exp(-u_kn)
 
-(Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105); symbols as in pipeline/free_energy/umbrella_pmf.py.
+(Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105); symbols as in
+pipeline/free_energy/umbrella_pmf.py.
 """
 
 import itertools
@@ -25,10 +27,12 @@ NEWTON_STEPS, NEWTON_TOLERANCE = 500, 1e-9
 
 
 def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """f_k (K,), log of the unbiased weights (N,) and the overlap matrix (K, K), by pymbar from a first guess f; weights checked.
+    """f_k (K,), log of the unbiased weights (N,) and the overlap matrix (K, K), by pymbar from a
+    first guess f; weights checked.
 
-    Its "robust" protocol, with fewer iterations: its tolerance is often below rounding, and each iteration is a pass over all
-    samples. Where it stops then depends on rounding (1e-6 kT): the last step, to weights right within 1e-9, does not.
+    Its "robust" protocol, with fewer iterations: its tolerance is often below rounding, and each
+    iteration is a pass over all samples. Where it stops then depends on rounding (1e-6 kT): the
+    last step, to weights right within 1e-9, does not.
     """
     u_kn = samples.bias(np.concatenate(samples.z))
     robust = tuple(
@@ -52,7 +56,8 @@ def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray,
             )
     except (ParameterError, DataError, np.linalg.LinAlgError) as error:
         raise EstimateError(
-            f"MBAR did not converge ({str(error).strip()}): sample longer, or set the windows closer"
+            f"MBAR did not converge ({str(error).strip()}): sample longer, or set the windows"
+            " closer"
         ) from error
     check_weights(mbar.Log_W_nk, samples.counts)
     N = samples.counts.astype(float)
@@ -61,17 +66,21 @@ def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 
 def check_weights(log_W_nk: np.ndarray, counts: np.ndarray) -> None:
-    """Make sure that log weights (N, K) solve the MBAR equations: sum_n W_nk = 1, sum_k N_k W_nk = 1. Raises EstimateError."""
+    """Make sure that log weights (N, K) solve the MBAR equations: sum_n W_nk = 1, sum_k N_k W_nk =
+    1. Raises EstimateError.
+    """
     W = np.exp(log_W_nk)
     worst = max(float(np.max(np.abs(W.sum(axis=0) - 1))), float(np.max(np.abs(W @ counts - 1))))
     if not worst <= WEIGHT_TOLERANCE:
         raise EstimateError(
-            f"MBAR did not converge: weights sum to 1 within {worst:.2g} only, not {WEIGHT_TOLERANCE:g}: sample longer"
+            f"MBAR did not converge: weights sum to 1 within {worst:.2g} only, not"
+            f" {WEIGHT_TOLERANCE:g}: sample longer"
         )
 
 
 def neighbour_overlap(samples: Samples, overlap: np.ndarray) -> np.ndarray:
-    """The smaller overlap sqrt(O_IJ O_JI) of each window with those next to it, (K,), from the overlap matrix (K, K).
+    """The smaller overlap sqrt(O_IJ O_JI) of each window with those next to it, (K,), from the
+    overlap matrix (K, K).
 
     Series of one and the same window (two faces) count as one window, and get the same number.
     """
@@ -93,9 +102,11 @@ def log_mixture(bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
 
 
 def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """The MBAR equations for c[m] samples at each of M heights with reduced bias (K, M) and N (K,) samples a window; f[0] = 0.
+    """The MBAR equations for c[m] samples at each of M heights with reduced bias (K, M) and N (K,)
+    samples a window; f[0] = 0.
 
-    Damped Newton on the convex function sum_m c_m ln sum_k N_k exp(f_k - u_km) - sum_k N_k f_k. Raises EstimateError.
+    Damped Newton on the convex function sum_m c_m ln sum_k N_k exp(f_k - u_km) - sum_k N_k f_k.
+    Raises EstimateError.
     """
     f = f - f[0]
     log_d = log_mixture(bias, N, f)
@@ -117,5 +128,6 @@ def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) 
     if np.max(np.abs(expected / N - 1)) < WEIGHT_TOLERANCE:
         return f
     raise EstimateError(
-        f"MBAR did not converge within {NEWTON_STEPS} steps: sample longer, or set the windows closer"
+        f"MBAR did not converge within {NEWTON_STEPS} steps: sample longer, or set the windows"
+        " closer"
     )

@@ -1,11 +1,14 @@
-"""Potential of mean force from metadynamics: where the walkers were, and how hard the bias pushed them there.
+"""Potential of mean force from metadynamics: where the walkers were, and how hard the bias pushed
+them there.
 
     W(z) = -kT ln P(z) + int^z < -dV(z', t)/dz' - dU_wall/dz' >_z' dz' - W_bulk
 
-P is the density of all recorded heights and < >_z the mean over those at z (mean force integration, Marinova and Salvalaglio, J. Chem.
-Phys. 2019, 151, 164115). So each stretch of the path is estimated from the motion within it, as in umbrella integration, whatever the
-bias was at that time: it need not have filled the path. The mean of the bias does, and comes out half as sure: four Brownian walkers
-of 0.6 ns in a Morse well of 90 kJ/mol scatter by 2.7 kJ/mol in depth this way, by 5.5 that way.
+P is the density of all recorded heights and < >_z the mean over those at z (mean force integration,
+Marinova and Salvalaglio, J. Chem. Phys. 2019, 151, 164115). So each stretch of the path is
+estimated from the motion within it, as in umbrella integration, whatever the bias was at that time:
+it need not have filled the path. The mean of the bias does, and comes out half as sure: four
+Brownian walkers of 0.6 ns in a Morse well of 90 kJ/mol scatter by 2.7 kJ/mol in depth this way, by
+5.5 that way.
 
 | symbol | here | meaning |
 |---|---|---|
@@ -44,7 +47,8 @@ ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standa
 
 @dataclass(frozen=True, eq=False)
 class Walks:
-    """Heights z (nm) of the walkers of one run, and the force of the bias there (kJ/mol/nm): one array a walker, `interval_ps` apart.
+    """Heights z (nm) of the walkers of one run, and the force of the bias there (kJ/mol/nm): one
+    array a walker, `interval_ps` apart.
 
     The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2.
     """
@@ -77,7 +81,9 @@ class Walks:
 
 
 def walk_binding(walks: Walks, settings: EstimateSettings, seed: int = 0) -> tuple[Pmf, Binding]:
-    """The curve and the binding numbers of one run from its walkers; `seed` decides the resamples. Raises EstimateError."""
+    """The curve and the binding numbers of one run from its walkers; `seed` decides the resamples.
+    Raises EstimateError.
+    """
     crossed = crossings(walks, settings)
     pmf = walk_pmf(walks, settings, seed)
     found = curve_binding(pmf, walks.conditions)
@@ -85,7 +91,9 @@ def walk_binding(walks: Walks, settings: EstimateSettings, seed: int = 0) -> tup
 
 
 def crossings(walks: Walks, settings: EstimateSettings) -> list[int]:
-    """How often each walker crossed between the near end of the path and the plateau. Raises EstimateError if none was at one of them."""
+    """How often each walker crossed between the near end of the path and the plateau. Raises
+    EstimateError if none was at one of them.
+    """
     bottom, top = walks.hills.path_nm
     near, far = bottom + NEAR * (top - bottom), top - settings.plateau_nm
     found, z = (
@@ -98,8 +106,9 @@ def crossings(walks: Walks, settings: EstimateSettings) -> list[int]:
     )
     if not (low < near and high > far):
         raise EstimateError(
-            f"none of {len(z)} walkers has been {'above' if low < near else 'below'} {far if low < near else near:.2f} nm: "
-            f"sample longer, or raise height_kJ_mol or bias_factor"
+            f"none of {len(z)} walkers has been {'above' if low < near else 'below'}"
+            f" {far if low < near else near:.2f} nm: sample longer, or raise height_kJ_mol or"
+            " bias_factor"
         )
     for series in z:
         side = np.where(series < near, -1, np.where(series > far, 1, 0))
@@ -110,10 +119,12 @@ def crossings(walks: Walks, settings: EstimateSettings) -> list[int]:
 def walk_pmf(walks: Walks, settings: EstimateSettings, seed: int = 0) -> Pmf:
     """The curve, with resamples whose spread is its standard error.
 
-    They are of time blocks within each walker, and where there are several of whole walkers, whichever spread more, by the Bayesian
-    bootstrap (Rubin, Ann. Stat. 1981, 9, 130), which leaves no bin without samples. That of n loses 2/(n + 1) of the variance,
-    and the scatter of few walkers is uncertain (Student's t for 68 %): the resamples make up for both. Raises EstimateError when the
-    sampled part of the path is too short for a plateau, or a walker has too few records.
+    They are of time blocks within each walker, and where there are several of whole walkers,
+    whichever spread more, by the Bayesian bootstrap (Rubin, Ann. Stat. 1981, 9, 130), which leaves
+    no bin without samples. That of n loses 2/(n + 1) of the variance, and the scatter of few
+    walkers is uncertain (Student's t for 68 %): the resamples make up for both. Raises
+    EstimateError when the sampled part of the path is too short for a plateau, or a walker has too
+    few records.
     """
     bins = _Bins(walks, settings)
     tallies = [
@@ -189,7 +200,9 @@ def _spread(curves: np.ndarray) -> float:
 
 
 class _Bins:
-    """Bins [k * width, (k + 1) * width), as in pmf.py, between the lowest and the highest sample on the path, each in FINE steps."""
+    """Bins [k * width, (k + 1) * width), as in pmf.py, between the lowest and the highest sample on
+    the path, each in FINE steps.
+    """
 
     def __init__(self, walks: Walks, settings: EstimateSettings) -> None:
         z, width, (bottom, top) = np.concatenate(walks.z), settings.bin_nm, walks.hills.path_nm
@@ -200,15 +213,16 @@ class _Bins:
         self.plateau = (count - round(settings.plateau_nm / width), count)
         if self.plateau[0] < 2:
             raise EstimateError(
-                f"the walkers, {z.min():.3f} to {z.max():.3f} nm, cover too little of the path for plateau_nm = {settings.plateau_nm:g}: "
-                f"sample longer, or lower it"
+                f"the walkers, {z.min():.3f} to {z.max():.3f} nm, cover too little of the path for"
+                f" plateau_nm = {settings.plateau_nm:g}: sample longer, or lower it"
             )
         self._walks, self._step, self._first = walks, width / FINE, first * FINE
         self.z_nm = (first + np.arange(count) + 0.5) * width
 
     def tally(self, z: np.ndarray, push: np.ndarray) -> np.ndarray:
-        """Records, and the sum of the forces on them, in each step of each time block of a walker: (blocks, 2, steps). Raises
-        EstimateError."""
+        """Records, and the sum of the forces on them, in each step of each time block of a walker:
+        (blocks, 2, steps). Raises EstimateError.
+        """
         if len(z) < 2 * MIN_BLOCKS:
             raise EstimateError(f"a walker has {len(z)} records only: sample longer")
         size, force = FINE * len(self.z_nm), push + self._walks.wall_force(z)

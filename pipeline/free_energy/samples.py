@@ -1,4 +1,6 @@
-"""What umbrella windows measured, and the settings of the estimate: the input of every free-energy number."""
+"""What umbrella windows measured, and the settings of the estimate: the input of every free-energy
+number.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -17,11 +19,15 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class EstimateError(ValueError):
-    """Samples from which no free energy can be had: the message says why, and becomes the Error row of the table."""
+    """Samples from which no free energy can be had: the message says why, and becomes the Error row
+    of the table.
+    """
 
 
 class EstimateSettings(BaseModel):
-    """The [estimate] section of a campaign: how numbers are made from samples. It never changes what is simulated."""
+    """The [estimate] section of a campaign: how numbers are made from samples. It never changes
+    what is simulated.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -59,14 +65,17 @@ class EstimateSettings(BaseModel):
     def _plateau_has_bins(self) -> "EstimateSettings":
         if self.plateau_nm < 3.999 * self.bin_nm:
             raise ValueError(
-                f"plateau_nm = {self.plateau_nm} must hold at least four bins of bin_nm = {self.bin_nm}"
+                f"plateau_nm = {self.plateau_nm} must hold at least four bins of bin_nm ="
+                f" {self.bin_nm}"
             )
         return self
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number with its standard error. Over replicas the error is the larger of `sem` (their scatter) and `propagated` (their errors)."""
+    """A number with its standard error. Over replicas the error is the larger of `sem` (their
+    scatter) and `propagated` (their errors).
+    """
 
     value: float
     error: float
@@ -76,7 +85,9 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Window:
-    """One umbrella: bias 0.5 k (z - center_nm)^2 with k in kJ/mol/nm2, on the height z of the anchor over its site plane."""
+    """One umbrella: bias 0.5 k (z - center_nm)^2 with k in kJ/mol/nm2, on the height z of the
+    anchor over its site plane.
+    """
 
     center_nm: float
     k: float
@@ -84,7 +95,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a curve needs besides itself to become a binding constant: K, the cylinder (nm, kJ/mol/nm2), and the sampling behind it (ns)."""
+    """What a curve needs besides itself to become a binding constant: K, the cylinder (nm,
+    kJ/mol/nm2), and the sampling behind it (ns).
+    """
 
     temperature_K: float
     radius_nm: float
@@ -98,12 +111,15 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Samples:
-    """Heights `z` (nm, one 1-D array a window, in time order, `interval_ps` apart) of one run inside its lateral cylinder.
+    """Heights `z` (nm, one 1-D array a window, in time order, `interval_ps` apart) of one run
+    inside its lateral cylinder.
 
-    A window may stand there more than once, with a series each time (one a face of the slab). `groups` (K,) are numbers: windows of one
-    group exchanged their walkers and are not independent. Empty: none did.
+    A window may stand there more than once, with a series each time (one a face of the slab).
+    `groups` (K,) are numbers: windows of one group exchanged their walkers and are not independent.
+    Empty: none did.
 
-    The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2. Raises EstimateError when an array is empty, not 1-D or not finite.
+    The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2. Raises EstimateError when an array is
+    empty, not 1-D or not finite.
     """
 
     windows: tuple[Window, ...]
@@ -117,7 +133,8 @@ class Samples:
     def __post_init__(self) -> None:
         if len(self.windows) != len(self.z) or not self.windows:
             raise EstimateError(
-                f"{len(self.windows)} windows but {len(self.z)} series of heights: give each window its series"
+                f"{len(self.windows)} windows but {len(self.z)} series of heights: give each window"
+                " its series"
             )
         for window, z in zip(self.windows, self.z, strict=True):
             if np.ndim(z) != 1 or len(z) == 0:
@@ -127,7 +144,8 @@ class Samples:
             if not np.all(np.isfinite(z)):
                 bad = int(np.sum(~np.isfinite(z)))
                 raise EstimateError(
-                    f"window {window.center_nm:.3f} holds {bad} heights that are not finite: sample it again"
+                    f"window {window.center_nm:.3f} holds {bad} heights that are not finite: sample"
+                    " it again"
                 )
 
     @property
@@ -167,7 +185,9 @@ class Samples:
         return 0.5 * k * (z[None, :] - center) ** 2 / self.kT
 
     def integrated_f(self) -> np.ndarray:
-        """Reduced free energies of the windows by integrating the mean force k (c - <z>)/kT over the centres c; 0 for window 0, (K,)."""
+        """Reduced free energies of the windows by integrating the mean force k (c - <z>)/kT over
+        the centres c; 0 for window 0, (K,).
+        """
         center, k = (
             np.array([getattr(w, name) for w in self.windows]) for name in ("center_nm", "k")
         )
@@ -179,7 +199,9 @@ class Samples:
         return f - f[0]
 
     def inefficiencies(self) -> np.ndarray:
-        """Statistical inefficiency g = 1 + 2 (correlation time / interval) of each window, (K,), never below 1."""
+        """Statistical inefficiency g = 1 + 2 (correlation time / interval) of each window, (K,),
+        never below 1.
+        """
         return np.array([inefficiency(z) for z in self.z])
 
     def effective_counts(self) -> np.ndarray:
@@ -209,7 +231,9 @@ class Samples:
         return replace(self, z=tuple(z[first:] for z, first in zip(self.z, start, strict=True)))
 
     def thinned(self, most: int) -> "Samples":
-        """Every s-th sample of every window, with the smallest s that leaves at most about `most` samples in all."""
+        """Every s-th sample of every window, with the smallest s that leaves at most about `most`
+        samples in all.
+        """
         stride = -(-int(self.counts.sum()) // most)
         return (
             self
@@ -221,9 +245,11 @@ class Samples:
 
 
 def inefficiency(series: np.ndarray) -> float:
-    """Statistical inefficiency of one series: 1 + 2 sum_t (1 - t/N) C(t), summed to the first C(t) <= 0 after three lags.
+    """Statistical inefficiency of one series: 1 + 2 sum_t (1 - t/N) C(t), summed to the first C(t)
+    <= 0 after three lags.
 
-    C(t) is the normalised autocorrelation (Chodera et al., JCTC 2007, 3, 26), here by FFT. A constant series of N gives N.
+    C(t) is the normalised autocorrelation (Chodera et al., JCTC 2007, 3, 26), here by FFT. A
+    constant series of N gives N.
     """
     n = len(series)
     delta = series - np.mean(series)
@@ -240,10 +266,12 @@ def inefficiency(series: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Time blocks of each window: inefficiency g (samples), block length (samples), number of blocks, and `weight`, (K,) each.
+    """Time blocks of each window: inefficiency g (samples), block length (samples), number of
+    blocks, and `weight`, (K,) each.
 
-    The weight of a window is what its mean force adds to the variance of a curve, k^2 var(z) g / N. `together` are the series (indices)
-    that are resampled alike: walkers that exchanged carry their slow motions through all windows of their group.
+    The weight of a window is what its mean force adds to the variance of a curve, k^2 var(z) g / N.
+    `together` are the series (indices) that are resampled alike: walkers that exchanged carry their
+    slow motions through all windows of their group.
     """
 
     g: np.ndarray
@@ -269,11 +297,13 @@ class Blocks:
 
     @property
     def factor(self) -> float:
-        """What a spread over block resamples is multiplied by, because blocks are few and their neighbours correlated.
+        """What a spread over block resamples is multiplied by, because blocks are few and their
+        neighbours correlated.
 
-        Resampling B blocks loses 1/B of the variance; blocks of length L of an AR(1) series lose (g - 1/g)/(2 L) of it
-        (held at one half, where L < g and the flag says that the error is a lower bound). Windows count by their weight: the slow
-        and soft ones lose most, and have most of the error.
+        Resampling B blocks loses 1/B of the variance; blocks of length L of an AR(1) series lose (g
+        - 1/g)/(2 L) of it (held at one half, where L < g and the flag says that the error is a
+        lower bound). Windows count by their weight: the slow and soft ones lose most, and have most
+        of the error.
         """
         kept = (1 - 1 / self.number) * (
             1 - np.minimum(0.5, (self.g - 1 / self.g) / (2 * self.length))
@@ -281,12 +311,16 @@ class Blocks:
         return float(np.sqrt(np.average(1 / kept, weights=self.weight)))
 
     def error(self, values: np.ndarray) -> np.ndarray:
-        """Standard error of numbers from each resample, (B, ...): `factor` times their spread; NaN where under half are finite."""
+        """Standard error of numbers from each resample, (B, ...): `factor` times their spread; NaN
+        where under half are finite.
+        """
         return spread_error(values, self.factor)
 
 
 def spread_error(values: np.ndarray, factor: float = 1.0) -> np.ndarray:
-    """`factor` times the standard deviation of numbers (B, ...) over their B resamples; NaN where under half are finite."""
+    """`factor` times the standard deviation of numbers (B, ...) over their B resamples; NaN where
+    under half are finite.
+    """
     known = np.isfinite(values)
     number = known.sum(axis=0)
     mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
@@ -296,7 +330,8 @@ def spread_error(values: np.ndarray, factor: float = 1.0) -> np.ndarray:
 
 
 def make_blocks(samples: Samples) -> Blocks:
-    """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such blocks they are shorter.
+    """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such
+    blocks they are shorter.
 
     Windows that exchanged have the same blocks of time, so as many as the slowest of them allows.
     """

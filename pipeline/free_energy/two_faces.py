@@ -8,12 +8,15 @@ from halobind.pipeline.free_energy.binding import binding
 from halobind.pipeline.free_energy.samples import EstimateError, EstimateSettings, Samples
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 
-ERRORS_APART = 3  # combined errors between the two faces above which they are said to differ, where that is above kT
+# combined errors between the two faces above which they are said to differ, where that is above kT
+ERRORS_APART = 3
 COLUMNS = ("face", "dG0_kJ_mol", "dG0_error_kJ_mol", "well_depth_kJ_mol", "well_depth_error_kJ_mol")
 
 
 def face_samples(samples: Samples, heads: int) -> tuple[Samples, ...]:
-    """The samples of each head alone; `samples` holds the series of a window one after the other, head by head."""
+    """The samples of each head alone; `samples` holds the series of a window one after the other,
+    head by head.
+    """
     return tuple(
         replace(
             samples,
@@ -28,9 +31,11 @@ def face_samples(samples: Samples, heads: int) -> tuple[Samples, ...]:
 def compare_faces(
     faces: Sequence[Samples], settings: EstimateSettings, seed: int
 ) -> tuple[list[tuple], tuple[str, ...]]:
-    """A row of COLUMNS for each face estimated alone, and a sentence for each quantity in which the first two differ.
+    """A row of COLUMNS for each face estimated alone, and a sentence for each quantity in which the
+    first two differ.
 
-    They differ when they are further apart than max(3 combined errors, kT). A face that gives no number is a sentence too.
+    They differ when they are further apart than max(3 combined errors, kT). A face that gives no
+    number is a sentence too.
     """
     rows, found = [], []
     for number, samples in enumerate(faces, start=1):
@@ -47,6 +52,7 @@ def compare_faces(
         apart, error = abs(first.value - second.value), math.hypot(first.error, second.error)
         if not apart <= max(ERRORS_APART * error, faces[0].kT):
             flags.append(
-                f"the two faces differ by {apart:.1f} kJ/mol in {name} where their errors give ± {error:.1f}"
+                f"the two faces differ by {apart:.1f} kJ/mol in {name} where their errors give ±"
+                f" {error:.1f}"
             )
     return rows, tuple(flags)

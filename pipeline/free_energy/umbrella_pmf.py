@@ -1,6 +1,8 @@
-"""Potential of mean force along the coordinate from umbrella windows: MBAR, with errors from blocks of time.
+"""Potential of mean force along the coordinate from umbrella windows: MBAR, with errors from blocks
+of time.
 
-The unbiased weight of sample n and the curve of a bin b are (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105)
+The unbiased weight of sample n and the curve of a bin b are (Shirts and Chodera, J. Chem. Phys.
+2008, 129, 124105)
 
     w_n = 1 / sum_k N_k exp(f_k - u_kn)        W_b = -kT ln(sum_{n in b} w_n) - W_bulk
 
@@ -52,22 +54,28 @@ FRACTIONS = (
 
 
 class Resampled(Protocol):
-    """How resamples were drawn, and so what their spread says: Blocks of windows, or whatever a curve without windows comes from."""
+    """How resamples were drawn, and so what their spread says: Blocks of windows, or whatever a
+    curve without windows comes from.
+    """
 
     def error(self, values: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class Pmf:
-    """The curve W (n,) in kJ/mol over the plateau at bin centres z_nm (n,); NaN where a bin holds no sample.
+    """The curve W (n,) in kJ/mol over the plateau at bin centres z_nm (n,); NaN where a bin holds
+    no sample.
 
-    `curves` (B, n) are the same from resamples, `halves` (2, n) from the halves in time, `blocks` says what the spread of resamples
-    means. `plateau`, `middle` and `core` are bins [start, stop): the plateau, what lies between the lowest and highest median of a
-    window, and between the lowest 2 % and highest 98 % quantile. A curve that is not from windows has no more than that.
+    `curves` (B, n) are the same from resamples, `halves` (2, n) from the halves in time, `blocks`
+    says what the spread of resamples means. `plateau`, `middle` and `core` are bins [start, stop):
+    the plateau, what lies between the lowest and highest median of a window, and between the lowest
+    2 % and highest 98 % quantile. A curve that is not from windows has no more than that.
 
-    f_k (K,) is in kT with `f_curves` (B, K) from the resamples. `overlap` is MBAR's (K, K): row i says where the samples of window i
-    are found; `neighbour_overlap` (K,) is the smaller overlap of a window with those next to it, sqrt(O_ij O_ji). `forward` and
-    `backward` (F, n) are the curves from the first and the last FRACTIONS of the data in time; `others` those of the other estimators.
+    f_k (K,) is in kT with `f_curves` (B, K) from the resamples. `overlap` is MBAR's (K, K): row i
+    says where the samples of window i are found; `neighbour_overlap` (K,) is the smaller overlap of
+    a window with those next to it, sqrt(O_ij O_ji). `forward` and `backward` (F, n) are the curves
+    from the first and the last FRACTIONS of the data in time; `others` those of the other
+    estimators.
     """
 
     z_nm: np.ndarray
@@ -90,22 +98,27 @@ class Pmf:
     others: dict[str, np.ndarray] = field(default_factory=dict)
 
     def error(self, values: np.ndarray) -> np.ndarray:
-        """Standard error of numbers read off each resample, values (B, ...); NaN where under half are finite."""
+        """Standard error of numbers read off each resample, values (B, ...); NaN where under half
+        are finite.
+        """
         return self.blocks.error(values)
 
 
 def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) -> Pmf:
-    """The potential of mean force of one run with everything its errors need; `seed` decides the resamples.
+    """The potential of mean force of one run with everything its errors need; `seed` decides the
+    resamples.
 
-    Above `settings.max_samples` all windows are thinned evenly first, which loses nothing while the stride stays below g.
-    Resamples are solved on a histogram of FINE steps a bin (steps far below the width of a window, so only errors and
-    parts of the data, not the curve, see it): that costs the same for any number of samples. Raises EstimateError.
+    Above `settings.max_samples` all windows are thinned evenly first, which loses nothing while the
+    stride stays below g. Resamples are solved on a histogram of FINE steps a bin (steps far below
+    the width of a window, so only errors and parts of the data, not the curve, see it): that costs
+    the same for any number of samples. Raises EstimateError.
     """
     samples = samples.thinned(settings.max_samples)
     for window, count in zip(samples.windows, samples.counts, strict=True):
         if count < MIN_SAMPLES:
             raise EstimateError(
-                f"window {window.center_nm:.3f} has {count} samples and needs at least {MIN_SAMPLES}: sample longer"
+                f"window {window.center_nm:.3f} has {count} samples and needs at least"
+                f" {MIN_SAMPLES}: sample longer"
             )
     grid = make_grid(samples, settings)
     blocks = make_blocks(samples)
@@ -141,7 +154,9 @@ def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) ->
 
 @dataclass(frozen=True)
 class _Histogram:
-    """Counts (blocks, M) of samples in fine steps, of blocks that belong to `window` (blocks,), and the bias (K, M) there."""
+    """Counts (blocks, M) of samples in fine steps, of blocks that belong to `window` (blocks,), and
+    the bias (K, M) there.
+    """
 
     grid: Grid
     counts: np.ndarray
@@ -152,7 +167,9 @@ class _Histogram:
     def solve(
         self, f: np.ndarray, times: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """f_k and the curve, when block b is taken times[b] times (once by default), starting from `f`."""
+        """f_k and the curve, when block b is taken times[b] times (once by default), starting from
+        `f`.
+        """
         times = np.ones(len(self.window)) if times is None else times
         c = times @ self.counts
         N = np.bincount(self.window, times * self.counts.sum(axis=1), minlength=len(f))
@@ -188,7 +205,9 @@ def _histogram(samples: Samples, grid: Grid, blocks: Blocks | None) -> _Histogra
 def _resample(
     histogram: _Histogram, blocks: Blocks, draws: tuple[int, int], f: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """f_k (B, K) and curves (B, n) from B = draws[0] resamples of the blocks of every window, from seed draws[1]."""
+    """f_k (B, K) and curves (B, n) from B = draws[0] resamples of the blocks of every window, from
+    seed draws[1].
+    """
     random = np.random.default_rng(draws[1])
     found = [histogram.solve(f, blocks.draw(random)) for _ in range(draws[0])]
     return np.array([f for f, _ in found]), np.array([curve for _, curve in found])

@@ -1,7 +1,9 @@
-"""Frames of a DCD file as `run_leg` writes them: little-endian, a box and single-precision coordinates in angstrom in every frame.
+"""Frames of a DCD file as `run_leg` writes them: little-endian, a box and single-precision
+coordinates in angstrom in every frame.
 
-mdtraj's own reader says "dcdplugin) ..." on standard output for every file that is opened, and takes a file that was cut short for a
-shorter one; this one maps the file and checks every record marker.
+mdtraj's own reader says "dcdplugin) ..." on standard output for every file that is opened, and
+takes a file that was cut short for a shorter one; this one maps the file and checks every record
+marker.
 """
 
 from dataclasses import dataclass
@@ -29,7 +31,9 @@ class Frames:
         return self.content.dtype["x"].shape[0]
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Positions (n, n_atoms, 3) and box lengths (n, 3) in nm, single precision. Raises ValueError for a damaged frame."""
+        """Positions (n, n_atoms, 3) and box lengths (n, 3) in nm, single precision. Raises
+        ValueError for a damaged frame.
+        """
         part = self.content[start:stop]
         size = {"cell": 48} | dict.fromkeys("xyz", 4 * self.n_atoms)
         for name, length in size.items():
@@ -47,7 +51,9 @@ class Frames:
 
 
 def open_dcd(path: Path) -> Frames:
-    """Open a DCD file. Raises ValueError when it is not one with boxes, or does not end with its last frame."""
+    """Open a DCD file. Raises ValueError when it is not one with boxes, or does not end with its
+    last frame.
+    """
     head = np.fromfile(path, "<i4", 2 + WORDS)
     if len(head) < 2 + WORDS or head[0] != 84 or head[1:2].tobytes() != b"CORD":
         raise ValueError("it does not begin as a DCD file does")

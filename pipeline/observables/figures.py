@@ -24,7 +24,9 @@ UNITS = {
 
 
 def draw(out: Path, found: Summary, bins: dict[str, Bins], end_nm: float | None) -> None:
-    """Write z.png, time.png and, where there are profiles, profiles.png. Columns without a number are left out."""
+    """Write z.png, time.png and, where there are profiles, profiles.png. Columns without a number
+    are left out.
+    """
     shown = [i for i in range(len(found.columns)) if np.isfinite(found.in_window[0][:, i]).any()]
     if shown:
         _against_z(out / "z.png", found, shown, end_nm)
@@ -34,7 +36,9 @@ def draw(out: Path, found: Summary, bins: dict[str, Bins], end_nm: float | None)
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels and room on the right; margins are set, not searched for, which takes longer than all the drawing."""
+    """A figure with so many panels and room on the right; margins are set, not searched for, which
+    takes longer than all the drawing.
+    """
     across = min(ACROSS, count)
     down = math.ceil(count / across)
     wide, high = PANEL[0] * across + RIGHT, PANEL[1] * down + TOP

@@ -1,4 +1,5 @@
-"""Chunks of frames: how published segments are cut into tasks, and what a task does. A task knows folders, not campaigns.
+"""Chunks of frames: how published segments are cut into tasks, and what a task does. A task knows
+folders, not campaigns.
 
 Every path here is read where the task runs, which must see the same disk.
 """
@@ -30,13 +31,19 @@ FRAMES = "frames.dcd"
 LEAST, WORK = (
     100,
     250_000,
-)  # a task has at least so many frames, and so many positions: about 0.2 s, where handing it out takes 2 ms
-SAME_NM = 1e-4  # a frame is that of its record: heights agree this well (frames are single precision in angstrom)
+    # a task has at least so many frames, and so many positions: about 0.2 s, where handing it out
+    # takes
+    # 2 ms
+)
+# a frame is that of its record: heights agree this well (frames are single precision in angstrom)
+SAME_NM = 1e-4
 
 
 @dataclass(frozen=True)
 class Source:
-    """What all tasks of a run share: the published model, what is where in it, which observables, the code that is to measure them."""
+    """What all tasks of a run share: the published model, what is where in it, which observables,
+    the code that is to measure them.
+    """
 
     build: Path
     chemistry: Chemistry
@@ -64,8 +71,10 @@ class Chunk:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a task found in a piece of n frames: `arrays` (n, heads, ...) by observable, and "frames" (n, heads, 4): record of the segment
-    (from 0), time in the segment (ps), height and lateral distance (nm) as recorded. Without arrays, `error` says why."""
+    """What a task found in a piece of n frames: `arrays` (n, heads, ...) by observable, and
+    "frames" (n, heads, 4): record of the segment (from 0), time in the segment (ps), height and
+    lateral distance (nm) as recorded. Without arrays, `error` says why.
+    """
 
     piece: Piece
     arrays: dict[str, np.ndarray]
@@ -74,7 +83,9 @@ class Found:
 
 @cache
 def code_checksum() -> str:
-    """sha256 over the source of everything that decides a measured number: another observable is another result."""
+    """sha256 over the source of everything that decides a measured number: another observable is
+    another result.
+    """
     files = [Path(module.__file__) for module in (dcd, observables, profiles, scene, integrity)] + [
         Path(__file__)
     ]
@@ -82,7 +93,9 @@ def code_checksum() -> str:
 
 
 def frame_shape(segment: Path) -> tuple[int, int]:
-    """Numbers of frames and of atoms in the frames of a published segment; (0, 0) when none were written. Raises DamagedError."""
+    """Numbers of frames and of atoms in the frames of a published segment; (0, 0) when none were
+    written. Raises DamagedError.
+    """
     path = segment / FRAMES
     if not path.exists():
         return 0, 0
@@ -97,7 +110,9 @@ def task_frames(n_atoms: int) -> int:
 
 
 def cut(source: Source, segments: Iterable[tuple[Path, int]], size: int) -> Iterator[Chunk]:
-    """Tasks of at least `size` frames (the last may have fewer) and fewer than twice as many: short segments together, long ones cut."""
+    """Tasks of at least `size` frames (the last may have fewer) and fewer than twice as many: short
+    segments together, long ones cut.
+    """
     pieces: list[Piece] = []
     held = 0
     for segment, n_frames in segments:
@@ -112,18 +127,22 @@ def cut(source: Source, segments: Iterable[tuple[Path, int]], size: int) -> Iter
 
 
 def analyse(chunk: Chunk) -> tuple[Found, ...]:
-    """Measure every observable of the source in every piece; a damaged segment is a Found with an error.
+    """Measure every observable of the source in every piece; a damaged segment is a Found with an
+    error.
 
-    Raises MappingError on a worker with another version of halobind, and on one that does not see the disk of the campaign.
+    Raises MappingError on a worker with another version of halobind, and on one that does not see
+    the disk of the campaign.
     """
     if chunk.source.code != code_checksum():
         raise MappingError(
-            "the workers have another version of halobind than this command: install the same there and start them again"
+            "the workers have another version of halobind than this command: install the same there"
+            " and start them again"
         )
     for piece in chunk.pieces:
         if not piece.segment.is_dir():
             raise MappingError(
-                f"{socket.gethostname()} does not see {piece.segment}: the workers need the disk of the campaign"
+                f"{socket.gethostname()} does not see {piece.segment}: the workers need the disk of"
+                " the campaign"
             )
     return tuple(_measure(chunk.source, piece) for piece in chunk.pieces)
 
@@ -163,7 +182,9 @@ def _read(source: Source, piece: Piece) -> tuple[md.Trajectory, tuple[Scene, ...
 
 @lru_cache(maxsize=4)
 def scenes(build: Path, n_atoms: int, chemistry: Chemistry) -> tuple[Scene, ...]:
-    """The scenes of frames with so many atoms. Raises ValueError when no setting of `frames` writes so many."""
+    """The scenes of frames with so many atoms. Raises ValueError when no setting of `frames` writes
+    so many.
+    """
     model = built_model(build)
     for kind in ("solute", "all"):
         atoms = frame_atoms(model, SamplingSection(frames=kind))
@@ -175,8 +196,8 @@ def scenes(build: Path, n_atoms: int, chemistry: Chemistry) -> tuple[Scene, ...]
 def _records(frames: md.Trajectory, heads: tuple[Scene, ...], piece: Piece) -> np.ndarray:
     """The "frames" array of a piece: the records of cv.npy that its frames belong to.
 
-    A frame is written every so many records, the same number all through a segment; it is the one with which the heights agree.
-    Raises ValueError when none does.
+    A frame is written every so many records, the same number all through a segment; it is the one
+    with which the heights agree. Raises ValueError when none does.
     """
     record = json.loads((piece.segment / "segment.json").read_text(encoding="utf-8"))
     cv = np.load(io.BytesIO((piece.segment / "cv.npy").read_bytes()), allow_pickle=False)
@@ -190,8 +211,10 @@ def _records(frames: md.Trajectory, heads: tuple[Scene, ...], piece: Piece) -> n
 
 
 def match(heights: np.ndarray, recorded: np.ndarray, n_frames: int, start: int) -> int:
-    """Records from one frame to the next: of all numbers that give `n_frames`, the first for which heights (n, heads) of the frames from
-    `start` on are those recorded (n_records, heads). Raises ValueError when there is none."""
+    """Records from one frame to the next: of all numbers that give `n_frames`, the first for which
+    heights (n, heads) of the frames from `start` on are those recorded (n_records, heads). Raises
+    ValueError when there is none.
+    """
     for every in range(len(recorded) // (n_frames + 1) + 1, len(recorded) // max(1, n_frames) + 1):
         rows = (start + 1 + np.arange(len(heights))) * every - 1
         if rows[-1] < len(recorded) and np.abs(recorded[rows] - heights).max() < SAME_NM:

@@ -1,4 +1,5 @@
-"""Weights of frames: what turns frames of biased windows into an average over the unbiased bound basin, with its error.
+"""Weights of frames: what turns frames of biased windows into an average over the unbiased bound
+basin, with its error.
 
     w_n = 1 / sum_k M_k exp(f_k - u_k(z_n))        <A> = sum_n w_n A_n / sum_n w_n, over frames with z_n below `end_nm`
 
@@ -8,8 +9,9 @@
 | M_k | Weights.counts | frames of window k that are used |
 | u_k | Samples.bias | reduced bias of window k |
 
-(Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105, with the frames as the samples and f_k known better than from them.) The error is
-a jackknife: the time of every window is cut into blocks, and f_k, weights and averages are made anew without each block in turn.
+(Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105, with the frames as the samples and f_k known
+better than from them.) The error is a jackknife: the time of every window is cut into blocks, and
+f_k, weights and averages are made anew without each block in turn.
 """
 
 from dataclasses import dataclass, replace
@@ -25,8 +27,10 @@ STEP_NM = 0.001  # heights are counted in steps of this when f_k is solved for
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What gives a frame its weight: `f` (B + 1, K) with all data and without each of B blocks, `counts` (K, B) of frames in each block of
-    each of the `windows`, kT in kJ/mol, and where the bound basin ends."""
+    """What gives a frame its weight: `f` (B + 1, K) with all data and without each of B blocks,
+    `counts` (K, B) of frames in each block of each of the `windows`, kT in kJ/mol, and where the
+    bound basin ends.
+    """
 
     windows: tuple[Window, ...]
     f: np.ndarray
@@ -35,8 +39,9 @@ class Weights:
     end_nm: float
 
     def of(self, z: np.ndarray, block: np.ndarray) -> np.ndarray:
-        """Weights (n, B + 1), not normalised, of frames at heights z (n,) in blocks (n,): with all data, and without each block, in
-        which the frames of that block weigh nothing."""
+        """Weights (n, B + 1), not normalised, of frames at heights z (n,) in blocks (n,): with all
+        data, and without each block, in which the frames of that block weigh nothing.
+        """
         total = self.counts.sum(axis=1)
         found = [inverse_mixture(z, self.windows, self.f[0], total, self.kT)]
         for b in range(self.counts.shape[1]):
@@ -67,10 +72,12 @@ def frame_weights(
     settings: EstimateSettings,
     has_barrier: bool,
 ) -> Weights:
-    """The Weights from the samples of the windows and the frames used in each block of each window, counts (B,).
+    """The Weights from the samples of the windows and the frames used in each block of each window,
+    counts (B,).
 
-    `samples` hold the equilibrated part only (pipeline/free_energy/equilibration.py), `counts` frames of that part. A window that is there twice, once
-    for each face, is one state with all their frames. The bound basin ends at the top of the barrier, where the estimate has one, else
+    `samples` hold the equilibrated part only (pipeline/free_energy/equilibration.py), `counts`
+    frames of that part. A window that is there twice, once for each face, is one state with all
+    their frames. The bound basin ends at the top of the barrier, where the estimate has one, else
     where the plateau begins. Raises EstimateError.
     """
     f = [_solve(samples)]
@@ -103,7 +110,9 @@ def frame_weights(
 def bound_end(
     samples: Samples, f: np.ndarray, settings: EstimateSettings, has_barrier: bool
 ) -> float:
-    """Height (nm) at which the bound basin ends: the bin with the lowest density between well and plateau, or the plateau's begin."""
+    """Height (nm) at which the bound basin ends: the bin with the lowest density between well and
+    plateau, or the plateau's begin.
+    """
     plateau = max(window.center_nm for window in samples.windows) - settings.plateau_nm
     if not has_barrier:
         return plateau

@@ -1,4 +1,6 @@
-"""Measure the frames of published segments: chunks out, results in, one scratch directory a segment, published when it is complete."""
+"""Measure the frames of published segments: chunks out, results in, one scratch directory a
+segment, published when it is complete.
+"""
 
 import contextlib
 import os
@@ -29,8 +31,9 @@ from halobind.pipeline.observables.frame_tasks import (
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A published segment with frames: its window, number, folder, frames in it, when it begins in its window and where its measured frames
-    are published."""
+    """A published segment with frames: its window, number, folder, frames in it, when it begins in
+    its window and where its measured frames are published.
+    """
 
     window: Window
     number: int
@@ -58,7 +61,8 @@ class Watched:
 
 
 def measure(watched: list[Watched], size: int, place: Place, stop: StopSignal) -> None:
-    """Publish the measured frames of every segment that has none yet, in tasks of `size` frames (0: what suits the atoms).
+    """Publish the measured frames of every segment that has none yet, in tasks of `size` frames (0:
+    what suits the atoms).
 
     Raises MappingError; what was published before is kept.
     """
@@ -92,7 +96,9 @@ def _lost(chunk: Chunk, lost: Lost) -> Iterator[Found]:
 
 
 class Collector:
-    """Writes what comes back into one scratch directory a segment and publishes it when its last frame has come."""
+    """Writes what comes back into one scratch directory a segment and publishes it when its last
+    frame has come.
+    """
 
     def __init__(self, owner: dict[Path, tuple[Watched, Segment]]) -> None:
         self._owner = owner
@@ -137,7 +143,9 @@ class Collector:
 
 
 def _reserve(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    """An array on disk with all its blocks: filling a sparse file through memory on a full disk is a bus error that nobody can catch."""
+    """An array on disk with all its blocks: filling a sparse file through memory on a full disk is
+    a bus error that nobody can catch.
+    """
     np.lib.format.open_memmap(path, "w+", dtype, shape)
     with open(path, "r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -161,5 +169,8 @@ class _Progress:
             self._shown = now
             rate = self._done / max(1e-9, now - self._began)
             left = duration((self._total - self._done) / rate)
-            text = f"{100 * self._done / self._total:5.1f} %  {self._done} of {self._total} frames, {rate:.0f} frames/s, {left} left"
+            text = (
+                f"{100 * self._done / self._total:5.1f} %  {self._done} of {self._total} frames,"
+                f" {rate:.0f} frames/s, {left} left"
+            )
             print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,6 @@
-"""Observables with a value in every bin: densities along the normal, radial distributions around the anchor."""
+"""Observables with a value in every bin: densities along the normal, radial distributions around
+the anchor.
+"""
 
 from dataclasses import dataclass
 
@@ -10,13 +12,16 @@ from halobind.structures.molecules.periodic import nearest
 
 DENSITY_NM, RDF_NM = 0.05, 0.01  # widths of bins
 RDF_REACH_NM = 1.0
-SPARE = 1.2  # the box of a run is not that of the built model: the grid of heights reaches this much farther
+# the box of a run is not that of the built model: the grid of heights reaches this much farther
+SPARE = 1.2
 CYLINDER_NM = 0.6  # radius about the site axis where the normal is along no axis of the box
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Bins [start + i, start + i + 1) * width, i < n, along a coordinate called `axis` (unit in the name)."""
+    """Bins [start + i, start + i + 1) * width, i < n, along a coordinate called `axis` (unit in the
+    name).
+    """
 
     axis: str
     start: int
@@ -32,7 +37,9 @@ class Bins:
         return (self.start + np.arange(self.n) + 0.5) * self.width
 
     def count(self, values: np.ndarray, wanted: np.ndarray | bool = True) -> np.ndarray:
-        """How many of values (n, m) of each row lie in each bin, (n, number of bins); only those that are `wanted`."""
+        """How many of values (n, m) of each row lie in each bin, (n, number of bins); only those
+        that are `wanted`.
+        """
         index = np.floor(values / self.width).astype(int) - self.start
         rows = np.broadcast_to(np.arange(len(values))[:, None], values.shape)
         inside = (index >= 0) & (index < self.n) & wanted
@@ -50,8 +57,9 @@ def rdf_bins(_scene: Scene) -> Bins:
 
 
 def density(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Heavy atoms per nm3 of each species of the solute against the height over the site, (n, 6, bins); NaN where the box has no such
-    height. Over the whole cross-section of the box, or, for a normal along none of its axes, over a cylinder of 0.6 nm about the site axis.
+    """Heavy atoms per nm3 of each species of the solute against the height over the site, (n, 6,
+    bins); NaN where the box has no such height. Over the whole cross-section of the box, or, for a
+    normal along none of its axes, over a cylinder of 0.6 nm about the site axis.
     """
     return _densities(
         frames, scene, ("metal", "halide", "A site", "ligand", "coating", "dissolved")
@@ -64,8 +72,9 @@ def solvent_density(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def rdf(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """g(r) around the anchor of halides, metals and A-site heavy atoms, (n, 3, bins): counts over what their mean density in the whole box
-    would give; NaN beyond half the shortest side."""
+    """g(r) around the anchor of halides, metals and A-site heavy atoms, (n, 3, bins): counts over
+    what their mean density in the whole box would give; NaN beyond half the shortest side.
+    """
     return _radial(frames, scene, ("halide", "metal", "A site"))
 
 
@@ -75,7 +84,9 @@ def solvent_rdf(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def _length(box: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Extent (n,) of boxes (n, 3) along the normal: a side where it is along an axis, else the shortest side."""
+    """Extent (n,) of boxes (n, 3) along the normal: a side where it is along an axis, else the
+    shortest side.
+    """
     axis = _axis(normal)
     return box.min(axis=1) if axis is None else box[:, axis]
 

@@ -1,7 +1,9 @@
-"""Observables: pure functions of frames and the scene they show, (mdtraj.Trajectory of n frames, Scene) -> array of n rows.
+"""Observables: pure functions of frames and the scene they show, (mdtraj.Trajectory of n frames,
+Scene) -> array of n rows.
 
-Distances are between nearest images, in nm, in double precision; every row depends on its own frame only, so that any cut
-into chunks gives the same numbers. A quantity that a ligand does not have (N-H bonds of an acid, dihedrals of methylammonium) is NaN.
+Distances are between nearest images, in nm, in double precision; every row depends on its own frame
+only, so that any cut into chunks gives the same numbers. A quantity that a ligand does not have
+(N-H bonds of an acid, dihedrals of methylammonium) is NaN.
 """
 
 from collections.abc import Callable
@@ -37,9 +39,11 @@ TRANS_DEG = 120.0  # a dihedral that is nearer to 180 degrees than this is trans
 
 @dataclass(frozen=True)
 class Observable:
-    """A function (frames, scene) -> (n, len(columns)), or, with `bins`, (n, len(columns), number of bins).
+    """A function (frames, scene) -> (n, len(columns)), or, with `bins`, (n, len(columns), number of
+    bins).
 
-    `columns` name what is measured, with its unit; `needs_solvent` tells that the frames must hold the solvent.
+    `columns` name what is measured, with its unit; `needs_solvent` tells that the frames must hold
+    the solvent.
     """
 
     measure: Callable[[md.Trajectory, Scene], np.ndarray]
@@ -73,7 +77,9 @@ def along(vectors: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 
 def height(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Height of the anchor over its site along the normal, distance from that axis, depth below the outer halides as they are."""
+    """Height of the anchor over its site along the normal, distance from that axis, depth below the
+    outer halides as they are.
+    """
     delta = nearest(frames.xyz[:, scene.anchor].astype(float) - scene.point, boxes(frames)[:, 0])
     z = along(delta, scene.normal)
     r = np.sqrt(np.maximum(0.0, (delta**2).sum(axis=1) - z**2))
@@ -86,7 +92,8 @@ def height(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def hydrogen_bonds(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """N-H...X bonds of the head and their mean angle: H to halide below 0.28 nm and N-H...X of at least 120 degrees.
+    """N-H...X bonds of the head and their mean angle: H to halide below 0.28 nm and N-H...X of at
+    least 120 degrees.
 
     A hydrogen counts once. NaN for a head without N-H, and for the angle of no bond.
     """
@@ -112,7 +119,9 @@ def hydrogen_bonds(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def head_coordination(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Halides within 0.45 nm of the anchor and the nearest; metals within 0.60 nm and the nearest (NaN where there is none)."""
+    """Halides within 0.45 nm of the anchor and the nearest; metals within 0.60 nm and the nearest
+    (NaN where there is none).
+    """
     columns = []
     for name, reach in (("halide", HALIDE_NM), ("metal", METAL_NM)):
         found = distances(frames, scene.species[name], scene)
@@ -122,8 +131,10 @@ def head_coordination(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def occupancy(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Whether the anchor is within 0.40 nm of its site, and how many others are there: A-site ions, dissolved cations and heads of other
-    ligands in an A site; halides and heads of other ligands where the ligand took a halide or an open metal."""
+    """Whether the anchor is within 0.40 nm of its site, and how many others are there: A-site ions,
+    dissolved cations and heads of other ligands in an A site; halides and heads of other ligands
+    where the ligand took a halide or an open metal.
+    """
     box = boxes(frames)
     head = nearest(frames.xyz[:, scene.anchor].astype(float) - scene.point, box[:, 0])
     inside = np.sqrt((head**2).sum(axis=1)) < SITE_NM
@@ -137,7 +148,9 @@ def occupancy(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def molecules(near: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """How many residues (n,) have an atom that is near (n, m), by the residue `owner` (m,) of each atom in ascending order."""
+    """How many residues (n,) have an atom that is near (n, m), by the residue `owner` (m,) of each
+    atom in ascending order.
+    """
     if not near.shape[1]:
         return np.zeros(len(near), dtype=int)
     starts = np.unique(owner, return_index=True)[1]
@@ -145,9 +158,11 @@ def molecules(near: np.ndarray, owner: np.ndarray) -> np.ndarray:
 
 
 def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Angle between normal and anchor-to-end vector, length of that vector (means over the tails), fraction of gauche dihedrals.
+    """Angle between normal and anchor-to-end vector, length of that vector (means over the tails),
+    fraction of gauche dihedrals.
 
-    Vectors are summed bond by bond, so a molecule cut by the box is no matter. Gauche: nearer to 0 than to 180 by 120 degrees.
+    Vectors are summed bond by bond, so a molecule cut by the box is no matter. Gauche: nearer to 0
+    than to 180 by 120 degrees.
     """
     n, xyz, box = frames.n_frames, frames.xyz.astype(float), boxes(frames)
     tilt, length = [], []
@@ -169,9 +184,12 @@ def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Halides within 0.40 nm of a metal of the crystal (mean), metals with fewer than built, ions more than 0.30 nm from every site of
-    theirs, ions of a cluster at another site than they were built on, the largest distance (nm) from where one was built. As
-    halobind.structures.models.integrity has it: an ion that is to leave with a ligand is not looked at."""
+    """Halides within 0.40 nm of a metal of the crystal (mean), metals with fewer than built, ions
+    more than 0.30 nm from every site of theirs, ions of a cluster at another site than they were
+    built on, the largest distance (nm) from where one was built. As
+    halobind.structures.models.integrity has it: an ion that is to leave with a ligand is not looked
+    at.
+    """
     core, box = frames.xyz[:, : scene.core].astype(float), boxes(frames)
     sizes = np.diff([*scene.ions, scene.core])
     shift = (
@@ -194,7 +212,9 @@ def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def solvent_shell(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Solvent molecules with a heavy atom within 0.50 nm of the anchor, and the nearest heavy atom of the solvent (nm)."""
+    """Solvent molecules with a heavy atom within 0.50 nm of the anchor, and the nearest heavy atom
+    of the solvent (nm).
+    """
     solvent = scene.species["solvent"]
     found = distances(frames, solvent, scene)
     return np.column_stack([molecules(found < SOLVENT_NM, scene.owner[solvent]), found.min(axis=1)])

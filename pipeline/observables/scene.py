@@ -1,4 +1,6 @@
-"""What an observable needs to know beside the frames: which atoms are which, where the site is, and the crystal as built."""
+"""What an observable needs to know beside the frames: which atoms are which, where the site is, and
+the crystal as built.
+"""
 
 from collections import deque
 from dataclasses import dataclass
@@ -20,7 +22,9 @@ RIVALS = {
 
 @dataclass(frozen=True)
 class Chemistry:
-    """Elements of metals and halides, and the role (A, X or M) of the site that the sampled ligand takes."""
+    """Elements of metals and halides, and the role (A, X or M) of the site that the sampled ligand
+    takes.
+    """
 
     metals: tuple[str, ...]
     halides: tuple[str, ...]
@@ -31,14 +35,16 @@ class Chemistry:
 class Scene:
     """One head of a model as its frames hold it; all indices are those of atoms in the frames.
 
-    `point` (3,) nm and unit `normal` (3,) of the site; `built` (n_atoms, 3) nm as built; `box` (3,) nm as built. `species` maps metal,
-    halide (lone ions in crystal and solution), A site, ligand, coating, dissolved and solvent to heavy atoms, `owner` (n_atoms,)
-    is the residue of an atom. `face` are the outer halides around the site, `rivals` heavy atoms of what else could sit in it.
-    `donors` (k, 2) are N and H of every N-H of the head (the anchor or its neighbours), `tails` the atoms from the anchor to the
-    end of each tail, `dihedrals` (m, 4) those about bonds between sp3 carbons of the tails outside rings. `ions` (k,) are the first
-    atoms of the k ions of the crystal, which comes first, `stays` (k,) which of them are not to leave with a ligand; `core` is its size,
-    `core_metals` and `core_halides` its atoms that stay, `coordination` (n_metals,) the halides of each metal as built, and `lattice`
-    where its ions belong.
+    `point` (3,) nm and unit `normal` (3,) of the site; `built` (n_atoms, 3) nm as built; `box` (3,)
+    nm as built. `species` maps metal, halide (lone ions in crystal and solution), A site, ligand,
+    coating, dissolved and solvent to heavy atoms, `owner` (n_atoms,) is the residue of an atom.
+    `face` are the outer halides around the site, `rivals` heavy atoms of what else could sit in it.
+    `donors` (k, 2) are N and H of every N-H of the head (the anchor or its neighbours), `tails` the
+    atoms from the anchor to the end of each tail, `dihedrals` (m, 4) those about bonds between sp3
+    carbons of the tails outside rings. `ions` (k,) are the first atoms of the k ions of the
+    crystal, which comes first, `stays` (k,) which of them are not to leave with a ligand; `core` is
+    its size, `core_metals` and `core_halides` its atoms that stay, `coordination` (n_metals,) the
+    halides of each metal as built, and `lattice` where its ions belong.
     """
 
     topology: md.Topology
@@ -75,8 +81,9 @@ def heads_of(model: Model) -> list[tuple[int, np.ndarray, np.ndarray]]:
 
 
 def scenes_of(model: Model, atoms: np.ndarray, chemistry: Chemistry) -> tuple[Scene, ...]:
-    """A Scene for each sampled head of `model`, for frames that hold `atoms` (sorted indices). Raises ValueError when the frames lack
-    atoms of the crystal or the ligand."""
+    """A Scene for each sampled head of `model`, for frames that hold `atoms` (sorted indices).
+    Raises ValueError when the frames lack atoms of the crystal or the ligand.
+    """
     needed = np.concatenate([model.groups["core"], model.groups["ligand"]])
     if not np.isin(needed, atoms).all():
         raise ValueError("the frames lack atoms of the crystal or the ligand")
@@ -212,7 +219,9 @@ class _Graph:
         ).reshape(-1, 2)
 
     def tails(self, anchor: int) -> tuple[np.ndarray, ...]:
-        """Atoms from the anchor to each end of a branch of at least TAIL_BONDS bonds; without one, to the farthest heavy atom."""
+        """Atoms from the anchor to each end of a branch of at least TAIL_BONDS bonds; without one,
+        to the farthest heavy atom.
+        """
         before, order = {anchor: anchor}, deque([anchor])
         depth = {anchor: 0}
         while order:
@@ -235,7 +244,9 @@ class _Graph:
         return tuple(path for path in paths if len(path) > 1)
 
     def dihedrals(self, tails: tuple[np.ndarray, ...]) -> np.ndarray:
-        """(m, 4): four neighbours along a tail of which the middle two are sp3 carbons whose bond is in no ring."""
+        """(m, 4): four neighbours along a tail of which the middle two are sp3 carbons whose bond
+        is in no ring.
+        """
         found = dict.fromkeys(
             tuple(path[i : i + 4].tolist()) for path in tails for i in range(len(path) - 3)
         )

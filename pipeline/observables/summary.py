@@ -1,4 +1,6 @@
-"""From the measured segments of a run to its table, averages and figures; one segment in memory at a time."""
+"""From the measured segments of a run to its table, averages and figures; one segment in memory at
+a time.
+"""
 
 import csv
 import json
@@ -33,8 +35,10 @@ TABLE = (
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Measured frames of one segment: its window, number, the folder they are in, where its time begins in that of the window, how long
-    the window is in all (ps), and which first part of that is left out as equilibration, for each head (heads,)."""
+    """Measured frames of one segment: its window, number, the folder they are in, where its time
+    begins in that of the window, how long the window is in all (ps), and which first part of that
+    is left out as equilibration, for each head (heads,).
+    """
 
     window: Window
     number: int
@@ -47,8 +51,10 @@ class Series:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
     def frames(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The "frames" array (n, heads, 4) with times since the window began, the share (n,) of the window's time that is over, and the
-        block (n, heads) of the time that is used: -1 in the part that is left out."""
+        """The "frames" array (n, heads, 4) with times since the window began, the share (n,) of the
+        window's time that is over, and the block (n, heads) of the time that is used: -1 in the
+        part that is left out.
+        """
         table = np.array(self.load("frames"))
         table[..., 1] += self.begins_ps
         share = table[:, 0, 1] / self.window_ps
@@ -70,7 +76,9 @@ def frame_counts(series: list[Series]) -> dict[Window, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows of one segment: a value of each scalar column (n * heads, columns) and what goes with it, one entry a row."""
+    """The rows of one segment: a value of each scalar column (n * heads, columns) and what goes
+    with it, one entry a row.
+    """
 
     series: Series
     frame: np.ndarray
@@ -105,7 +113,9 @@ def rows_of(one: Series, names: tuple[str, ...]) -> Rows:
 
 
 class Mean:
-    """Weighted means of rows of any shape, with all data and without each block: feed it rows, then read it."""
+    """Weighted means of rows of any shape, with all data and without each block: feed it rows, then
+    read it.
+    """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.total = np.zeros((BLOCKS + 1, *shape))
@@ -129,9 +139,11 @@ class Mean:
 class Summary:
     """What tables and figures are made of.
 
-    `bound` and `profiles` are (means, errors) over the bound basin, the latter by observable; without weights None and empty.
-    `in_window` are plain (means, errors) of the scalars (K, columns) in each of `windows`, `window_profiles` means of the others;
-    `times` (K, TIMES, columns) is the course in time; `effective` is what the `frames` in the basin amount to with their weights.
+    `bound` and `profiles` are (means, errors) over the bound basin, the latter by observable;
+    without weights None and empty. `in_window` are plain (means, errors) of the scalars (K,
+    columns) in each of `windows`, `window_profiles` means of the others; `times` (K, TIMES,
+    columns) is the course in time; `effective` is what the `frames` in the basin amount to with
+    their weights.
     """
 
     columns: list[str]
@@ -202,8 +214,9 @@ class Writer:
 def summarise(
     series: list[Series], names: tuple[str, ...], weights: Weights | None, out: Path
 ) -> Summary:
-    """Write the table into `out` and return the means of everything. Rows without a weight (left out as equilibration, or no estimate) have
-    an empty one; weights sum to 1."""
+    """Write the table into `out` and return the means of everything. Rows without a weight (left
+    out as equilibration, or no estimate) have an empty one; weights sum to 1.
+    """
     columns = scalar_columns(names)
     binned = [name for name in names if OBSERVABLES[name].bins is not None]
     windows = tuple(sorted({one.window for one in series}, key=lambda w: (w.center_nm, w.k)))
@@ -262,9 +275,9 @@ def summarise(
         windows=windows,
         z_nm=z.read()[0],
         bound=bound.read() if weights is not None else None,
-        profiles={name: mean.read() for name, mean in profiles.items()}
-        if weights is not None
-        else {},
+        profiles=(
+            {name: mean.read() for name, mean in profiles.items()} if weights is not None else {}
+        ),
         in_window=(np.array([value for value, _ in each]), np.array([error for _, error in each])),
         window_profiles={name: divide(pair) for name, pair in in_window.items()},
         times=divide(course),
@@ -282,7 +295,9 @@ def _all_weights(series: list[Series], weights: Weights | None) -> Iterator[np.n
 
 
 def write_averages(out: Path, found: Summary) -> str:
-    """Write averages.csv (means over the bound basin with their errors) and averages.md; returns the text of the latter."""
+    """Write averages.csv (means over the bound basin with their errors) and averages.md; returns
+    the text of the latter.
+    """
     rows = []
     if found.bound is not None:
         rows = [
@@ -304,8 +319,10 @@ def write_averages(out: Path, found: Summary) -> str:
 
 
 def write_profiles(out: Path, found: Summary, bins: dict[str, Bins]) -> None:
-    """Write profiles.csv and profiles.parquet: a row for each bin of each column of each observable with bins, in every window (plain
-    mean) and over the bound basin (weighted, `window_nm` empty, with an error)."""
+    """Write profiles.csv and profiles.parquet: a row for each bin of each column of each observable
+    with bins, in every window (plain mean) and over the bound basin (weighted, `window_nm` empty,
+    with an error).
+    """
     import pyarrow as pa  # noqa: PLC0415 (optional)
     import pyarrow.csv  # noqa: PLC0415
     import pyarrow.parquet  # noqa: PLC0415

@@ -45,10 +45,11 @@ REVISION = 4  # of how an estimate is made and what is written of it: raise it w
 
 
 def collect(run: Run) -> Sampled | None:
-    """The samples of every window on disk that has a segment, by height, of each face one series; None when there is none.
+    """The samples of every window on disk that has a segment, by height, of each face one series;
+    None when there is none.
 
-    Segments recorded at different intervals are thinned to their least common multiple. Raises DamagedError naming a segment
-    that cannot be read.
+    Segments recorded at different intervals are thinned to their least common multiple. Raises
+    DamagedError naming a segment that cannot be read.
     """
     series: dict[Window, list[tuple[int, np.ndarray]]] = {}
     heads = run.spec.model.faces
@@ -124,12 +125,16 @@ def estimate_folder(run: Run, sampled: Sampled, settings: EstimateSettings) -> P
 
 
 def estimate_seed(run: Run, sampled: Sampled, settings: EstimateSettings) -> int:
-    """The seed of its resamples: whoever plans from these samples sees the errors that the table shows."""
+    """The seed of its resamples: whoever plans from these samples sees the errors that the table
+    shows.
+    """
     return derived_seed(run.id, estimate_folder(run, sampled, settings).name)
 
 
 def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> Binding:
-    """The Binding of these samples under these settings: read if it is published, else made and published. Raises EstimateError."""
+    """The Binding of these samples under these settings: read if it is published, else made and
+    published. Raises EstimateError.
+    """
     target = estimate_folder(run, sampled, settings)
     found = _read_binding(target)
     if found is None:
@@ -156,7 +161,9 @@ def ensure_estimate(run: Run, sampled: Sampled, settings: EstimateSettings) -> B
 
 
 def _read_binding(target: Path) -> Binding | None:
-    """A published Binding; None where there is none. One that cannot be read is removed: it can be made again."""
+    """A published Binding; None where there is none. One that cannot be read is removed: it can be
+    made again.
+    """
     if not target.is_dir():
         return None
     try:
@@ -168,7 +175,9 @@ def _read_binding(target: Path) -> Binding | None:
 
 
 def run_row(run: Run, campaign: Campaign) -> Row:
-    """The row of one run: its binding where every window has been begun, what failed, what is pending."""
+    """The row of one run: its binding where every window has been begun, what failed, what is
+    pending.
+    """
     spec = run.spec
     row = {
         "ligand": spec.model.ligand,
@@ -216,42 +225,58 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
     """What keeps a row from being called converged besides the estimate itself, one sentence each."""
     samples = sampled.samples
     total, notes = (
-        f"{len(samples.z)} walkers"
-        if isinstance(samples, Walks)
-        else f"{len(samples.distinct)} windows",
+        (
+            f"{len(samples.z)} walkers"
+            if isinstance(samples, Walks)
+            else f"{len(samples.distinct)} windows"
+        ),
         [],
     )
     if sampled.at_site:
         where = f"in {sampled.at_site} of {total}"
         notes.append(
-            f"ions around the pocket moved more than {DISPLACED_NM:.2f} nm {where}: the ligand does not leave alone"
+            f"ions around the pocket moved more than {DISPLACED_NM:.2f} nm {where}: the ligand does"
+            " not leave alone"
         )
     if sampled.elsewhere:
         where = f"in {sampled.elsewhere} of {total}"
-        what = f"ions away from the pocket moved more than {DISPLACED_NM:.2f} nm from every site of theirs"
+        what = (
+            f"ions away from the pocket moved more than {DISPLACED_NM:.2f} nm from every site of"
+            " theirs"
+        )
         notes.append(f"the crystal did not stay whole: {what} {where}")
     if sampled.broken:
         notes.append(
-            f"a metal stayed short of halides that it was built with in {sampled.broken} of {total}: the crystal reacts"
+            f"a metal stayed short of halides that it was built with in {sampled.broken} of"
+            f" {total}: the crystal reacts"
         )
     if sampled.leaning:
         where = f"in {sampled.leaning} of {total}"
         notes.append(
-            f"an ion beside the pocket leaned on the wall that keeps it there {where}: dG0 depends on intact_nm"
+            f"an ion beside the pocket leaned on the wall that keeps it there {where}: dG0 depends"
+            " on intact_nm"
         )
     if sampled.filled.unsampled:
-        kinds = f"solvent fills the pocket in {sampled.filled.always} of {total} and never enters it in {sampled.filled.never}"
+        kinds = (
+            f"solvent fills the pocket in {sampled.filled.always} of {total} and never enters it in"
+            f" {sampled.filled.never}"
+        )
         notes.append(f"{kinds}: where it changes places with the head is that of the pulled path")
     if sampled.away.unsampled:
-        where = f"out of its place in {sampled.away.always} of {total} and stays there in {sampled.away.never}"
+        where = (
+            f"out of its place in {sampled.away.always} of {total} and stays there in"
+            f" {sampled.away.never}"
+        )
         notes.append(
-            f"the ion that leaves with the head is {where}: where it lets go is that of the pulled path"
+            f"the ion that leaves with the head is {where}: where it lets go is that of the pulled"
+            " path"
         )
     if sampled.images:
         where = f"in {sampled.images} of {total} (closest {sampled.closest_nm:.2f} nm)"
         other = " or of the other ligand" if sampled.heads > 1 else ""
         notes.append(
-            f"the ligand came within the cutoff of its own image{other} {where}: use more cells, or a larger gap_nm"
+            f"the ligand came within the cutoff of its own image{other} {where}: use more cells, or"
+            " a larger gap_nm"
         )
     cylinder = walker_cylinder_notes if isinstance(samples, Walks) else cylinder_notes
     notes += anchor_notes(samples, sampled.lateral) + cylinder(
@@ -259,14 +284,17 @@ def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
     )
     if campaign.sampling.replicas == 1:
         notes.append(
-            "one replica, from a path pulled outwards: hysteresis is not tested, use replicas = 2 or more"
+            "one replica, from a path pulled outwards: hysteresis is not tested, use replicas = 2"
+            " or more"
         )
     return tuple(notes)
 
 
 def surface_label(spec: RunSpec, campaign: Campaign) -> str:
-    """Shape, termination, cells, of a cuboid the kind of site, of a slab whether walls keep it intact, the method if not
-    umbrella sampling, every setting but temperature that differs between the runs."""
+    """Shape, termination, cells, of a cuboid the kind of site, of a slab whether walls keep it
+    intact, the method if not umbrella sampling, every setting but temperature that differs between
+    the runs.
+    """
     label = f"{spec.model.shape} {spec.model.termination} {spec.model.cells}"
     label += f" {spec.model.site}" if spec.model.shape == "cuboid" else ""
     label += " intact" if math.isfinite(spec.wall_nm) else ""
@@ -310,9 +338,11 @@ def _short(value: float | str | dict) -> str:
 
 
 def publish_tables(folder: Path, campaign: Campaign, runs: list[Run]) -> tuple[str, bool]:
-    """Estimate what is sampled and write tables/: binding.csv, .json and .md, what they predict, the curves as a picture.
+    """Estimate what is sampled and write tables/: binding.csv, .json and .md, what they predict,
+    the curves as a picture.
 
-    Gives the readable table with the paths, and whether all rows are sound. A file of predictions that no longer has a row is removed.
+    Gives the readable table with the paths, and whether all rows are sound. A file of predictions
+    that no longer has a row is removed.
     """
     rows = [run_row(run, campaign) for run in runs]
     out = tables_folder(folder)

@@ -2,8 +2,9 @@
 
     dG0/T = dH (1/T) - dS        so that dH = d(dG0/T)/d(1/T)
 
-A straight line through dG0/T against 1/T, weighed by 1/error^2: with two temperatures the finite difference, with more a fit. Heat
-capacity is taken as zero over the range, and the standard state is 1 mol/L at every temperature.
+A straight line through dG0/T against 1/T, weighed by 1/error^2: with two temperatures the finite
+difference, with more a fit. Heat capacity is taken as zero over the range, and the standard state
+is 1 mol/L at every temperature.
 """
 
 import math
@@ -18,9 +19,11 @@ from halobind.pipeline.results.table_rows import Row, ligand_rows
 
 @dataclass(frozen=True)
 class Enthalpy:
-    """dH and T dS (kJ/mol) of one ligand at the mean of `temperatures_K`, T, from one of `rows` each; dG0 = dH - T dS there.
+    """dH and T dS (kJ/mol) of one ligand at the mean of `temperatures_K`, T, from one of `rows`
+    each; dG0 = dH - T dS there.
 
-    `misfit` is the root of chi^2 over its degrees of freedom: well above 1, the points are on no line. NaN for two temperatures.
+    `misfit` is the root of chi^2 over its degrees of freedom: well above 1, the points are on no
+    line. NaN for two temperatures.
     """
 
     rows: tuple[Row, ...]
@@ -35,7 +38,9 @@ class Enthalpy:
 
 
 def enthalpies(runs: Sequence[Row]) -> list[Enthalpy]:
-    """One for each ligand that has binding free energies at two temperatures or more, all else equal."""
+    """One for each ligand that has binding free energies at two temperatures or more, all else
+    equal.
+    """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in ligand_rows(runs):
         if row.binding and math.isfinite(row.binding.dG0_kJ_mol.value):
@@ -50,7 +55,9 @@ def enthalpies(runs: Sequence[Row]) -> list[Enthalpy]:
 
 
 def _fit(rows: list[Row], T: np.ndarray) -> Enthalpy:
-    """The line; without an error for every point it has equal weights and its numbers have no error."""
+    """The line; without an error for every point it has equal weights and its numbers have no
+    error.
+    """
     dG, error = (
         np.array([getattr(row.binding.dG0_kJ_mol, name) for row in rows])
         for name in ("value", "error")

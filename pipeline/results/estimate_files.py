@@ -1,4 +1,6 @@
-"""What is published of an estimate: the curve, the windows, their overlap, the convergence and the binding numbers."""
+"""What is published of an estimate: the curve, the windows, their overlap, the convergence and the
+binding numbers.
+"""
 
 import csv
 import json
@@ -40,8 +42,10 @@ CONVERGENCE_COLUMNS = (
 
 
 def write_estimate(out: Path, ready: Equilibrated, pmf: Pmf, found: Binding) -> None:
-    """Write pmf.csv (the curve, and that of every other estimator), windows.csv (one row a series), overlap.csv (the matrix),
-    convergence.csv (dG0 and depth from parts of the data) and binding.json into `out`."""
+    """Write pmf.csv (the curve, and that of every other estimator), windows.csv (one row a series),
+    overlap.csv (the matrix), convergence.csv (dG0 and depth from parts of the data) and
+    binding.json into `out`.
+    """
     samples = ready.samples
     names = [f"W_{name.replace(' ', '_')}_kJ_mol" for name in pmf.others]
     write_csv(

@@ -1,10 +1,12 @@
-"""What the binding free energies of a campaign predict: coverage against concentration, and which ligand replaces which.
+"""What the binding free energies of a campaign predict: coverage against concentration, and which
+ligand replaces which.
 
     theta(c) = K c / (1 + K c)        K = exp(-dG0/kT) L/mol        K_ex = exp(-(dG0_a - dG0_b)/kT)
 
-theta is the coverage of empty sites that do not see each other, in equilibrium with free ligand at concentration c (Langmuir). What
-fills the site otherwise, a cation of the crystal or of the solution, is not in it: where one competes, K_ex is the number that
-holds, n_a/n_b on the surface over c_a/c_b in solution, because the empty site drops out of it.
+theta is the coverage of empty sites that do not see each other, in equilibrium with free ligand at
+concentration c (Langmuir). What fills the site otherwise, a cation of the crystal or of the
+solution, is not in it: where one competes, K_ex is the number that holds, n_a/n_b on the surface
+over c_a/c_b in solution, because the empty site drops out of it.
 """
 
 import itertools
@@ -20,7 +22,9 @@ CONCENTRATIONS_MOL_L = tuple(10.0**power for power in range(-12, 1))
 
 @dataclass(frozen=True)
 class Coverage:
-    """Coverage of one ligand: log10 of the concentration (mol/L) that covers half, and (c, theta, lower, upper) at one standard error."""
+    """Coverage of one ligand: log10 of the concentration (mol/L) that covers half, and (c, theta,
+    lower, upper) at one standard error.
+    """
 
     row: Row
     log10_half: Quantity
@@ -29,7 +33,9 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Exchange:
-    """Ligand `a`, the stronger one, in place of `b`: ddG = dG0_a - dG0_b (kJ/mol) and log10 of K_ex; runs are independent."""
+    """Ligand `a`, the stronger one, in place of `b`: ddG = dG0_a - dG0_b (kJ/mol) and log10 of
+    K_ex; runs are independent.
+    """
 
     a: Row
     b: Row
@@ -58,7 +64,9 @@ def coverages(runs: Sequence[Row]) -> list[Coverage]:
 
 
 def exchanges(runs: Sequence[Row]) -> list[Exchange]:
-    """Every two ligands that bind in the same mode to the same surface, in the same solvent, force field and temperature."""
+    """Every two ligands that bind in the same mode to the same surface, in the same solvent, force
+    field and temperature.
+    """
     found = []
     for pair in itertools.combinations(_known(runs), 2):
         first, second = pair

@@ -30,11 +30,11 @@ HEADROOM = 1.3  # the curves are shown up to this times the highest point of the
 
 
 def draw(rows: Sequence[Row], path: Path) -> bool:
-    """Draw the curve of every run that has one, one colour a ligand, a thin line (dashed where it started on the way
-    back into the pocket) and a band of one standard error a replica.
+    """Draw the curve of every run that has one, one colour a ligand, a thin line (dashed where it
+    started on the way back into the pocket) and a band of one standard error a replica.
 
-    Runs on different surfaces, in other solvents, force fields or temperatures get panels of their own. False when there is
-    nothing to draw. Raises OSError when the picture cannot be written.
+    Runs on different surfaces, in other solvents, force fields or temperatures get panels of their
+    own. False when there is nothing to draw. Raises OSError when the picture cannot be written.
     """
     shown = [row for row in ordered(rows) if row.curve is not None]
     if not shown:
@@ -96,7 +96,9 @@ def _title(key: tuple[str, ...], panels: list[tuple[str, ...]]) -> str:
 
 
 def _limits(rows: list[Row]) -> tuple[float, float]:
-    """From below the deepest well to above what happens outside the pocket: the repulsive wall would dwarf it."""
+    """From below the deepest well to above what happens outside the pocket: the repulsive wall
+    would dwarf it.
+    """
     low, high = 0.0, 5.0
     for row in rows:
         known = np.flatnonzero(np.isfinite(row.curve.W))

@@ -1,4 +1,6 @@
-"""What the published segments of windows or walkers hold: samples, and what else is said beside them."""
+"""What the published segments of windows or walkers hold: samples, and what else is said beside
+them.
+"""
 
 import hashlib
 import io
@@ -17,7 +19,9 @@ from halobind.pipeline.free_energy.metadynamics_pmf import Walks
 from halobind.pipeline.free_energy.samples import Samples
 from halobind.structures.models.integrity import DISPLACED_NM
 
-FILLED_NM = 0.35  # from the site to the nearest heavy atom of the solvent: below 0.3 in the pocket, 0.4 and more before it
+# from the site to the nearest heavy atom of the solvent: below 0.3 in the pocket, 0.4 and more
+# before it
+FILLED_NM = 0.35
 LASTS = 0.2  # of the segments or more, and two of them where there are several
 GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
 
@@ -27,8 +31,9 @@ COUNTED = ("at_site", "elsewhere", "images", "broken", "leaning")
 
 @dataclass(frozen=True)
 class TwoStates:
-    """Something that is either so or not at the end of each segment: `always` so in so many windows (or walkers), `never` in others, and
-    `both` in the rest; two faces count each for itself."""
+    """Something that is either so or not at the end of each segment: `always` so in so many windows
+    (or walkers), `never` in others, and `both` in the rest; two faces count each for itself.
+    """
 
     always: int = 0
     never: int = 0
@@ -52,15 +57,19 @@ class TwoStates:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What is published of a run's windows, or walkers: the samples, a checksum over them, and what the segments say besides.
+    """What is published of a run's windows, or walkers: the samples, a checksum over them, and what
+    the segments say besides.
 
-    With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances (nm) from the site axis, one array a
-    window like `samples.z`. `at_site` counts windows in which ions around the pocket ended a segment displaced or, in a cluster, hopped
-    from there or to there; `elsewhere` those in which other ions ended one displaced; `images` those in which the ligand ended one within
-    the cutoff of its own image or of the other ligand, `closest_nm` the nearest such approach. What thermal motion does now and then
-    counts where it lasts: where one metal ended a fifth of the segments or more short of halides (`broken`, if no walls hold the
-    crystal), or one ion around the pocket ended them beyond the start of its wall (`leaning`). `filled`: is there solvent in the pocket?
-    `away`: has an ion that is to leave with the ligand left its place?
+    With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances
+    (nm) from the site axis, one array a window like `samples.z`. `at_site` counts windows in which
+    ions around the pocket ended a segment displaced or, in a cluster, hopped from there or to
+    there; `elsewhere` those in which other ions ended one displaced; `images` those in which the
+    ligand ended one within the cutoff of its own image or of the other ligand, `closest_nm` the
+    nearest such approach. What thermal motion does now and then counts where it lasts: where one
+    metal ended a fifth of the segments or more short of halides (`broken`, if no walls hold the
+    crystal), or one ion around the pocket ended them beyond the start of its wall (`leaning`).
+    `filled`: is there solvent in the pocket? `away`: has an ion that is to leave with the ligand
+    left its place?
     """
 
     samples: Samples | Walks
@@ -79,7 +88,9 @@ class Sampled:
 
 
 class Seen:
-    """Reads segments of a run and remembers, over all of them, a checksum and what they say besides their samples."""
+    """Reads segments of a run and remembers, over all of them, a checksum and what they say besides
+    their samples.
+    """
 
     def __init__(self, spec: RunSpec) -> None:
         self._spec, self._digest, self._openmm, self._closest = (
@@ -92,7 +103,9 @@ class Seen:
         self._states: dict[str, dict[str, list[tuple[bool, ...]]]] = {"filled": {}, "away": {}}
 
     def read(self, chain: str, segments: list[Path]) -> Iterator[tuple[dict, np.ndarray]]:
-        """The record and the coordinate (n, 2 * heads) of each segment of a chain. Raises DamagedError."""
+        """The record and the coordinate (n, 2 * heads) of each segment of a chain. Raises
+        DamagedError.
+        """
         heads, wall_nm = self._spec.model.faces, self._spec.wall_nm
         filled, away = (states.setdefault(chain, []) for states in self._states.values())
         odd: Counter[int] = (

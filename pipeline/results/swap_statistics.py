@@ -1,4 +1,6 @@
-"""How well the windows of a run exchange: acceptance of neighbours and round trips of walkers, from published segments."""
+"""How well the windows of a run exchange: acceptance of neighbours and round trips of walkers, from
+published segments.
+"""
 
 from pathlib import Path
 
@@ -47,5 +49,8 @@ def _line(run: Run, steps: list[tuple[str, ...]], paths: dict[str, Path]) -> str
     pair = " and ".join(name.split("/")[1] for name in steps[0][worst : worst + 2])
     if not np.isfinite(rates).any():
         return f"exchange {first} to {last}: no swap was tried, the segments are too short"
-    swaps = f"{np.nanmean(rates):.2f} of the swaps accepted (lowest {np.nanmin(rates):.2f} between {pair})"
+    swaps = (
+        f"{np.nanmean(rates):.2f} of the swaps accepted (lowest {np.nanmin(rates):.2f} between"
+        f" {pair})"
+    )
     return f"exchange {first} to {last}: {swaps}, {trips} round trips of {len(steps[0])} walkers"

@@ -1,4 +1,6 @@
-"""The rows of the table, a run or a ligand over its replicas each, and their numbers. No row is ever dropped, least of all a failed one."""
+"""The rows of the table, a run or a ligand over its replicas each, and their numbers. No row is
+ever dropped, least of all a failed one.
+"""
 
 import math
 import re
@@ -38,7 +40,9 @@ RESOLUTION = 1e-9  # errors below this fraction of the value are rounding, not s
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """W (n,) in kJ/mol with its standard error (n,) at heights z_nm (n,); NaN where it is not known."""
+    """W (n,) in kJ/mol with its standard error (n,) at heights z_nm (n,); NaN where it is not
+    known.
+    """
 
     z_nm: np.ndarray
     W: np.ndarray
@@ -49,9 +53,9 @@ class Curve:
 class Row:
     """One line of the table: a run, or a ligand over its replicas (`run_id` empty).
 
-    Give what there is: `binding`, `error` (why the run has none) and `pending` (what is done, "12 of 28 segments"). `mode` is how the
-    ligand binds, a key of MODES; `curve` is W(z) of a run; `path` is the one that its start states come from,
-    OUT or BACK.
+    Give what there is: `binding`, `error` (why the run has none) and `pending` (what is done, "12
+    of 28 segments"). `mode` is how the ligand binds, a key of MODES; `curve` is W(z) of a run;
+    `path` is the one that its start states come from, OUT or BACK.
     """
 
     ligand: str
@@ -86,7 +90,9 @@ class Row:
         return any(LOWER_BOUND in problem for problem in self.problems)
 
     def shown(self, quantity: Quantity, scale: float = 1.0) -> str:
-        """A quantity of the row, rounded; "± ≥ error" where a flag says that the error is a lower bound."""
+        """A quantity of the row, rounded; "± ≥ error" where a flag says that the error is a lower
+        bound.
+        """
         text = rounded(quantity.value, quantity.error, scale)
         return text.replace("± ", "± ≥") if self.error_is_bound else text
 
@@ -104,7 +110,9 @@ class Row:
 
 
 def ligand_rows(runs: Sequence[Row]) -> list[Row]:
-    """One row for each ligand on its surface, over the replicas: their mean, and a note for each replica that is not in it."""
+    """One row for each ligand on its surface, over the replicas: their mean, and a note for each
+    replica that is not in it.
+    """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in ordered(runs):
         groups.setdefault(row.labels, []).append(row)
@@ -139,7 +147,10 @@ def _ligand_row(rows: list[Row]) -> Row:
             merged, pending=f"{len(pending)} of {len(rows)} replicas ({pending[0].pending})"
         )
     if failed:
-        text = f"{len(failed)} of {len(rows)} replicas failed ({failed[0].status.removeprefix('Error: ')})"
+        text = (
+            f"{len(failed)} of {len(rows)} replicas failed"
+            f" ({failed[0].status.removeprefix('Error: ')})"
+        )
         merged = (
             replace(merged, notes=(text, *merged.notes))
             if bindings or pending
@@ -149,8 +160,9 @@ def _ligand_row(rows: list[Row]) -> Row:
 
 
 def _hysteresis(rows: list[Row]) -> list[str]:
-    """A note where replicas that start on the way out and on the way back differ by more than kT, twice their own errors, and what their
-    scatter within each kind explains (Student's t, 95 %): so three replicas are needed. Of two, `combine` tells the scatter.
+    """A note where replicas that start on the way out and on the way back differ by more than kT,
+    twice their own errors, and what their scatter within each kind explains (Student's t, 95 %): so
+    three replicas are needed. Of two, `combine` tells the scatter.
     """
     sides = [
         [row for row in rows if row.binding is not None and row.path == path]
@@ -173,16 +185,20 @@ def _hysteresis(rows: list[Row]) -> list[str]:
         for row, value, error in zip(bound, (out, back), errors, strict=True)
     ]
     return [
-        f"hysteresis: dG0 is {found[0]} kJ/mol from the way out, {found[1]} from the way back into the pocket"
+        f"hysteresis: dG0 is {found[0]} kJ/mol from the way out, {found[1]} from the way back into"
+        " the pocket"
     ]
 
 
 def combine(bindings: Sequence[Binding]) -> Binding:
-    """The mean over replicas: its error is the larger of `sem` and of sqrt(sum error^2)/n; both are kept.
+    """The mean over replicas: its error is the larger of `sem` and of sqrt(sum error^2)/n; both are
+    kept.
 
-    `sem` is the standard error of the mean times Student's t for 68 % (1.84 for two replicas, 1.32 for three).
+    `sem` is the standard error of the mean times Student's t for 68 % (1.84 for two replicas, 1.32
+    for three).
 
-    Flags that differ only in their numbers are united into one, with the number of replicas that have it.
+    Flags that differ only in their numbers are united into one, with the number of replicas that
+    have it.
     """
     if not bindings:
         raise ValueError("there is no binding to combine: give at least one")
@@ -195,7 +211,8 @@ def combine(bindings: Sequence[Binding]) -> Binding:
     flags = united([b.flags for b in bindings])
     if dG0.sem > max(2 * dG0.propagated, kT):
         flags.append(
-            f"replicas scatter by ± {dG0.sem:.1f} kJ/mol in dG0 where their own errors give ± {dG0.propagated:.1f}"
+            f"replicas scatter by ± {dG0.sem:.1f} kJ/mol in dG0 where their own errors give ±"
+            f" {dG0.propagated:.1f}"
         )
     return Binding(
         **{**means, "K_a_nm3": Quantity(K_a, K_a * dG0.error / kT)},
@@ -225,7 +242,9 @@ def _mean(quantities: list[Quantity]) -> Quantity:
 
 
 def united(replicas: Sequence[Sequence[str]]) -> list[str]:
-    """The sentences about each replica; those that differ only in their numbers once, with how many replicas they are about."""
+    """The sentences about each replica; those that differ only in their numbers once, with how many
+    replicas they are about.
+    """
     found: dict[str, list[str]] = {}
     for sentences in replicas:
         for kind, sentence in {
@@ -244,9 +263,11 @@ def ordered(rows: Sequence[Row]) -> list[Row]:
 
 
 def rounded(value: float, error: float, scale: float = 1.0) -> str:
-    """ "value ± error", both times `scale`, cut at the error's first digit, or its second where the first is 1.
+    """ "value ± error", both times `scale`, cut at the error's first digit, or its second where the
+    first is 1.
 
-    Without a usable error (NaN, infinite) the value has three digits and the error is "?"; without a value it is "-".
+    Without a usable error (NaN, infinite) the value has three digits and the error is "?"; without
+    a value it is "-".
     """
     value, error = value * scale, abs(error * scale)
     if not math.isfinite(value):

@@ -1,4 +1,6 @@
-"""Tables to files: binding.csv and binding.json with full numbers, binding.md to read, one csv for each kind of prediction."""
+"""Tables to files: binding.csv and binding.json with full numbers, binding.md to read, one csv for
+each kind of prediction.
+"""
 
 import csv
 import io
@@ -23,18 +25,24 @@ from halobind.pipeline.results.table_rows import (
 
 SHOWN_MOL_L = (1e-9, 1e-6, 1e-3)  # concentrations of the readable table
 LANGMUIR = (
-    "Of empty sites, by free ligand at that concentration (Langmuir, K = exp(-dG0/kT) L/mol; in brackets one standard error). "
-    "A cation that competes for the site, one of the crystal for instance, is not in it."
+    "Of empty sites, by free ligand at that concentration (Langmuir, K = exp(-dG0/kT) L/mol; in"
+    " brackets one standard error). A cation that competes for the site, one of the crystal for"
+    " instance, is not in it."
 )
 EXCHANGE = (
-    "K = exp(-(dG0 of the first - dG0 of the second)/kT): the ratio of the two on the surface over that in solution. "
-    "Exchange with a cation of the crystal is not in it."
+    "K = exp(-(dG0 of the first - dG0 of the second)/kT): the ratio of the two on the surface over"
+    " that in solution. Exchange with a cation of the crystal is not in it."
 )
-ENTHALPY = "By the change of dG0/T with 1/T between runs that differ in temperature only; heat capacity is taken as zero."
+ENTHALPY = (
+    "By the change of dG0/T with 1/T between runs that differ in temperature only; heat capacity is"
+    " taken as zero."
+)
 
 
 def csv_text(runs: Sequence[Row]) -> str:
-    """binding.csv: the runs, then the ligands over replicas, unrounded; units in the column names, empty where there is no number."""
+    """binding.csv: the runs, then the ligands over replicas, unrounded; units in the column names,
+    empty where there is no number.
+    """
     return _csv(
         list(record(Row(*[""] * 6))), [record(row) for row in [*ordered(runs), *ligand_rows(runs)]]
     )
@@ -53,7 +61,9 @@ def prediction_texts(runs: Sequence[Row]) -> dict[str, str]:
 
 
 def predictions(runs: Sequence[Row]) -> dict[str, list[dict]]:
-    """Full numbers under their column names of coverage (a record a concentration), exchange (a pair) and enthalpy (a ligand)."""
+    """Full numbers under their column names of coverage (a record a concentration), exchange (a
+    pair) and enthalpy (a ligand).
+    """
     return {
         "coverage": [content for found in coverages(runs) for content in _coverage_records(found)],
         "exchange": [_exchange_record(found) for found in exchanges(runs)],
@@ -73,7 +83,9 @@ def _csv(columns: list[str], records: list[dict]) -> str:
 
 
 def json_text(runs: Sequence[Row]) -> str:
-    """binding.json: {"runs": [one a run], "ligands": [one a ligand], and the predictions} in full precision, null for no number."""
+    """binding.json: {"runs": [one a run], "ligands": [one a ligand], and the predictions} in full
+    precision, null for no number.
+    """
     content = {
         name: [{**record(row), "problems": list(row.problems)} for row in rows]
         for name, rows in (("runs", ordered(runs)), ("ligands", ligand_rows(runs)))
@@ -132,7 +144,9 @@ def _status(rows: Sequence[tuple[Row, str]]) -> str:
 
 
 def _loosest(rows: Sequence[Row]) -> Row:
-    """The row whose problems decide how an error of them all is shown: one whose error is a lower bound, if there is one."""
+    """The row whose problems decide how an error of them all is shown: one whose error is a lower
+    bound, if there is one.
+    """
     return next((row for row in rows if row.error_is_bound), rows[-1])
 
 
@@ -147,7 +161,10 @@ def _enthalpy_record(found: Enthalpy) -> dict:
     return _finite(
         _labels(found.rows[0], "temperature_K")
         | numbers
-        | {"misfit": found.misfit, "status": _heat_status(found)}
+        | {
+            "misfit": found.misfit,
+            "status": _heat_status(found),
+        }
     )
 
 
@@ -156,8 +173,9 @@ def _heat_status(found: Enthalpy) -> str:
 
 
 def markdown_text(runs: Sequence[Row]) -> str:
-    """binding.md: the ligands, the runs where a ligand has several, barriers and times, how they were sampled, what they predict, and a
-    note on each row that is not converged."""
+    """binding.md: the ligands, the runs where a ligand has several, barriers and times, how they
+    were sampled, what they predict, and a note on each row that is not converged.
+    """
     runs, ligands = ordered(runs), ligand_rows(runs)
     if not runs:
         return "# Binding free energies\n\nThere are no runs.\n"
@@ -219,9 +237,11 @@ def _numbers(row: Row, shown: list[str]) -> dict[str, str]:
     )
     return {name: getattr(row, name) for name in shown} | {
         "dG0 (kJ/mol)": row.shown(dG0),
-        "± blocks, replicas": f"{_error(dG0.propagated if b and b.replicas > 1 else dG0.error)}, {_error(dG0.sem)}"
-        if b
-        else EMPTY,
+        "± blocks, replicas": (
+            f"{_error(dG0.propagated if b and b.replicas > 1 else dG0.error)}, {_error(dG0.sem)}"
+            if b
+            else EMPTY
+        ),
         "dG0 (kcal/mol)": row.shown(dG0, 1 / KJ_PER_KCAL),
         "well depth (kJ/mol)": row.shown(depth),
         "well at (nm)": row.shown(z),
@@ -277,9 +297,11 @@ def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
         "ns": f"{b.sampling_ns:.3g}" if b else EMPTY,
         "windows": str(b.n_windows) if b and b.n_windows else EMPTY,
         "overlap": f"{b.min_overlap:.3f}" if b and math.isfinite(b.min_overlap) else EMPTY,
-        "others - MBAR (dG0, depth)": ", ".join(f"{x:+.1f}" for x in others)
-        if others and all(map(math.isfinite, others))
-        else EMPTY,
+        "others - MBAR (dG0, depth)": (
+            ", ".join(f"{x:+.1f}" for x in others)
+            if others and all(map(math.isfinite, others))
+            else EMPTY
+        ),
         "run": row.run_id,
         "/".join(PACKAGES): "/".join(row.versions.get(name, EMPTY) for name in PACKAGES),
     }
@@ -288,8 +310,8 @@ def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
 def _covered(found: Coverage, shown: list[str]) -> dict[str, str]:
     thetas = {point[0]: point[1:] for point in found.thetas}
     cells = {
-        f"at {c:g} mol/L": "{:.2g} ({:.2g} to {:.2g})".format(*thetas[c]).replace(
-            "(nan to nan)", "(?)"
+        f"at {c:g} mol/L": (
+            "{:.2g} ({:.2g} to {:.2g})".format(*thetas[c]).replace("(nan to nan)", "(?)")
         )
         for c in SHOWN_MOL_L
     }

@@ -18,9 +18,11 @@ from halobind.pipeline.sampling.products import hills_of, read_push, walker_chai
 
 
 def collect_walks(run: Run, settings: MetadynamicsSection) -> Sampled | None:
-    """The heights of every walker, and the force of the bias there, on disk whose hills are those of `settings`; None when there is none.
+    """The heights of every walker, and the force of the bias there, on disk whose hills are those
+    of `settings`; None when there is none.
 
-    Segments recorded at different intervals are thinned to their least common multiple. Raises DamagedError.
+    Segments recorded at different intervals are thinned to their least common multiple. Raises
+    DamagedError.
     """
     seen, parts = Seen(run.spec), []
     for chain in run.walker_chains(walker_chain(0, settings).partition("walker-0-")[2]):

@@ -23,7 +23,9 @@ def open_failures(run: Run, campaign: Campaign) -> dict[str, str]:
 
 
 def _reason(failure: Path) -> str:
-    """What error.json of a failure says; the failure itself counts also where its record cannot be read."""
+    """What error.json of a failure says; the failure itself counts also where its record cannot be
+    read.
+    """
     try:
         return str(json.loads((failure / "error.json").read_text(encoding="utf-8"))["error"])
     except (OSError, ValueError, KeyError, TypeError):

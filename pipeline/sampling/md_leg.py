@@ -1,6 +1,8 @@
-"""One leg of molecular dynamics: from a state, through a number of steps, to a state, with the coordinate and frames written.
+"""One leg of molecular dynamics: from a state, through a number of steps, to a state, with the
+coordinate and frames written.
 
-A leg is a pure function of (system, start, settings) on one platform: every context is fresh, every seed is given.
+A leg is a pure function of (system, start, settings) on one platform: every context is fresh, every
+seed is given.
 """
 
 import copy
@@ -36,9 +38,10 @@ class MDState:
 class Leg:
     """What one leg does. Times in ps, temperatures in K, centres in nm, k in kJ/mol/nm2.
 
-    The umbrella centre and the thermostat move linearly from their first to their second value over the leg. With
-    `pressure_bar` a barostat moves the box along z; `settle_box_nm` then ends the leg in the frame of its second half whose box
-    was nearest to that height. `frame_atoms` are written every `frame_ps` (none when empty).
+    The umbrella centre and the thermostat move linearly from their first to their second value over
+    the leg. With `pressure_bar` a barostat moves the box along z; `settle_box_nm` then ends the leg
+    in the frame of its second half whose box was nearest to that height. `frame_atoms` are written
+    every `frame_ps` (none when empty).
     """
 
     seed: int
@@ -67,10 +70,12 @@ class Leg:
 
 @dataclass(frozen=True, eq=False)
 class LegResult:
-    """Where a leg ended and what it recorded: `cv` (n, 2 * heads) heights and lateral distances in nm, `box_z` (n,) in nm.
+    """Where a leg ended and what it recorded: `cv` (n, 2 * heads) heights and lateral distances in
+    nm, `box_z` (n,) in nm.
 
-    `energies` in kJ/mol by force group at the end, `temperature_K` of the last frame, `wall_s` seconds of stepping.
-    `duration_ps` is what was simulated: whole steps in whole records, at least one.
+    `energies` in kJ/mol by force group at the end, `temperature_K` of the last frame, `wall_s`
+    seconds of stepping. `duration_ps` is what was simulated: whole steps in whole records, at least
+    one.
     """
 
     state: MDState
@@ -94,7 +99,8 @@ def run_leg(
     folder: Path,
     tick: Callable[[float], None],
 ) -> LegResult:
-    """Run one leg. Frames go to folder/frames.dcd; `tick(fraction)` is called after every record and may raise to abandon the leg.
+    """Run one leg. Frames go to folder/frames.dcd; `tick(fraction)` is called after every record
+    and may raise to abandon the leg.
 
     Raises UnstableError when positions or energy stop being finite.
     """
@@ -119,7 +125,9 @@ def run_leg(
 
 
 class Recorder:
-    """What a leg records: the coordinate and the box height at every record, and frames in folder/frames.dcd. A context manager."""
+    """What a leg records: the coordinate and the box height at every record, and frames in
+    folder/frames.dcd. A context manager.
+    """
 
     def __init__(self, leg: Leg, coordinate: Coordinate, folder: Path) -> None:
         self.cv: list[np.ndarray] = []
@@ -140,14 +148,17 @@ class Recorder:
             self._frames.close()
 
     def take(self, context: mm.Context) -> None:
-        """Record where `context` is now. Raises UnstableError when the anchor's position is not finite."""
+        """Record where `context` is now. Raises UnstableError when the anchor's position is not
+        finite.
+        """
         positions, box = _snapshot(context)
         self.cv.append(np.array(self._coordinate.measure(positions, box)))
         self.box_z.append(float(box[2]))
         if not np.isfinite(self.cv[-1]).all():
             after = f"after {len(self.cv) * self._leg.record_ps:g} ps"
             raise UnstableError(
-                f"the anchor's position is not finite {after} (umbrella at {self._leg.center_nm[1]:g} nm)"
+                f"the anchor's position is not finite {after} (umbrella at"
+                f" {self._leg.center_nm[1]:g} nm)"
             )
         if self._frames is not None and len(self.cv) % self._every == 0:
             xyz = (10 * positions[self._leg.frame_atoms]).astype(np.float32)
@@ -168,7 +179,9 @@ class Recorder:
 def make_context(
     system: mm.System, start: MDState, leg: Leg, choice: Choice
 ) -> tuple[mm.Context, mm.LangevinMiddleIntegrator]:
-    """A fresh context at the start of the leg: box, positions, bias, then velocities; minimised first when asked."""
+    """A fresh context at the start of the leg: box, positions, bias, then velocities; minimised
+    first when asked.
+    """
     if leg.pressure_bar is not None:
         system = copy.deepcopy(system)
         barostat = mm.MonteCarloAnisotropicBarostat(
@@ -224,7 +237,9 @@ def current_state(context: mm.Context) -> MDState:
 
 
 def _energies(context: mm.Context, system: mm.System) -> tuple[dict[str, float], float]:
-    """Potential energy by force group and temperature now; raises UnstableError when one is not finite."""
+    """Potential energy by force group and temperature now; raises UnstableError when one is not
+    finite.
+    """
     kj = unit.kilojoule_per_mole
     groups = FORCE_GROUPS | {"bias": BIAS_GROUP}
     energies = {
@@ -259,7 +274,9 @@ def save_state(state: MDState, path: Path) -> None:
 
 
 def load_state(path: Path) -> MDState:
-    """Read positions, velocities and box of an OpenMM State file. Raises OpenMMException when it is not one."""
+    """Read positions, velocities and box of an OpenMM State file. Raises OpenMMException when it is
+    not one.
+    """
     state = mm.XmlSerializer.deserialize(path.read_text(encoding="ascii"))
     velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
     box = np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))

@@ -1,7 +1,9 @@
-"""Well-tempered metadynamics along the binding coordinate: what one walker of a run does during one leg of MD.
+"""Well-tempered metadynamics along the binding coordinate: what one walker of a run does during one
+leg of MD.
 
-The bias is a sum of Gaussian hills, each lower where the bias is already high (Barducci, Bussi and Parrinello, Phys. Rev. Lett.
-2008, 100, 020603), by OpenMM's own openmm.app.Metadynamics; harmonic walls keep the anchor on the path:
+The bias is a sum of Gaussian hills, each lower where the bias is already high (Barducci, Bussi and
+Parrinello, Phys. Rev. Lett. 2008, 100, 020603), by OpenMM's own openmm.app.Metadynamics; harmonic
+walls keep the anchor on the path:
 
     V(z, t) = sum_{t' < t} h exp(-V(z', t')/((gamma - 1) kT)) exp(-(z - z')^2/(2 w^2))        z' = z(t')
     U_wall(z) = 0.5 k (max(0, z - top)^2 + max(0, bottom - z)^2)
@@ -33,7 +35,8 @@ from halobind.pipeline.sampling.platforms import Choice
 
 WALL = "0.5*end_k*(max(0, height - path_top)^2 + max(0, path_bottom - height)^2)"
 NEVER = 10**9  # deposits between two exchanges of files: each walker has its own bias
-NOT_AN_ID = 0x7FFFFFFF  # OpenMM draws ids below it, so that it never takes the file of the start for its own
+# OpenMM draws ids below it, so that it never takes the file of the start for its own
+NOT_AN_ID = 0x7FFFFFFF
 
 
 def run_walk(
@@ -44,8 +47,9 @@ def run_walk(
     folder: Path,
     tick: Callable[[float], None],
 ) -> tuple[LegResult, np.ndarray, np.ndarray]:
-    """Run one leg while a bias grows; frames and `tick` as in run_leg. Gives also the force of the bias (records,) kJ/mol/nm on the anchor
-    at each record, and what the bias has grown to (n,) kJ/mol.
+    """Run one leg while a bias grows; frames and `tick` as in run_leg. Gives also the force of the
+    bias (records,) kJ/mol/nm on the anchor at each record, and what the bias has grown to (n,)
+    kJ/mol.
 
     Raises UnstableError, and ValueError as Walker does.
     """
@@ -68,8 +72,9 @@ def run_walk(
 
 
 class Walker:
-    """The bias of one leg: made before the context, which it then drives. Raises ValueError for a coordinate with more than one head
-    and for a start that does not fit the grid."""
+    """The bias of one leg: made before the context, which it then drives. Raises ValueError for a
+    coordinate with more than one head and for a start that does not fit the grid.
+    """
 
     def __init__(
         self, system: mm.System, coordinate: Coordinate, hills: Hills, temperature_K: float
@@ -78,12 +83,14 @@ class Walker:
         grid = hills.grid
         if coordinate.heads != 1:
             raise ValueError(
-                f"metadynamics biases one head and the coordinate has {coordinate.heads}: use faces = 1, or umbrella sampling"
+                f"metadynamics biases one head and the coordinate has {coordinate.heads}: use faces"
+                " = 1, or umbrella sampling"
             )
         start = np.zeros(len(grid)) if hills.start is None else hills.start
         if start.shape != grid.shape or not np.all(np.isfinite(start)):
             raise ValueError(
-                f"the bias to go on from has shape {start.shape}, not {grid.shape}, or is not finite: remove its segment"
+                f"the bias to go on from has shape {start.shape}, not {grid.shape}, or is not"
+                " finite: remove its segment"
             )
         walls = coordinate.height_force(WALL)
         for name, value in (
@@ -128,7 +135,9 @@ class Walker:
         )
 
     def push(self, height: float) -> float:
-        """Force (kJ/mol/nm) of the bias now on an anchor at a height in nm: of the cubic spline that OpenMM makes of it."""
+        """Force (kJ/mol/nm) of the bias now on an anchor at a height in nm: of the cubic spline
+        that OpenMM makes of it.
+        """
         return -float(CubicSpline(self._hills.grid, self.bias(), bc_type="natural")(height, 1))
 
 

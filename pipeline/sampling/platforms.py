@@ -1,4 +1,6 @@
-"""Which OpenMM platform runs: the best that works, or the one that was named, never a silent substitute."""
+"""Which OpenMM platform runs: the best that works, or the one that was named, never a silent
+substitute.
+"""
 
 import json
 import os
@@ -45,11 +47,15 @@ class Choice:
         return self.name in ("CUDA", "HIP", "OpenCL")
 
     def form(self, system: mm.System) -> mm.System:
-        """`system`, or a copy with its tabulated pair force in the form that is faster on the platform."""
+        """`system`, or a copy with its tabulated pair force in the form that is faster on the
+        platform.
+        """
         return untabulated(system) if self.name == "CPU" else system
 
     def context(self, system: mm.System, integrator: mm.Integrator) -> mm.Context:
-        """A Context of the `form` of `system` on the platform. Whoever adds forces and changes them later adds them to the `form`."""
+        """A Context of the `form` of `system` on the platform. Whoever adds forces and changes them
+        later adds them to the `form`.
+        """
         return mm.Context(
             self.form(system),
             integrator,
@@ -60,11 +66,15 @@ class Choice:
 
 @cache
 def probe(name: str) -> tuple[bool, str]:
-    """Whether a platform computes forces, tried in a process of its own (a broken driver may crash it), and a description."""
+    """Whether a platform computes forces, tried in a process of its own (a broken driver may crash
+    it), and a description.
+    """
     if name not in registered():
-        return False, "not installed" if not _load_failures(
-            name
-        ) else f"plugin failed to load: {_load_failures(name)[0]}"
+        return False, (
+            "not installed"
+            if not _load_failures(name)
+            else f"plugin failed to load: {_load_failures(name)[0]}"
+        )
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", PROBE, name], capture_output=True, text=True, timeout=120
@@ -94,7 +104,8 @@ def _load_failures(name: str) -> list[str]:
 def choose(name: str, threads: int = 1) -> Choice:
     """The Choice for a platform name, or for "auto" the first of ORDER that works (never PoCL).
 
-    Raises PlatformError when a named platform does not work, saying which do and why the others do not.
+    Raises PlatformError when a named platform does not work, saying which do and why the others do
+    not.
     """
     if name != "auto":
         works, why = probe(name)

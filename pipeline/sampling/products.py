@@ -1,6 +1,7 @@
 """What happens, in order: every product of a run, and the few lines that make it.
 
-A product is a directory published by rename. Products of one chain follow each other; the chain `prepare` comes before every window.
+A product is a directory published by rename. Products of one chain follow each other; the chain
+`prepare` comes before every window.
 """
 
 import json
@@ -53,7 +54,9 @@ SETUP_PS = 1.0  # what building or parametrising counts for in progress and cost
 
 @dataclass(frozen=True)
 class Product:
-    """One directory to publish: its path inside the run, the chain it belongs to, its cost in ps, and who makes it."""
+    """One directory to publish: its path inside the run, the chain it belongs to, its cost in ps,
+    and who makes it.
+    """
 
     name: str
     chain: str
@@ -62,7 +65,9 @@ class Product:
 
 
 def equilibrate_products(spec: RunSpec) -> list[Product]:
-    """Warm-up, constant pressure along the normal, constant volume at the mean height: each piece starts where the last ended."""
+    """Warm-up, constant pressure along the normal, constant volume at the mean height: each piece
+    starts where the last ended.
+    """
     e = spec.equilibrate
     pieces = [("warm", e.warm_ps)]
     for kind, total in (("npt", e.npt_ps), ("nvt", e.nvt_ps)):
@@ -117,7 +122,9 @@ class _Equilibrate:
 
 
 def _mean_height(run: Run) -> float | None:
-    """Mean box height (nm) over the later two thirds of the constant-pressure pieces so far; None when there is none yet."""
+    """Mean box height (nm) over the later two thirds of the constant-pressure pieces so far; None
+    when there is none yet.
+    """
     found = []
     for folder in sorted((run.folder / "equilibrate").glob("[0-9]*-npt")):
         with reading(folder):
@@ -134,7 +141,9 @@ def steps_out(spec: RunSpec) -> int:
 
 
 def pull_heights(run: Run) -> np.ndarray:
-    """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`, and on to where rounds lengthen it."""
+    """Centres (nm) of the pulled path, from `from_nm` to `to_nm` in equal steps of about `step_nm`,
+    and on to where rounds lengthen it.
+    """
     p, count = run.spec.pull, steps_out(run.spec)
     heights = np.round(np.linspace(p.from_nm, p.to_nm, count + 1), 3).tolist()
     for one in rounds_of(run):
@@ -144,14 +153,18 @@ def pull_heights(run: Run) -> np.ndarray:
 
 
 def comes_back(spec: RunSpec) -> bool:
-    """Whether the windows and walkers of a run start on the way back into the pocket, not on the way out: those of every second replica."""
+    """Whether the windows and walkers of a run start on the way back into the pocket, not on the
+    way out: those of every second replica.
+    """
     return spec.replica % 2 == 1
 
 
 def pull_products(run: Run, before: str) -> list[Product]:
-    """One step a height: the umbrella centre moves there from the last height and a start state is published.
+    """One step a height: the umbrella centre moves there from the last height and a start state is
+    published.
 
-    The path leads out; where it comes back, from `to_nm` back in; and then on from `to_nm` to where rounds lengthen it.
+    The path leads out; where it comes back, from `to_nm` back in; and then on from `to_nm` to where
+    rounds lengthen it.
     """
     heights = [float(h) for h in pull_heights(run)]
     names = [f"pull/{number:03d}-z{height:+.3f}" for number, height in enumerate(heights)]
@@ -171,7 +184,9 @@ def pull_products(run: Run, before: str) -> list[Product]:
 
 
 def pulled_states(run: Run) -> dict[float, str]:
-    """The products that windows and walkers may start from, by height (nm), from the lowest: on the way back in, where the path has one."""
+    """The products that windows and walkers may start from, by height (nm), from the lowest: on the
+    way back in, where the path has one.
+    """
     found = {step.make.height_nm: step.name for step in pull_products(run, "")}
     return dict(sorted(found.items()))
 
@@ -193,7 +208,9 @@ class _Pull:
 
 
 def grid_windows(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
-    """Umbrella windows from the first to the last pulled height, in equal steps of about `spacing_nm`."""
+    """Umbrella windows from the first to the last pulled height, in equal steps of about
+    `spacing_nm`.
+    """
     p = spec.pull
     count = round((p.to_nm - p.from_nm) / settings.spacing_nm) + 1
     return tuple(
@@ -203,7 +220,9 @@ def grid_windows(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
 
 
 def rounds_of(run: Run) -> tuple[Round, ...]:
-    """What was decided so far for the run and its replicas. Raises CampaignError for one that cannot be read."""
+    """What was decided so far for the run and its replicas. Raises CampaignError for one that
+    cannot be read.
+    """
     return tuple(_read_round(folder) for folder in run.rounds())
 
 
@@ -222,7 +241,9 @@ def write_round(out: Path, decided: Round) -> None:
 
 
 def windows_of(run: Run, campaign: Campaign) -> dict[Window, int]:
-    """The windows of a run by height, each with the number of segments asked for: by the campaign file and by every round."""
+    """The windows of a run by height, each with the number of segments asked for: by the campaign
+    file and by every round.
+    """
     asked = dict.fromkeys(grid_windows(run.spec, campaign.windows), campaign.sampling.segments)
     for one in rounds_of(run):
         for wish in one.wishes:
@@ -239,7 +260,9 @@ def window_chain(window: Window) -> str:
 def window_products(
     run: Run, window: Window, segments: int, sampling: SamplingSection
 ) -> list[Product]:
-    """The first `segments` segments of one window: the first starts from a pulled state, each other where the last one ended."""
+    """The first `segments` segments of one window: the first starts from a pulled state, each other
+    where the last one ended.
+    """
     chain, before, products = window_chain(window), None, []
     for number in range(segments):
         name = f"{chain}/seg-{number:03d}"
@@ -271,7 +294,9 @@ class _Segment:
         )
 
     def start(self, shop: Workshop, out: Path) -> "Start":
-        """Where the segment starts; `out` is for what settling writes. Raises StartError, DamagedError."""
+        """Where the segment starts; `out` is for what settling writes. Raises StartError,
+        DamagedError.
+        """
         if self.before is None:
             return _pulled_start(shop, self, out)
         return Start(
@@ -287,7 +312,9 @@ class _Segment:
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """A state to start a segment from, what its record says of it, and the exchanging walker that it belongs to, if any."""
+    """A state to start a segment from, what its record says of it, and the exchanging walker that
+    it belongs to, if any.
+    """
 
     state: MDState
     record: dict
@@ -295,7 +322,9 @@ class Start:
 
 
 def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
-    """The nearest pulled state that is fit; where that lies outside the window it settles there first, and is looked at again."""
+    """The nearest pulled state that is fit; where that lies outside the window it settles there
+    first, and is looked at again.
+    """
     run, window = shop.run, segment.window
     pulled = [ended_at(run, name, height) for height, name in pulled_states(run).items()]
     spec, n_atoms = run.spec, built_model(run.path("build")).n_atoms
@@ -328,7 +357,8 @@ def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
     wrong = damage(settled, norm) or outside(settled.z, window, norm.temperature_K, settled=True)
     if wrong:
         raise StartError(
-            f"no fit state to start from: {why}; after settling from {good.name}: {wrong}; raise k_kJ_mol_nm2"
+            f"no fit state to start from: {why}; after settling from {good.name}: {wrong}; raise"
+            " k_kJ_mol_nm2"
         )
     return Start(
         result.state, {"start": record | {"settled_ps": 2 * run.spec.pull.step_ps, "why": why}}
@@ -336,7 +366,9 @@ def _pulled_start(shop: Workshop, segment: _Segment, out: Path) -> Start:
 
 
 def walker_chain(walker: int, settings: MetadynamicsSection) -> str:
-    """A walker is named by its number and by how its bias grows, so that other settings make other walkers."""
+    """A walker is named by its number and by how its bias grows, so that other settings make other
+    walkers.
+    """
     s = settings
     parts = {
         "b": s.bias_factor,
@@ -351,7 +383,9 @@ def walker_chain(walker: int, settings: MetadynamicsSection) -> str:
 
 
 def walker_start(walker: int) -> float:
-    """Where on the path (0 to 1) a walker starts, whatever their number: 0, 1, 1/2, 1/4, 3/4, 1/8, ... (van der Corput)."""
+    """Where on the path (0 to 1) a walker starts, whatever their number: 0, 1, 1/2, 1/4, 3/4, 1/8,
+    ... (van der Corput).
+    """
     if walker < 2:
         return float(walker)
     bits = f"{walker - 1:b}"
@@ -359,7 +393,9 @@ def walker_start(walker: int) -> float:
 
 
 def walker_products(run: Run, walker: int, campaign: Campaign) -> list[Product]:
-    """The segments of one walker: the first starts from a pulled state without bias, each other where the last one ended, with its bias."""
+    """The segments of one walker: the first starts from a pulled state without bias, each other
+    where the last one ended, with its bias.
+    """
     before, products = (
         list(pulled_states(run).values())[round(walker_start(walker) * steps_out(run.spec))],
         [],
@@ -413,12 +449,16 @@ def hills_of(
 
 
 def read_bias(segment: Path) -> np.ndarray:
-    """What the bias (n,) in kJ/mol had grown to at the end of a published segment of a walker. Raises DamagedError."""
+    """What the bias (n,) in kJ/mol had grown to at the end of a published segment of a walker.
+    Raises DamagedError.
+    """
     return _read_row(segment, "bias.npy")
 
 
 def read_push(segment: Path) -> np.ndarray:
-    """The force of the bias (records,) in kJ/mol/nm at each record of a published segment of a walker. Raises DamagedError."""
+    """The force of the bias (records,) in kJ/mol/nm at each record of a published segment of a
+    walker. Raises DamagedError.
+    """
     return _read_row(segment, "push.npy")
 
 
@@ -454,7 +494,9 @@ def sampling_chains(run: Run, campaign: Campaign) -> list[list[Product]]:
 
 
 def all_products(run: Run, campaign: Campaign) -> list[Product]:
-    """Every product of a run for the amount of sampling that campaign and rounds ask for, in the order they are best made."""
+    """Every product of a run for the amount of sampling that campaign and rounds ask for, in the
+    order they are best made.
+    """
     levels = zip_longest(*sampling_chains(run, campaign))
     return prepare_products(run) + [
         segment for level in levels for segment in level if segment is not None

@@ -1,12 +1,14 @@
-"""Umbrella windows that exchange: several walkers in one process, which now and then swap the umbrellas that hold them.
+"""Umbrella windows that exchange: several walkers in one process, which now and then swap the
+umbrellas that hold them.
 
-Two neighbouring windows i and j, held by walkers at x and y, swap with the probability (Sugita, Kitao and Okamoto, J. Chem. Phys.
-2000, 113, 6042)
+Two neighbouring windows i and j, held by walkers at x and y, swap with the probability (Sugita,
+Kitao and Okamoto, J. Chem. Phys. 2000, 113, 6042)
 
     min(1, exp(-D))        D = [u_i(y) + u_j(x) - u_i(x) - u_j(y)] / kT
 
-with u the umbrella energies, because the Hamiltonians differ in nothing else: so no energy is computed for it. What is recorded
-is sorted by window, so a window's series is a series of its own biased ensemble, whoever walks in it.
+with u the umbrella energies, because the Hamiltonians differ in nothing else: so no energy is
+computed for it. What is recorded is sorted by window, so a window's series is a series of its own
+biased ensemble, whoever walks in it.
 """
 
 import time
@@ -32,7 +34,9 @@ from halobind.pipeline.sampling.platforms import Choice
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One window of a group: where its walker starts, its leg (umbrella at rest), and the directory for its frames."""
+    """One window of a group: where its walker starts, its leg (umbrella at rest), and the directory
+    for its frames.
+    """
 
     start: MDState
     leg: Leg
@@ -41,7 +45,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Swaps:
-    """Swaps are tried after every `every` records, in turn between windows 0-1, 2-3, ... and 1-2, 3-4, ...; `seed` decides them."""
+    """Swaps are tried after every `every` records, in turn between windows 0-1, 2-3, ... and 1-2,
+    3-4, ...; `seed` decides them.
+    """
 
     every: int
     seed: int
@@ -49,8 +55,10 @@ class Swaps:
 
 @dataclass(frozen=True, eq=False)
 class Exchanged:
-    """What each window recorded; `walkers` (windows, records): which walker was in a window at each record; `holder` (windows,): which
-    one is there at the end; the attempted and accepted swaps of each window with the next one, (windows - 1,)."""
+    """What each window recorded; `walkers` (windows, records): which walker was in a window at each
+    record; `holder` (windows,): which one is there at the end; the attempted and accepted swaps of
+    each window with the next one, (windows - 1,).
+    """
 
     results: tuple[LegResult, ...]
     walkers: np.ndarray
@@ -60,7 +68,9 @@ class Exchanged:
 
 
 def umbrella(leg: Leg, cv: np.ndarray) -> float:
-    """Umbrella energy (kJ/mol) of a record (z, r of one head after the other) in the window of `leg`."""
+    """Umbrella energy (kJ/mol) of a record (z, r of one head after the other) in the window of
+    `leg`.
+    """
     return float(0.5 * leg.k * np.sum((cv[0::2] - leg.center_nm[1]) ** 2))
 
 
@@ -71,9 +81,11 @@ def run_exchange(
     engine: tuple[Coordinate, Choice],
     tick: Callable[[float], None],
 ) -> Exchanged:
-    """Run the legs of neighbouring windows side by side, one context a walker, with swaps; all legs have the same times.
+    """Run the legs of neighbouring windows side by side, one context a walker, with swaps; all legs
+    have the same times.
 
-    Each window ends in the state of the walker that it then holds; its wall time is its share. Raises what `run_leg` raises.
+    Each window ends in the state of the walker that it then holds; its wall time is its share.
+    Raises what `run_leg` raises.
     """
     coordinate, choice = engine
     legs, random = [member.leg for member in members], np.random.default_rng(swaps.seed)
@@ -120,7 +132,9 @@ def run_exchange(
 
 
 def round_trips(walkers: np.ndarray) -> int:
-    """How often a walker went from the first window to the last and back, or from the last to the first and back; (windows, records)."""
+    """How often a walker went from the first window to the last and back, or from the last to the
+    first and back; (windows, records).
+    """
     seen: dict[
         object, tuple[int, int]
     ] = {}  # by walker: the end it visited last, and how often it has changed ends

@@ -1,7 +1,9 @@
-"""Rounds: what is decided from the samples of a ligand, as data, so that every process and every later command asks for the same.
+"""Rounds: what is decided from the samples of a ligand, as data, so that every process and every
+later command asks for the same.
 
-A round is published once everything asked for before it is sampled. It asks for windows (more of them, or more segments), for a
-longer path, or for nothing (`kind = "end"`); replicas of a ligand have their rounds in common.
+A round is published once everything asked for before it is sampled. It asks for windows (more of
+them, or more segments), for a longer path, or for nothing (`kind = "end"`); replicas of a ligand
+have their rounds in common.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,9 @@ import numpy as np
 
 from halobind.pipeline.free_energy.samples import Quantity, Samples, Window
 
-SLIP = 1.5  # means this many times further apart than their centres: something between them is steeper than the umbrella
+# means this many times further apart than their centres: something between them is steeper than the
+# umbrella
+SLIP = 1.5
 STIFFER = 4.0  # halves the width of a window
 STIFFEST_KJ_MOL_NM2 = 100_000.0
 CLOSEST_NM = 0.004  # centres are named to 0.001 nm
@@ -32,7 +36,9 @@ class Wish:
 
 @dataclass(frozen=True)
 class Order:
-    """Sample until the error of dG0 is at most `target_kJ_mol`, adding at most `budget_ns` (None: as much again as is asked for)."""
+    """Sample until the error of dG0 is at most `target_kJ_mol`, adding at most `budget_ns` (None:
+    as much again as is asked for).
+    """
 
     target_kJ_mol: float
     budget_ns: float | None
@@ -40,8 +46,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Round:
-    """One decision. `basis` says what had been asked for, and under which settings, when it was made; `to_nm` lengthens the path of
-    every replica; `added_ps` is the sampling it asks for; `notes` are what was found, `problems` what keeps a row from converging."""
+    """One decision. `basis` says what had been asked for, and under which settings, when it was
+    made; `to_nm` lengthens the path of every replica; `added_ps` is the sampling it asks for;
+    `notes` are what was found, `problems` what keeps a row from converging.
+    """
 
     kind: Literal["windows", "target", "extend", "end"]
     basis: str
@@ -68,7 +76,9 @@ class Round:
 
 
 def pair_overlaps(samples: Samples, overlap: np.ndarray) -> list[tuple[Window, Window, float]]:
-    """Neighbours by centre with sqrt(O_ab O_ba) of MBAR's overlap matrix (K, K); series of one window count as one."""
+    """Neighbours by centre with sqrt(O_ab O_ba) of MBAR's overlap matrix (K, K); series of one
+    window count as one.
+    """
     windows = sorted(set(samples.windows), key=lambda w: (w.center_nm, w.k))
     rows = [[i for i, w in enumerate(samples.windows) if w == window] for window in windows]
 
@@ -84,11 +94,14 @@ def pair_overlaps(samples: Samples, overlap: np.ndarray) -> list[tuple[Window, W
 def windows_to_add(
     samples: Samples, overlap: np.ndarray, min_overlap: float
 ) -> tuple[list[tuple[Window, str]], list[str]]:
-    """A window for every pair of neighbours that overlap too little, with the reason; and pairs that no window can help.
+    """A window for every pair of neighbours that overlap too little, with the reason; and pairs
+    that no window can help.
 
-    Between two windows that hold, one more of their kind half way. Where their means m lie much further apart than their centres c,
-    a window slipped over something steeper than itself: a stiffer one that would come to rest between the means. A window rests
-    where the mean force k (c - m) of the system balances it, so its centre is (m_a + m_b)/2 + F/k with F half way between theirs.
+    Between two windows that hold, one more of their kind half way. Where their means m lie much
+    further apart than their centres c, a window slipped over something steeper than itself: a
+    stiffer one that would come to rest between the means. A window rests where the mean force k (c
+    - m) of the system balances it, so its centre is (m_a + m_b)/2 + F/k with F half way between
+    theirs.
     """
     means: dict[Window, list[float]] = {}
     for window, z in zip(samples.windows, samples.z, strict=True):
@@ -139,13 +152,21 @@ class Reach:
 
 
 def longer_path(change: Quantity, kT: float, reach: Reach) -> tuple[float | None, str]:
-    """A new end of the path (nm) where the curve is not flat over its plateau, or None; and a sentence when something is wrong."""
+    """A new end of the path (nm) where the curve is not flat over its plateau, or None; and a
+    sentence when something is wrong.
+    """
     if is_flat(change, kT) or not np.isfinite(change.value + change.error):
         return None, ""
-    size = f"the curve changes by {change.value:.1f} ± {change.error:.1f} kJ/mol over the last {reach.plateau_nm:.2f} nm"
+    size = (
+        f"the curve changes by {change.value:.1f} ± {change.error:.1f} kJ/mol over the last"
+        f" {reach.plateau_nm:.2f} nm"
+    )
     room = int((reach.limit_nm - reach.to_nm) / reach.step_nm + 1e-6)
     if room < 1:
-        end = f"the path ends at {reach.to_nm:.2f} nm, where the box ends ({reach.limit_nm:.2f} nm), without a plateau"
+        end = (
+            f"the path ends at {reach.to_nm:.2f} nm, where the box ends ({reach.limit_nm:.2f} nm),"
+            " without a plateau"
+        )
         return None, f"{end}: {size}; raise gap_nm"
     steps = min(room, max(1, round(reach.plateau_nm / reach.step_nm)))
     return round(reach.to_nm + steps * reach.step_nm, 3), f"{size}: a longer path"
@@ -158,7 +179,9 @@ def centers_between(start_nm: float, stop_nm: float, spacing_nm: float) -> list[
 
 
 def order_in_force(rounds: Sequence[Round], campaign: Order | None) -> tuple[Order | None, float]:
-    """The newest order of a round where it is not looser than the campaign's, else that; and the sampling (ps) spent on it."""
+    """The newest order of a round where it is not looser than the campaign's, else that; and the
+    sampling (ps) spent on it.
+    """
     given = [number for number, one in enumerate(rounds) if one.order is not None]
     order, since = campaign, 0
     if given and (

@@ -1,8 +1,9 @@
 """In which order a run is made, and what is made at once: phases of chains of steps.
 
-A step is one product, or the segments of neighbouring windows that exchange. The steps of a chain follow each other; chains of one
-phase are independent; a phase begins when the one before it is complete. First comes the preparation, then what the campaign file
-asks for, then one phase for every published round.
+A step is one product, or the segments of neighbouring windows that exchange. The steps of a chain
+follow each other; chains of one phase are independent; a phase begins when the one before it is
+complete. First comes the preparation, then what the campaign file asks for, then one phase for
+every published round.
 """
 
 import hashlib
@@ -47,7 +48,9 @@ Chain = list[Step]
 
 
 def phases_of(run: Run, campaign: Campaign) -> list[list[Chain]]:
-    """The phases of a run: [preparation], the campaign's windows (or walkers), then what each round asks for."""
+    """The phases of a run: [preparation], the campaign's windows (or walkers), then what each round
+    asks for.
+    """
     preparation = [[(product,) for product in prepare_products(run)]]
     if campaign.sampling.method == "metadynamics":
         return [preparation, _grouped(sampling_chains(run, campaign), 1)]
@@ -80,7 +83,9 @@ def campaign_order(campaign: Campaign) -> Order | None:
 
 
 def basis_of(group: Sequence[Run], campaign: Campaign, order: Order | None) -> str:
-    """A checksum over all that a decision follows from, but the samples: what is asked for, and the settings of the decision."""
+    """A checksum over all that a decision follows from, but the samples: what is asked for, and the
+    settings of the decision.
+    """
     asked = [
         [
             run.id,
@@ -99,7 +104,9 @@ def basis_of(group: Sequence[Run], campaign: Campaign, order: Order | None) -> s
 
 
 def round_due(group: Sequence[Run], campaign: Campaign) -> str | None:
-    """The name of the round to decide when the replicas of a ligand are sampled as asked; None when the last one still holds."""
+    """The name of the round to decide when the replicas of a ligand are sampled as asked; None when
+    the last one still holds.
+    """
     rounds = rounds_of(group[0])
     order, _ = order_in_force(rounds, campaign_order(campaign))
     if (
@@ -112,7 +119,9 @@ def round_due(group: Sequence[Run], campaign: Campaign) -> str | None:
 
 
 def _grouped(windows: list[list[Product]], size: int) -> list[Chain]:
-    """Chains of `size` neighbouring windows each; the windows of a group go on together while they have segments to make."""
+    """Chains of `size` neighbouring windows each; the windows of a group go on together while they
+    have segments to make.
+    """
     groups = [windows[k : k + size] for k in range(0, len(windows), size)]
     return [
         [tuple(p for p in level if p is not None) for level in zip_longest(*group)]
@@ -136,10 +145,12 @@ def claim_all(locks: Sequence[Path]) -> Iterator[bool]:
 
 
 def members_to_make(run: Run, step: Step) -> Step:
-    """What has to be made for a step of which some segments may be published: those that are missing.
+    """What has to be made for a step of which some segments may be published: those that are
+    missing.
 
-    Where a published one was made together with them (the process died while it published them), all are made again, so that
-    the missing ones come out as they were; what is published stays. Raises DamagedError.
+    Where a published one was made together with them (the process died while it published them),
+    all are made again, so that the missing ones come out as they were; what is published stays.
+    Raises DamagedError.
     """
     missing = tuple(product for product in step if not run.has(product.name))
     for product in step:
@@ -185,7 +196,9 @@ def make_step(shop: Workshop, step: Step, outs: Sequence[Path]) -> None:
 
 
 def _walkers(labels: list[str], step: Step) -> list[str]:
-    """The name of the walker that starts in each window: where it comes from; afresh when two came with one name."""
+    """The name of the walker that starts in each window: where it comes from; afresh when two came
+    with one name.
+    """
     return labels if len(set(labels)) == len(labels) else [product.chain for product in step]
 
 

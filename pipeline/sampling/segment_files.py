@@ -1,4 +1,6 @@
-"""One leg of a run: its settings, the System and coordinate it runs with, and what a published piece of MD holds."""
+"""One leg of a run: its settings, the System and coordinate it runs with, and what a published
+piece of MD holds.
+"""
 
 import json
 import socket
@@ -38,7 +40,9 @@ RECORD_PS = 0.1  # between records before windows are sampled
 
 @dataclass(frozen=True)
 class Workshop:
-    """What making a product needs: the run, the platform, and what to call after every record (it may raise to stop)."""
+    """What making a product needs: the run, the platform, and what to call after every record (it
+    may raise to stop).
+    """
 
     run: Run
     choice: Choice
@@ -46,7 +50,9 @@ class Workshop:
 
 
 def base_leg(spec: RunSpec, run: Run, name: str) -> Leg:
-    """A leg of one record at the run's temperature, without bias, with the seed of product `name`: what every stage starts from."""
+    """A leg of one record at the run's temperature, without bias, with the seed of product `name`:
+    what every stage starts from.
+    """
     s = spec.simulation
     return Leg(
         seed=derived_seed(run.id, name),

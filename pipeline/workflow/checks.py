@@ -1,4 +1,6 @@
-"""What would run, how big the boxes are, what it costs in time and disk; and the checks that come before any computing."""
+"""What would run, how big the boxes are, what it costs in time and disk; and the checks that come
+before any computing.
+"""
 
 import json
 import os
@@ -35,7 +37,9 @@ GUESS_ATOM_NS_PER_DAY = (
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run: its size, its sampling (windows or walkers) and what is left to do. `speed_ns_day` is measured where there are segments."""
+    """One run: its size, its sampling (windows or walkers) and what is left to do. `speed_ns_day`
+    is measured where there are segments.
+    """
 
     run: Run
     n_atoms: int
@@ -49,7 +53,9 @@ class RunPlan:
 
 
 def check_runs(runs: list[Run], campaign: Campaign) -> None:
-    """Refuse, before any computing, what cannot work. Raises CampaignError naming the run, the setting and what to do."""
+    """Refuse, before any computing, what cannot work. Raises CampaignError naming the run, the
+    setting and what to do.
+    """
     steps = campaign.sampling
     if len({run.id for run in runs}) != len(runs):
         raise CampaignError(
@@ -74,11 +80,13 @@ def check_runs(runs: list[Run], campaign: Campaign) -> None:
             check_cutoff(box, spec.forcefield.cutoff_nm)
             if min(planned.counts.values()) < 1:
                 raise ValueError(
-                    f"gap_nm = {spec.model.gap_nm} leaves no room for {spec.model.solvent_label}: raise it"
+                    f"gap_nm = {spec.model.gap_nm} leaves no room for {spec.model.solvent_label}:"
+                    " raise it"
                 )
             if min(box) < 2 * spec.coordinate.radius_nm + 0.4:
                 raise ValueError(
-                    f"radius_nm = {spec.coordinate.radius_nm} is too wide for a box of {min(box):.2f} nm: lower it"
+                    f"radius_nm = {spec.coordinate.radius_nm} is too wide for a box of"
+                    f" {min(box):.2f} nm: lower it"
                 )
             check_path(spec, campaign.estimate.plateau_nm)
             check_group(steps.exchange_group, len(grid_windows(spec, campaign.windows)))
@@ -97,15 +105,18 @@ def check_sampled(model: ModelSection) -> None:
     """What can be built but not sampled yet. Raises ValueError."""
     if model.ligand is None:
         raise ValueError(
-            "[model] ligand is missing: name the ligand whose binding is sampled (halobind build needs none)"
+            "[model] ligand is missing: name the ligand whose binding is sampled (halobind build"
+            " needs none)"
         )
     if model.shape == "molecular":
         raise ValueError(
-            'shape = "molecular" can be built (halobind build) but only slabs and cuboids can be sampled'
+            'shape = "molecular" can be built (halobind build) but only slabs and cuboids can be'
+            " sampled"
         )
     if not model.recipe:
         raise ValueError(
-            f'solvent = "vacuum" can be built (halobind build) but a {model.shape} in vacuum cannot be sampled: name a solvent'
+            f'solvent = "vacuum" can be built (halobind build) but a {model.shape} in vacuum cannot'
+            " be sampled: name a solvent"
         )
 
 
@@ -117,8 +128,8 @@ def check_faces(planned: ModelPlan, cutoff_nm: float) -> None:
     for across in (float(np.linalg.norm(other - points[0])) for other in points[1:]):
         if across < cutoff_nm:
             raise ValueError(
-                f"faces = 2: the sites of the two ligands are {across:.2f} nm apart across the slab, within cutoff_nm = {cutoff_nm:g}: "
-                "use more cells along z, or faces = 1"
+                f"faces = 2: the sites of the two ligands are {across:.2f} nm apart across the"
+                f" slab, within cutoff_nm = {cutoff_nm:g}: use more cells along z, or faces = 1"
             )
 
 
@@ -127,7 +138,8 @@ def check_path(spec: RunSpec, plateau_nm: float) -> None:
     length = spec.pull.to_nm - spec.pull.from_nm
     if plateau_nm > length / 2:
         raise ValueError(
-            f"plateau_nm = {plateau_nm:g} is more than half of the path of {length:g} nm: lower it, or raise to_nm"
+            f"plateau_nm = {plateau_nm:g} is more than half of the path of {length:g} nm: lower it,"
+            " or raise to_nm"
         )
 
 
@@ -144,12 +156,15 @@ def check_pieces(equilibrate: EquilibrateSection) -> None:
     pieces = (equilibrate.npt_ps + equilibrate.nvt_ps) / equilibrate.piece_ps
     if pieces > MOST_PIECES:
         raise ValueError(
-            f"piece_ps = {equilibrate.piece_ps:g} cuts the equilibration into {pieces:.3g} pieces: raise it"
+            f"piece_ps = {equilibrate.piece_ps:g} cuts the equilibration into {pieces:.3g} pieces:"
+            " raise it"
         )
 
 
 def check_hills(spec: RunSpec, campaign: Campaign, step_ps: float) -> None:
-    """Hills must come at whole steps, a segment must hold whole intervals, and the path many hills. Raises CampaignError."""
+    """Hills must come at whole steps, a segment must hold whole intervals, and the path many hills.
+    Raises CampaignError.
+    """
     hills, sampling = campaign.metadynamics, campaign.sampling
     for key, value in (
         ("exchange_group", sampling.exchange_group or None),
@@ -157,11 +172,13 @@ def check_hills(spec: RunSpec, campaign: Campaign, step_ps: float) -> None:
     ):
         if value is not None:
             raise CampaignError(
-                f'[sampling] {key} = {value:g} is for umbrella windows: remove it, or set method = "umbrella"'
+                f"[sampling] {key} = {value:g} is for umbrella windows: remove it, or set method ="
+                ' "umbrella"'
             )
     if spec.model.faces != 1:
         raise CampaignError(
-            f'[model] faces = {spec.model.faces}: metadynamics biases one head; set faces = 1, or method = "umbrella"'
+            f"[model] faces = {spec.model.faces}: metadynamics biases one head; set faces = 1, or"
+            ' method = "umbrella"'
         )
     _check_multiples(
         "metadynamics", [("deposit_ps", hills.deposit_ps, "timestep_fs / 1000", step_ps)]
@@ -174,7 +191,8 @@ def check_hills(spec: RunSpec, campaign: Campaign, step_ps: float) -> None:
     most = length / HILLS_ON_PATH
     if hills.width_nm > most:
         raise CampaignError(
-            f"[metadynamics] width_nm = {hills.width_nm:g} is too wide for a path of {length:g} nm: use {most:.2g} or less"
+            f"[metadynamics] width_nm = {hills.width_nm:g} is too wide for a path of {length:g} nm:"
+            f" use {most:.2g} or less"
         )
 
 
@@ -191,17 +209,22 @@ def _check_times(
 
 
 def _check_multiples(section: str, checks: list[tuple[str, float, str, float]]) -> None:
-    """Each (name, value, name of the unit, unit): the value must be whole units. Raises CampaignError."""
+    """Each (name, value, name of the unit, unit): the value must be whole units. Raises
+    CampaignError.
+    """
     for name, value, unit_name, unit in checks:
         if value < unit - 1e-9 or abs(value / unit - round(value / unit)) > 1e-6:
             better = max(1, round(value / unit)) * unit
             raise CampaignError(
-                f"[{section}] {name} = {value:g} is not a whole multiple of {unit_name} = {unit:g}: use {better:g}, or change {unit_name}"
+                f"[{section}] {name} = {value:g} is not a whole multiple of {unit_name} = {unit:g}:"
+                f" use {better:g}, or change {unit_name}"
             )
 
 
 def plan_run(run: Run, campaign: Campaign) -> RunPlan:
-    """The size and cost of one run; the number of atoms is computed, not built, and good to about 3 %."""
+    """The size and cost of one run; the number of atoms is computed, not built, and good to about 3
+    %.
+    """
     planned, sampling = plan_model(run_model_spec(run.spec, run.id)), campaign.sampling
     n_atoms = planned.n_atoms
     solute = n_atoms - sum(count * molecule(name).n_atoms for name, count in planned.counts.items())
@@ -242,7 +265,9 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
 
 
 def segment_speeds(run: Run, platform: str | None = None, most: int = 20) -> list[float]:
-    """ns/day of up to `most` published segments of the windows and walkers of a run, of those made on `platform` when one is named."""
+    """ns/day of up to `most` published segments of the windows and walkers of a run, of those made
+    on `platform` when one is named.
+    """
     speeds = []
     for path in [
         segment
@@ -259,13 +284,16 @@ def segment_speeds(run: Run, platform: str | None = None, most: int = 20) -> lis
 
 
 def check_disk(plans: list[RunPlan], folder: Path) -> None:
-    """Raise CampaignError when the disk has not got what the campaign is expected to write (2 % of the disk kept free)."""
+    """Raise CampaignError when the disk has not got what the campaign is expected to write (2 % of
+    the disk kept free).
+    """
     needed = sum(plan.left_bytes for plan in plans)
     usage = shutil.disk_usage(folder)
     free = usage.free - int(DISK_KEPT_FREE * usage.total)
     if needed > free:
         raise CampaignError(
-            f"the campaign will write about {gigabytes(needed)} but {folder} has {gigabytes(max(0, free))} to give: "
+            f"the campaign will write about {gigabytes(needed)} but {folder} has"
+            f" {gigabytes(max(0, free))} to give: "
             f'free some space, raise frame_ps, or set frames = "solute" or "none"'
         )
 
@@ -278,7 +306,8 @@ def check_writable(folder: Path) -> None:
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise CampaignError(
-            f"{folder} is not writable; change its permissions or move {campaign_file(folder).name} elsewhere"
+            f"{folder} is not writable; change its permissions or move {campaign_file(folder).name}"
+            " elsewhere"
         )
 
 

@@ -1,4 +1,6 @@
-"""The processes that `halobind run` starts on this machine: how many, where each of them computes, and how they ended."""
+"""The processes that `halobind run` starts on this machine: how many, where each of them computes,
+and how they ended.
+"""
 
 import contextlib
 import signal
@@ -14,7 +16,8 @@ from halobind.pipeline.sampling.platforms import Choice, PlatformError, cores
 from halobind.pipeline.workflow.progress import Display, chart_of, measure
 from halobind.pipeline.workflow.worker import WorkError
 
-PER_GPU_WITH_MPS = 4  # small systems leave most of a GPU idle; tests/benchmarks/gpu_packing.py measures 1, 2, 4 and 8
+# small systems leave most of a GPU idle; tests/benchmarks/gpu_packing.py measures 1, 2, 4 and 8
+PER_GPU_WITH_MPS = 4
 
 
 def side_by_side(
@@ -24,7 +27,8 @@ def side_by_side(
     asked: int | None,
     flags: list[str],
 ) -> None:
-    """Make what is pending in `asked` processes of `halobind run` with `flags`, or as many as suit the machine, with a progress display.
+    """Make what is pending in `asked` processes of `halobind run` with `flags`, or as many as suit
+    the machine, with a progress display.
 
     Raises Stopped, WorkError, PlatformError.
     """
@@ -68,7 +72,8 @@ def _places(
 ) -> Iterator[tuple[list[dict[str, str]], str]]:
     """The environment of each process, and a few words on how they share the machine.
 
-    On CUDA every GPU gets as many processes as the others; more than one of them go through the Multi-Process Service where it is.
+    On CUDA every GPU gets as many processes as the others; more than one of them go through the
+    Multi-Process Service where it is.
     """
     resources = campaign.resources
     count = asked or resources.processes
@@ -101,8 +106,13 @@ def _places(
 
 
 def how_it_ended(log: Path, code: int) -> str:
-    """One sentence on a process that ended with an error: its own last words, or the signal that killed it."""
+    """One sentence on a process that ended with an error: its own last words, or the signal that
+    killed it.
+    """
     if code < 0:
-        return f"a process was killed by {signal.Signals(-code).name} (out of memory, or by somebody; its log is {log})"
+        return (
+            f"a process was killed by {signal.Signals(-code).name} (out of memory, or by somebody;"
+            f" its log is {log})"
+        )
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return f"{lines[-1].removeprefix('halobind: ') if lines else 'no output'} (see {log})"

@@ -1,7 +1,9 @@
-"""The next round of a ligand: what its samples ask for, decided once everything asked for so far is sampled, by whoever is there.
+"""The next round of a ligand: what its samples ask for, decided once everything asked for so far is
+sampled, by whoever is there.
 
-First windows are added where neighbours overlap too little and the path is lengthened while the curve is not flat at its end; when
-that asks for nothing more (or `max_rounds` are over), segments go where they lower the error of dG0 most, until it is at the target.
+First windows are added where neighbours overlap too little and the path is lengthened while the
+curve is not flat at its end; when that asks for nothing more (or `max_rounds` are over), segments
+go where they lower the error of dG0 most, until it is at the target.
 """
 
 import math
@@ -40,7 +42,9 @@ from halobind.pipeline.sampling.segment_files import Workshop
 from halobind.pipeline.workflow.allocation import allocate, contributions
 from halobind.structures.assembly.build import reach_limit
 
-GROWTH = 0.5  # a round of sampling to a target adds at most half of what there is: what it is planned from has errors too
+# a round of sampling to a target adds at most half of what there is: what it is planned from has
+# errors too
+GROWTH = 0.5
 
 
 def round_products(group: Sequence[Run], campaign: Campaign) -> list[Product]:
@@ -60,7 +64,9 @@ class _MakeRound:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known of one run: its samples, curve and binding, the segments that each window was asked for."""
+    """What is known of one run: its samples, curve and binding, the segments that each window was
+    asked for.
+    """
 
     run: Run
     samples: Samples
@@ -83,7 +89,8 @@ def evidence_of(run: Run, campaign: Campaign) -> Evidence:
 def decide(
     group: Sequence[Run], campaign: Campaign, wanted: Order | None, more: tuple[Round, ...] = ()
 ) -> Round:
-    """The next round of the replicas of a ligand, all of which are sampled as asked, after `more` rounds that are not published yet.
+    """The next round of the replicas of a ligand, all of which are sampled as asked, after `more`
+    rounds that are not published yet.
 
     Raises DamagedError.
     """
@@ -111,7 +118,9 @@ def decide(
 
 
 def _windows_round(found: Sequence[Evidence], campaign: Campaign, basis: str) -> Round:
-    """Windows where neighbours overlap too little, and a longer path for all replicas where one of them has no plateau."""
+    """Windows where neighbours overlap too little, and a longer path for all replicas where one of
+    them has no plateau.
+    """
     wishes, notes, problems, ends = [], [], [], []
     segments = campaign.sampling.segments
     for one in found:
@@ -156,7 +165,9 @@ def _windows_round(found: Sequence[Evidence], campaign: Campaign, basis: str) ->
 def _target_round(
     found: Sequence[Evidence], campaign: Campaign, given: tuple[Order, float]
 ) -> Round:
-    """More segments where they lower the error of dG0 over the replicas most, or the end: target reached, or budget spent."""
+    """More segments where they lower the error of dG0 over the replicas most, or the end: target
+    reached, or budget spent.
+    """
     (order, spent_ps), sampling = given, campaign.sampling
     dG0 = combine([one.binding for one in found]).dG0_kJ_mol
     pieces = [

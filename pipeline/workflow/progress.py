@@ -1,4 +1,6 @@
-"""How far a campaign is, read from its directories, and a display of it: a bar on a terminal, plain lines in a log."""
+"""How far a campaign is, read from its directories, and a display of it: a bar on a terminal, plain
+lines in a log.
+"""
 
 import sys
 import time
@@ -17,7 +19,9 @@ from halobind.pipeline.sampling.schedule import PROGRESS_FILE
 
 @dataclass(frozen=True)
 class Amount:
-    """Picoseconds done (unfinished products counted by their fraction) and asked for, products done and asked for."""
+    """Picoseconds done (unfinished products counted by their fraction) and asked for, products done
+    and asked for.
+    """
 
     done_ps: float
     total_ps: float
@@ -63,7 +67,9 @@ def _fraction(run: Run, product: str) -> float:
 
 
 class Display:
-    """Shows progress with rate and time left; call `tick()` often, it looks at the disk, and at what rounds ask for, once a second."""
+    """Shows progress with rate and time left; call `tick()` often, it looks at the disk, and at
+    what rounds ask for, once a second.
+    """
 
     def __init__(self, chart: Callable[[], Chart]) -> None:
         self._chart = chart

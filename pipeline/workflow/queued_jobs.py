@@ -16,8 +16,9 @@ def ledger_of(campaign: Path) -> Ledger:
 
 
 def jobs_of(runs: list[Run], campaign: Campaign) -> tuple[dict[str, list[Queued]], list[str]]:
-    """The queued and running jobs that have something left to do for each run, by run id; and a sentence a job: how many tasks, why they
-    wait, or why the scheduler cannot be asked."""
+    """The queued and running jobs that have something left to do for each run, by run id; and a
+    sentence a job: how many tasks, why they wait, or why the scheduler cannot be asked.
+    """
     found: dict[str, list[Queued]] = {run.id: [] for run in runs}
     try:
         queue = ledger_of(runs[0].campaign).queued()

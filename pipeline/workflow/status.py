@@ -32,7 +32,9 @@ def rounds_due(runs: list[Run], campaign: Campaign) -> bool:
 
 
 def round_lines(run: Run) -> list[str]:
-    """What the rounds of a run and its replicas asked for and found, one line each, where the run holds them."""
+    """What the rounds of a run and its replicas asked for and found, one line each, where the run
+    holds them.
+    """
     rounds = enumerate(rounds_of(run) if run.leads else ())
     return [
         f"{run.id} {ROUNDS}/{number:03d}: {text}"
@@ -44,7 +46,8 @@ def round_lines(run: Run) -> list[str]:
 def status_rows(
     runs: list[Run], campaign: Campaign, jobs: dict[str, list[Queued]]
 ) -> list[dict[str, str]]:
-    """A row a run: id, one column a stage, state, time left at the measured speed of one process and of all that are at work or queued.
+    """A row a run: id, one column a stage, state, time left at the measured speed of one process
+    and of all that are at work or queued.
 
     `jobs` holds for each run what a batch scheduler has of it.
     """
@@ -122,7 +125,9 @@ def _cell(
 
 
 def _serial_ps(run: Run, products: list[Product]) -> float:
-    """Picoseconds that must follow each other: what is left of the preparation and of the longest window."""
+    """Picoseconds that must follow each other: what is left of the preparation and of the longest
+    window.
+    """
     there = run.published(product.name for product in products)
     left: dict[str, float] = {}
     for product in products:

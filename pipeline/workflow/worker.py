@@ -1,4 +1,6 @@
-"""The worker: make what is missing, one step at a time, each by one process only; failures are data."""
+"""The worker: make what is missing, one step at a time, each by one process only; failures are
+data.
+"""
 
 import json
 import shutil
@@ -38,19 +40,23 @@ class WorkError(RuntimeError):
     """The work could not be finished; what was published is kept."""
 
 
-# The machine or the directory, not the physics: nothing to record, the worker stops and the message says what to do.
+# The machine or the directory, not the physics: nothing to record, the worker stops and the message
+# says what to do.
 MACHINE_ERRORS = (OSError, CampaignError, PlatformError, MemoryError)
 PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
 TIMED = ("pull", "windows", "metadynamics")  # stages whose products are many and alike
-ASKED = 1  # the phase of what the campaign file asks for; before it the preparation, after it the rounds
+# the phase of what the campaign file asks for; before it the preparation, after it the rounds
+ASKED = 1
 
 
 @dataclass(frozen=True)
 class Part:
-    """Part `index` of `count` (from 0): the windows (or exchange groups) of all runs are dealt out in turn, one part each.
+    """Part `index` of `count` (from 0): the windows (or exchange groups) of all runs are dealt out
+    in turn, one part each.
 
-    With `prepare`, the runs are dealt out instead, and only what comes before their windows is made.
+    With `prepare`, the runs are dealt out instead, and only what comes before their windows is
+    made.
     """
 
     index: int
@@ -60,7 +66,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Worker:
-    """One process at work on a campaign. `retry` makes products again that failed before; `say` gets one line a product."""
+    """One process at work on a campaign. `retry` makes products again that failed before; `say`
+    gets one line a product.
+    """
 
     runs: tuple[Run, ...]
     campaign: Campaign
@@ -73,8 +81,8 @@ class Worker:
     paces: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def work(self) -> None:
-        """Make products until none is left for this part, or none that can end within the wall time; what others are at work on is
-        waited for, and taken over if they die.
+        """Make products until none is left for this part, or none that can end within the wall
+        time; what others are at work on is waited for, and taken over if they die.
 
         Raises Stopped when asked to stop, OSError when the disk fails.
         """
@@ -114,8 +122,10 @@ class Worker:
         ]
 
     def _needs_s(self, run: Run, step: Step) -> float:
-        """Seconds that segments or a step of the pull take: as long as this process's last ones of the run, else as the run's published
-        segments on this platform; 0 when nothing is known, and for what is made once."""
+        """Seconds that segments or a step of the pull take: as long as this process's last ones of
+        the run, else as the run's published segments on this platform; 0 when nothing is known, and
+        for what is made once.
+        """
         stage = step[0].name.split("/")[0]
         if (run.id, stage) not in self.paces and stage in TIMED:
             speeds = segment_speeds(run, self.choice.name)
@@ -149,7 +159,8 @@ class Worker:
                 except MACHINE_ERRORS:
                     raise
                 except Exception as error:
-                    self.stop.check()  # a program that we ran may have failed because it was stopped with us
+                    # a program that we ran may have failed because it was stopped with us
+                    self.stop.check()
                     self.tried.add((run.id, first.name))
                     _record_failure(run, first, outs[step.index(first)] if outs else None, error)
                     raise
@@ -168,9 +179,11 @@ class Worker:
 
 
 def next_steps(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tuple[Run, Step]]:
-    """The next step of every chain of a part: preparations first, then the windows with the fewest segments, then rounds.
+    """The next step of every chain of a part: preparations first, then the windows with the fewest
+    segments, then rounds.
 
-    Parts deal out what the campaign file asks for; what rounds ask for, and the rounds themselves, are for whoever is there.
+    Parts deal out what the campaign file asks for; what rounds ask for, and the rounds themselves,
+    are for whoever is there.
     """
     ready, number, complete = [], 0, set[str]()
     for order, run in enumerate(runs):
@@ -210,12 +223,16 @@ def next_steps(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tupl
 
 
 def chain_count(runs: Sequence[Run], campaign: Campaign, prepare: bool) -> int:
-    """How many chains there are to deal out to parts: windows or exchange groups, or with `prepare` runs."""
+    """How many chains there are to deal out to parts: windows or exchange groups, or with `prepare`
+    runs.
+    """
     return len(runs) if prepare else sum(len(phases_of(run, campaign)[ASKED]) for run in runs)
 
 
 def _ticker(outs: Sequence[Path], stop: StopSignal) -> Callable[[float], None]:
-    """A callback that looks for a stop signal and leaves the fraction done where status and progress bars find it."""
+    """A callback that looks for a stop signal and leaves the fraction done where status and
+    progress bars find it.
+    """
     last = [0.0]
 
     def tick(fraction: float) -> None:

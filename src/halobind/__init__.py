@@ -1,1 +1,3 @@
-"""Binding free energies of ligands on halide-perovskite surfaces: a campaign file in, a table with honest error bars out."""
+"""Binding free energies of ligands on halide-perovskite surfaces: a campaign file in, a table with
+honest error bars out.
+"""

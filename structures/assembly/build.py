@@ -1,4 +1,6 @@
-"""Build a Model: a crystal with ligands bound, in explicit solvent or in vacuum, neutral by the ledger."""
+"""Build a Model: a crystal with ligands bound, in explicit solvent or in vacuum, neutral by the
+ledger.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -52,10 +54,13 @@ OWN_FACE_NM = (
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What to build. `ligand` sits alone on the site of kind `site` in the middle and is the one whose binding is computed, with `faces`
-    = 2 another one straight below on the other face of the slab; `leaving` "ion_pair" names an ion next to each that leaves with it.
-    `coating` are all others, `dissolved` (name, count) what is added to the solvent. `solvent` is (name, volume fraction) pairs, empty for
-    vacuum. `gap_nm` separates opposite faces of the crystal across the periodic boundary. `own` are ligands that are not rows."""
+    """What to build. `ligand` sits alone on the site of kind `site` in the middle and is the one
+    whose binding is computed, with `faces` = 2 another one straight below on the other face of the
+    slab; `leaving` "ion_pair" names an ion next to each that leaves with it. `coating` are all
+    others, `dissolved` (name, count) what is added to the solvent. `solvent` is (name, volume
+    fraction) pairs, empty for vacuum. `gap_nm` separates opposite faces of the crystal across the
+    periodic boundary. `own` are ligands that are not rows.
+    """
 
     crystal: CrystalSpec
     ligand: str | None
@@ -80,8 +85,10 @@ class ModelSpec:
 
 @dataclass(frozen=True, eq=False)
 class ModelPlan:
-    """The size of a model before it is built: the bound ligands, `probes` of them (the first) those whose binding is computed; the crystal
-    ions that leave with these; box (3,) in nm, half-lengths (3,) of the block without solvent, solvent counts, atoms."""
+    """The size of a model before it is built: the bound ligands, `probes` of them (the first) those
+    whose binding is computed; the crystal ions that leave with these; box (3,) in nm, half-lengths
+    (3,) of the block without solvent, solvent counts, atoms.
+    """
 
     crystal: Crystal
     bounds: list[Bound]
@@ -95,8 +102,10 @@ class ModelPlan:
 
 @dataclass(frozen=True)
 class BuildCheck:
-    """The ledger and the checks of a built model, as written to check.json: residues by name; ions left out so that the bare crystal is
-    neutral; ions replaced by ligands; ligands bound, species dissolved and solvent molecules added; formal charges in e."""
+    """The ledger and the checks of a built model, as written to check.json: residues by name; ions
+    left out so that the bare crystal is neutral; ions replaced by ligands; ligands bound, species
+    dissolved and solvent molecules added; formal charges in e.
+    """
 
     composition: dict[str, int]
     sites: str
@@ -118,8 +127,8 @@ class BuildCheck:
 
 
 def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -> None:
-    """Refuse, before any work, what cannot be built; `reach_nm` is the greatest height the ligand's head is taken to, `apart_nm` how far
-    from each other two ligands at that height must be.
+    """Refuse, before any work, what cannot be built; `reach_nm` is the greatest height the ligand's
+    head is taken to, `apart_nm` how far from each other two ligands at that height must be.
 
     Raises ValueError naming the setting, its value and what to do.
     """
@@ -132,7 +141,8 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
     ):
         if name not in ligands:
             raise ValueError(
-                f"there is no ligand {name!r}; choose one of {', '.join(LIGANDS)}, or give its SMILES in [ligands.{name}]"
+                f"there is no ligand {name!r}; choose one of {', '.join(LIGANDS)}, or give its"
+                f" SMILES in [ligands.{name}]"
             )
         check_ligand(name, ligands[name])
     check_dissolved(dict(spec.dissolved), ligands, bool(spec.solvent))
@@ -155,21 +165,24 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
     both = 2 * (reach_nm + tail) + max(apart_nm, CLEAR_NM)
     if spec.faces == 2 and not spec.gap_nm >= both:
         raise ValueError(
-            f"gap_nm = {spec.gap_nm:g} is too small for faces = 2: the ligands reach {reach_nm + tail:.2f} nm from each face and must "
-            f"stay {max(apart_nm, CLEAR_NM):g} nm apart; set gap_nm to {ceil_nm(both)} or more, "
+            f"gap_nm = {spec.gap_nm:g} is too small for faces = 2: the ligands reach"
+            f" {reach_nm + tail:.2f} nm from each face and must stay {max(apart_nm, CLEAR_NM):g} nm"
+            f" apart; set gap_nm to {ceil_nm(both)} or more, "
             + ("to_nm lower, " if reach_nm else "")
             + "or faces = 1"
         )
     if not spec.gap_nm >= needed:
         raise ValueError(
-            f"gap_nm = {spec.gap_nm:g} is too small: tails reach {longest:.2f} nm from one face and {across:.2f} nm from the other: they "
-            f"would touch across the box; set gap_nm to {ceil_nm(needed)} or more"
-            + (", or to_nm lower" if reach_nm else "")
+            f"gap_nm = {spec.gap_nm:g} is too small: tails reach {longest:.2f} nm from one face and"
+            f" {across:.2f} nm from the other: they would touch across the box; set gap_nm to"
+            f" {ceil_nm(needed)} or more" + (", or to_nm lower" if reach_nm else "")
         )
 
 
 def reach_limit(spec: ModelSpec, apart_nm: float = 0.0) -> float:
-    """The greatest height (nm) to which the ligand's head can be taken in the gap: `check_model` refuses more."""
+    """The greatest height (nm) to which the ligand's head can be taken in the gap: `check_model`
+    refuses more.
+    """
     (tail, across), slope = _tails(spec), _slope(spec)
     limit = min(
         (spec.gap_nm - CLEAR_NM - across) / slope - tail, (spec.gap_nm / 2 - OWN_FACE_NM) / slope
@@ -192,7 +205,9 @@ def _tails(spec: ModelSpec) -> tuple[float, float]:
 
 
 def _slope(spec: ModelSpec) -> float:
-    """The part of a path along the normal of the site that goes along the axis of the box on which it gets furthest."""
+    """The part of a path along the normal of the site that goes along the axis of the box on which
+    it gets furthest.
+    """
     if spec.crystal.shape != "cuboid" or spec.site not in TOWARDS:
         return 1.0
     return float(1 / np.linalg.norm(TOWARDS[spec.site]))
@@ -204,7 +219,9 @@ def _tail(item: Molecule) -> float:
 
 
 def plan_model(spec: ModelSpec) -> ModelPlan:
-    """The crystal, the ligands' sites, the box and the number of atoms (solvent to about 3 %), without building. Raises ValueError."""
+    """The crystal, the ligands' sites, the box and the number of atoms (solvent to about 3 %),
+    without building. Raises ValueError.
+    """
     crystal, ligands = make_crystal(spec.crystal), spec.ligands
     probes = ()
     if spec.ligand:
@@ -259,7 +276,9 @@ def plan_model(spec: ModelSpec) -> ModelPlan:
 
 
 def build(spec: ModelSpec) -> tuple[Model, BuildCheck]:
-    """Build the model and its check. Neutral in formal charge, no overlap, every atom in its group, or ValueError/RuntimeError."""
+    """Build the model and its check. Neutral in formal charge, no overlap, every atom in its group,
+    or ValueError/RuntimeError.
+    """
     check_model(spec)
     plan, ligands = plan_model(spec), spec.ligands
     crystal, bounds, box = plan.crystal, plan.bounds, plan.box
@@ -315,13 +334,15 @@ def _check(
     total = charges[0] - charges[1] + charges[2] + charges[3]
     if total != 0:
         raise ValueError(
-            f"the model carries {total:+d} e: crystal {charges[0]:+d}, replaced ions {-charges[1]:+d}, bound ligands {charges[2]:+d}, "
-            f"dissolved {charges[3]:+d}; add {abs(total)} counter-ions of {'-1' if total > 0 else '+1'} e to dissolved"
+            f"the model carries {total:+d} e: crystal {charges[0]:+d}, replaced ions"
+            f" {-charges[1]:+d}, bound ligands {charges[2]:+d}, dissolved {charges[3]:+d}; add"
+            f" {abs(total)} counter-ions of {'-1' if total > 0 else '+1'} e to dissolved"
         )
     contact, i, j = minimum_contact(model)
     if contact < CLOSEST_NM:
         raise ValueError(
-            f"atoms {i} ({model.names[i]}) and {j} ({model.names[j]}) overlap: {contact:.3f} nm apart"
+            f"atoms {i} ({model.names[i]}) and {j} ({model.names[j]}) overlap: {contact:.3f} nm"
+            " apart"
         )
     return BuildCheck(
         composition=dict(Counter(residue.name for residue in model.residues)),

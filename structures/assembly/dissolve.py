@@ -1,4 +1,6 @@
-"""Add ligands and counter-ions to the solvent: free molecules at random, seeded places away from the crystal and from each other."""
+"""Add ligands and counter-ions to the solvent: free molecules at random, seeded places away from
+the crystal and from each other.
+"""
 
 from collections.abc import Mapping
 
@@ -25,18 +27,21 @@ def check_dissolved(
     for name, count in wanted.items():
         if name not in ligands and name not in ION_CHARGES:
             raise ValueError(
-                f"dissolved: {name} = {count}: there is no ion or ligand {name!r}; ions are {', '.join(ION_CHARGES)}"
+                f"dissolved: {name} = {count}: there is no ion or ligand {name!r}; ions are"
+                f" {', '.join(ION_CHARGES)}"
             )
         if count < 1:
             raise ValueError(
-                f"dissolved: {name} = {count}: write a whole number of at least 1, or leave {name} out"
+                f"dissolved: {name} = {count}: write a whole number of at least 1, or leave"
+                f" {name} out"
             )
         total += count * (ligands[name].charge if name in ligands else ION_CHARGES[name])
     if total:
         fix = f"{total} more Br" if total > 0 else f"{-total} more Cs"
         raise ValueError(
-            f"dissolved: {', '.join(f'{count} {name}' for name, count in wanted.items())} sum to {total:+d} e, and every other exchange is "
-            f"neutral: add counter-ions, for example {fix}"
+            f"dissolved: {', '.join(f'{count} {name}' for name, count in wanted.items())} sum to"
+            f" {total:+d} e, and every other exchange is neutral: add counter-ions, for example"
+            f" {fix}"
         )
 
 
@@ -46,9 +51,11 @@ def dissolve(
     room: tuple[np.ndarray, np.ndarray],
     seed: int,
 ) -> list[Piece]:
-    """A Piece for each dissolved molecule or ion, outside the block and clear of what is `there` (pieces, ligand rows).
+    """A Piece for each dissolved molecule or ion, outside the block and clear of what is `there`
+    (pieces, ligand rows).
 
-    `room` is (box (3,), half-lengths (3,) of the block about the origin) in nm. Raises ValueError when one finds no place.
+    `room` is (box (3,), half-lengths (3,) of the block about the origin) in nm. Raises ValueError
+    when one finds no place.
     """
     pieces, ligands = there
     box, block = room
@@ -82,5 +89,6 @@ def _one(
         if (distance >= CONTACT_SCALE * (mine[:, None] + radii[index])).all():
             return Piece(piece.name, piece.molecule, turned)
     raise ValueError(
-        f"dissolved: no place for {piece.name} in the solvent after {TRIES} tries: raise gap_nm, or dissolve less"
+        f"dissolved: no place for {piece.name} in the solvent after {TRIES} tries: raise gap_nm, or"
+        " dissolve less"
     )

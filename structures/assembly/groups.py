@@ -1,4 +1,6 @@
-"""Put the pieces of a model together: atoms, residues, bonds, and the named groups that everybody downstream selects by."""
+"""Put the pieces of a model together: atoms, residues, bonds, and the named groups that everybody
+downstream selects by.
+"""
 
 from dataclasses import dataclass
 
@@ -9,14 +11,18 @@ from halobind.structures.crystals.crystal import Crystal, Site
 from halobind.structures.models.model import Model, Residue, check_groups
 from halobind.structures.molecules.catalogue import ION_CHARGES
 
-SITE_REACH = 1.1  # of the lattice constant: the surface ions this near to the site of the ligand are its group "site",
+# of the lattice constant: the surface ions this near to the site of the ligand are its group
+# "site",
+SITE_REACH = 1.1
 SITE_DEPTH = 0.75  # if they are not this far below it (the other face of a thin slab)
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The pieces of a model, by what they are. `ligand` are those whose binding is computed (one a head), `coating` all other bound
-    ligands, `dissolved` what is added to the solvent: molecules and lone ions. `partners` are the crystal ions that leave with a ligand."""
+    """The pieces of a model, by what they are. `ligand` are those whose binding is computed (one a
+    head), `coating` all other bound ligands, `dissolved` what is added to the solvent: molecules
+    and lone ions. `partners` are the crystal ions that leave with a ligand.
+    """
 
     ions: list[Piece]
     ligand: list[Piece]
@@ -27,7 +33,9 @@ class Parts:
 
 
 def assemble(crystal: Crystal, parts: Parts, sites: tuple[Site, ...], box: np.ndarray) -> Model:
-    """One Model of all pieces, crystal first, solvent last. `sites` are those of the pieces in `parts.ligand`, in their order."""
+    """One Model of all pieces, crystal first, solvent last. `sites` are those of the pieces in
+    `parts.ligand`, in their order.
+    """
     pieces = [*parts.ions, *parts.ligand, *parts.coating, *parts.dissolved, *parts.solvent]
     sizes = np.array([len(piece.positions) for piece in pieces])
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -65,7 +73,9 @@ def _residue_name(species: str) -> str:
 
 
 def _vacant(crystal: Crystal, ions: list[Piece]) -> dict[str, np.ndarray]:
-    """Lattice sites (n, 3) of a cluster that were left out, or given up to a ligand, by the name of the residue that belongs there."""
+    """Lattice sites (n, 3) of a cluster that were left out, or given up to a ligand, by the name of
+    the residue that belongs there.
+    """
     if crystal.box_xy is not None:
         return {}
     gone = np.setdiff1d(np.arange(len(crystal.species)), [piece.ion for piece in ions])

@@ -1,4 +1,6 @@
-"""Equilibrated solvent boxes as text: what the builder tiles. `python -m halobind.forcefields.validation.equilibrate_liquids` makes them."""
+"""Equilibrated solvent boxes as text: what the builder tiles. `python -m
+halobind.forcefields.validation.equilibrate_liquids` makes them.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -14,8 +16,10 @@ PM_PER_NM = 1000
 
 @dataclass(frozen=True, eq=False)
 class Liquid:
-    """A cubic periodic box of one solvent: edge in nm, positions (n_molecules, n_atoms, 3) in nm, molecules whole with their centres
-    in the box, the density (kg/m3) it had at constant pressure with its standard error, and how it was made."""
+    """A cubic periodic box of one solvent: edge in nm, positions (n_molecules, n_atoms, 3) in nm,
+    molecules whole with their centres in the box, the density (kg/m3) it had at constant pressure
+    with its standard error, and how it was made.
+    """
 
     name: str
     edge_nm: float
@@ -29,7 +33,10 @@ def write_liquid(liquid: Liquid, path: Path) -> None:
     """Write a box: a commented header, then one line of whole picometres a molecule."""
     path.parent.mkdir(exist_ok=True)
     lines = [
-        f"# {liquid.name}: {len(liquid.positions)} molecules, {liquid.density_kg_m3:.2f} +- {liquid.error_kg_m3:.2f} kg/m3",
+        (
+            f"# {liquid.name}: {len(liquid.positions)} molecules, {liquid.density_kg_m3:.2f} +-"
+            f" {liquid.error_kg_m3:.2f} kg/m3"
+        ),
         f"# {liquid.about}",
         f"# edge {liquid.edge_nm:.6f} nm; x y z of every atom in pm, one molecule a line",
     ]
@@ -40,11 +47,14 @@ def write_liquid(liquid: Liquid, path: Path) -> None:
 
 @cache
 def load_liquid(name: str) -> Liquid:
-    """The equilibrated box of a SOLVENTS row. Raises FileNotFoundError with the command that makes it."""
+    """The equilibrated box of a SOLVENTS row. Raises FileNotFoundError with the command that makes
+    it.
+    """
     path = LIQUIDS_FOLDER / f"{name}.txt"
     if not path.is_file():
         raise FileNotFoundError(
-            f"no equilibrated box of {name!r} ({path.name}); make it with: python -m halobind.forcefields.validation.equilibrate_liquids {name}"
+            f"no equilibrated box of {name!r} ({path.name}); make it with: python -m"
+            f" halobind.forcefields.validation.equilibrate_liquids {name}"
         )
     header, about, size, *rows = path.read_text(encoding="ascii").splitlines()
     density, _, error, _ = header.rsplit(", ", 1)[1].split()

@@ -14,9 +14,11 @@ TOLERANCE_A = 2.0
 
 
 def pack_box(kinds: list[tuple[Molecule, int]], edge_nm: float, seed: int) -> list[np.ndarray]:
-    """Positions (count, n_atoms, 3) in nm of `count` copies of each molecule in a periodic cube, no two atoms nearer than 0.2 nm.
+    """Positions (count, n_atoms, 3) in nm of `count` copies of each molecule in a periodic cube, no
+    two atoms nearer than 0.2 nm.
 
-    The same seed gives the same packing. Raises RuntimeError when packmol is missing, fails or finds no packing.
+    The same seed gives the same packing. Raises RuntimeError when packmol is missing, fails or
+    finds no packing.
     """
     with tempfile.TemporaryDirectory(prefix="halobind-pack-") as name:
         folder, edge = Path(name), f"{10 * edge_nm:.6f}"
@@ -53,7 +55,9 @@ def pack_box(kinds: list[tuple[Molecule, int]], edge_nm: float, seed: int) -> li
 
 
 def packmol_program() -> str:
-    """Path of the packmol executable: beside this Python first, then on PATH. Raises RuntimeError with the install line."""
+    """Path of the packmol executable: beside this Python first, then on PATH. Raises RuntimeError
+    with the install line.
+    """
     beside = Path(sysconfig.get_path("scripts")) / "packmol"
     found = str(beside) if beside.is_file() else shutil.which("packmol")
     if found is None:

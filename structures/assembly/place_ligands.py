@@ -19,7 +19,9 @@ TOLERATED = 0.95  # of the allowed distance, what soft spheres leave after relax
 
 
 def seat_of(crystal: Crystal, bound: Bound, ligands: Mapping[str, Ligand]) -> Seat:
-    """Where and how a chosen ligand sits. Raises ValueError for a zwitterion that cannot span its two sites."""
+    """Where and how a chosen ligand sits. Raises ValueError for a zwitterion that cannot span its
+    two sites.
+    """
     row = ligands[bound.ligand]
     item, mode = make_molecule(bound.ligand, row), MODES[row.mode]
     first = crystal.sites[bound.sites[0]]
@@ -32,7 +34,8 @@ def seat_of(crystal: Crystal, bound: Bound, ligands: Mapping[str, Ligand]) -> Se
     conformers = bridging(bound.ligand, row, round(distance, 4))
     if not len(conformers):
         raise ValueError(
-            f"{bound.ligand} cannot reach from its A site to the X site {distance:.2f} nm away: bind it by one head only"
+            f"{bound.ligand} cannot reach from its A site to the X site {distance:.2f} nm away:"
+            " bind it by one head only"
         )
     x = span / distance
     z = first.normal - x * (first.normal @ x)
@@ -48,10 +51,12 @@ def bind_all(
     bounds: list[Bound],
     setting: tuple[Mapping[str, Ligand], np.ndarray],
 ) -> list[Placement]:
-    """A Placement for every Bound, in order, without an overlap. `setting` is (ligand rows, box (3,) in nm).
+    """A Placement for every Bound, in order, without an overlap. `setting` is (ligand rows, box
+    (3,) in nm).
 
-    Ligands are placed one after another as rigid poses; where that leaves contacts, chains are relaxed as soft spheres with the
-    heads held. Raises ValueError naming the first two ligands that cannot both fit, and how many can.
+    Ligands are placed one after another as rigid poses; where that leaves contacts, chains are
+    relaxed as soft spheres with the heads held. Raises ValueError naming the first two ligands that
+    cannot both fit, and how many can.
     """
     ligands, box = setting
     elements = tuple(e for piece in ions for e in piece.elements)
@@ -63,8 +68,9 @@ def bind_all(
         if found.score < 1.0 and found.rival < 0:
             site = crystal.sites[bound.sites[0]]
             raise ValueError(
-                f"{bound.ligand} does not fit on the {site.kind} {site.role} site at {_point(site.point)} nm: its best pose "
-                f"comes to {found.score:.2f} of the allowed distance from the crystal or its own image; use more cells, or another site"
+                f"{bound.ligand} does not fit on the {site.kind} {site.role} site at"
+                f" {_point(site.point)} nm: its best pose comes to {found.score:.2f} of the allowed"
+                " distance from the crystal or its own image; use more cells, or another site"
             )
         around.add(seat.molecule, found.positions)
         placed.append(found)
@@ -134,8 +140,9 @@ def _refuse_overlaps(
         for k in (first, second)
     ]
     raise ValueError(
-        f"{names[1]} and {names[0]} cannot both fit (contact at {room.min():.2f} of the allowed distance): {kept} of {len(bounds)} ligands "
-        f"fit without an overlap, so lower the coverage to {kept / len(bounds):.2f} of what was asked for"
+        f"{names[1]} and {names[0]} cannot both fit (contact at {room.min():.2f} of the allowed"
+        f" distance): {kept} of {len(bounds)} ligands fit without an overlap, so lower the coverage"
+        f" to {kept / len(bounds):.2f} of what was asked for"
     )
 
 

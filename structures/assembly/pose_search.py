@@ -1,4 +1,6 @@
-"""Put ligands on their sites: heads where the chemistry says, tails along the outward normals, turned and tilted until nothing clashes."""
+"""Put ligands on their sites: heads where the chemistry says, tails along the outward normals,
+turned and tilted until nothing clashes.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,10 +28,12 @@ HIGHEST_NM = 0.64
 
 @dataclass(frozen=True, eq=False)
 class Seat:
-    """Where one ligand goes: its conformers (k, n_atoms, 3) with the first head at the origin and the tails along +z, turned to
-    the site by `frame` (rows x, y, z of the site), from `point` (3,) at `start_nm` along the normal upwards.
+    """Where one ligand goes: its conformers (k, n_atoms, 3) with the first head at the origin and
+    the tails along +z, turned to the site by `frame` (rows x, y, z of the site), from `point` (3,)
+    at `start_nm` along the normal upwards.
 
-    A `hinged` ligand sits on two sites along x and may only rock about that axis; any other may spin about the normal.
+    A `hinged` ligand sits on two sites along x and may only rock about that axis; any other may
+    spin about the normal.
     """
 
     molecule: Molecule
@@ -42,8 +46,10 @@ class Seat:
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where a ligand went: positions (n_atoms, 3) in nm, the height of its head over the point of its site, its shortest contact as a
-    fraction of the allowed one, and which earlier ligand that is with (-1: the crystal or itself)."""
+    """Where a ligand went: positions (n_atoms, 3) in nm, the height of its head over the point of
+    its site, its shortest contact as a fraction of the allowed one, and which earlier ligand that
+    is with (-1: the crystal or itself).
+    """
 
     positions: np.ndarray
     height_nm: float
@@ -52,7 +58,9 @@ class Placement:
 
 
 class Surroundings:
-    """What is there already: crystal atoms, then the ligands in the order they are placed; periodic in `box` (3,) nm."""
+    """What is there already: crystal atoms, then the ligands in the order they are placed; periodic
+    in `box` (3,) nm.
+    """
 
     def __init__(self, elements: tuple[str, ...], positions: np.ndarray, box: np.ndarray) -> None:
         self.box = box
@@ -79,8 +87,10 @@ class Surroundings:
 
 
 def place(seat: Seat, around: Surroundings) -> Placement:
-    """The placement of one ligand among `around`: at the lowest height where the crystal leaves an upright conformer room (or just
-    above), the first of conformers and tilts in which a spin fits, the one with the most room. Below a score of 1 nothing fits."""
+    """The placement of one ligand among `around`: at the lowest height where the crystal leaves an
+    upright conformer room (or just above), the first of conformers and tilts in which a spin fits,
+    the one with the most room. Below a score of 1 nothing fits.
+    """
     reach = float(np.linalg.norm(seat.conformers, axis=-1).max()) + 0.9
     crystal, ligands = around.near(seat.point, reach)
     radii = np.array([CONTACT_RADII[e] for e in seat.molecule.elements])
@@ -138,7 +148,9 @@ def place(seat: Seat, around: Surroundings) -> Placement:
 
 
 def _poses(seat: Seat, tilt: float) -> Iterator[np.ndarray]:
-    """Batches (n_poses, n_atoms, 3) about the head, each conformer in turn, leaning by `tilt` degrees to every side."""
+    """Batches (n_poses, n_atoms, 3) about the head, each conformer in turn, leaning by `tilt`
+    degrees to every side.
+    """
     for conformer in seat.conformers if tilt == 0 else seat.conformers[:LEANING]:
         if seat.hinged:
             rock = [0.0] if tilt == 0 else [tilt, -tilt]
@@ -162,7 +174,9 @@ def _matrices(axis: str, angles: Sequence[float]) -> np.ndarray:
 
 
 def _room(xyz: np.ndarray, others: np.ndarray, limits: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The shortest contact (n_poses,) of each pose with `others`, as a fraction of the allowed distance; 9 when there is none."""
+    """The shortest contact (n_poses,) of each pose with `others`, as a fraction of the allowed
+    distance; 9 when there is none.
+    """
     if not len(others):
         return np.full(len(xyz), 9.0)
     centre = xyz[0, 0]

@@ -1,4 +1,6 @@
-"""Move molecules apart as soft spheres, bonds and angles kept: what makes room where rigid poses overlap a little."""
+"""Move molecules apart as soft spheres, bonds and angles kept: what makes room where rigid poses
+overlap a little.
+"""
 
 from dataclasses import dataclass
 
@@ -9,16 +11,21 @@ from scipy.sparse import coo_array, csr_array, triu
 
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
-NETWORK_K = 2e5  # kJ/mol/nm2: bonds, angles, and torsions about rigid bonds as springs between 1-2, 1-3 and 1-4 neighbours
+# kJ/mol/nm2: bonds, angles, and torsions about rigid bonds as springs between 1-2, 1-3 and 1-4
+# neighbours
+NETWORK_K = 2e5
 SOFT_K = 2e4  # kJ/mol/nm2: the push between two atoms nearer than their contact distance
 PIN_K = 2e4  # kJ/mol/nm2: what holds a head where it is
-MARGIN = 1.03  # spheres push from a little beyond the contact distance, so that what is left overlaps nothing
+# spheres push from a little beyond the contact distance, so that what is left overlaps nothing
+MARGIN = 1.03
 
 
 @dataclass(frozen=True, eq=False)
 class SoftAtoms:
-    """Atoms to relax: elements, positions (n, 3) in nm, bonds (m, 2), which bonds are `rigid` (m,), masks (n,) of atoms that are
-    `fixed` where they are and of atoms that are `pinned` by a stiff spring."""
+    """Atoms to relax: elements, positions (n, 3) in nm, bonds (m, 2), which bonds are `rigid` (m,),
+    masks (n,) of atoms that are `fixed` where they are and of atoms that are `pinned` by a stiff
+    spring.
+    """
 
     elements: tuple[str, ...]
     positions: np.ndarray
@@ -29,10 +36,11 @@ class SoftAtoms:
 
 
 def relax(atoms: SoftAtoms, box: np.ndarray, iterations: int = 1500) -> np.ndarray:
-    """Positions (n, 3) in nm after at most `iterations` steps of minimisation in the periodic `box` (3,) nm.
+    """Positions (n, 3) in nm after at most `iterations` steps of minimisation in the periodic `box`
+    (3,) nm.
 
-    E = sum 0.5 SOFT_K (d - r)^2 over pairs nearer than d = 1.03 * 0.8 * (r_i + r_j), molecules held together as elastic networks.
-    One thread, so that the same input gives the same output.
+    E = sum 0.5 SOFT_K (d - r)^2 over pairs nearer than d = 1.03 * 0.8 * (r_i + r_j), molecules held
+    together as elastic networks. One thread, so that the same input gives the same output.
     """
     system = mm.System()
     for fixed in atoms.fixed:
@@ -55,7 +63,9 @@ def relax(atoms: SoftAtoms, box: np.ndarray, iterations: int = 1500) -> np.ndarr
 
 
 def springs(atoms: SoftAtoms) -> np.ndarray:
-    """Pairs (k, 2) that keep their distance: bonded, over an angle, or over a torsion about a rigid bond."""
+    """Pairs (k, 2) that keep their distance: bonded, over an angle, or over a torsion about a rigid
+    bond.
+    """
     n = len(atoms.elements)
 
     def matrix(bonds: np.ndarray) -> csr_array:

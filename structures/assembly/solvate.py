@@ -1,4 +1,6 @@
-"""Fill the free part of a box with solvent: tile an equilibrated liquid, cut it, fill the seams, relax the contacts."""
+"""Fill the free part of a box with solvent: tile an equilibrated liquid, cut it, fill the seams,
+relax the contacts.
+"""
 
 import math
 from collections.abc import Mapping
@@ -16,14 +18,17 @@ from halobind.structures.molecules.periodic import nearest, wrapped
 from halobind.structures.molecules.radii import CONTACT_RADII
 
 AVOGADRO_PER_NM3 = 0.602214076  # molecules per nm3 in one mol per litre
-CUT_SCALE = 0.60  # of the sum of the radii: what is nearer than this to a solute or a ring is taken out (a chain through a ring is)
+# of the sum of the radii: what is nearer than this to a solute or a ring is taken out (a chain
+# through a ring is)
+CUT_SCALE = 0.60
 CHAIN_SCALE = (
     0.30  # the same between molecules without rings, which relaxation can draw through each other
 )
 CHAIN_APART_NM = 0.5  # between the centres of chains inserted in one round
 OVERLAP_SCALE = 0.70  # what is still nearer than this after relaxation is taken out
 MIXTURE_EDGE_NM = 3.0
-MIXTURE_DENSITY = 0.9  # of the ideal density, what packmol reaches quickly; the tile is scaled to the full density
+# of the ideal density, what packmol reaches quickly; the tile is scaled to the full density
+MIXTURE_DENSITY = 0.9
 PRESSED = (
     1.0,
     0.995,
@@ -42,7 +47,9 @@ def molecules_per_nm3(item: Molecule, density_kg_m3: float) -> float:
 
 
 def liquid_volume(item: Molecule) -> float:
-    """The room (nm3) a dissolved chain molecule takes, at the density of liquid dodecane (745 kg/m3, CRC Handbook, 97th ed.)."""
+    """The room (nm3) a dissolved chain molecule takes, at the density of liquid dodecane (745
+    kg/m3, CRC Handbook, 97th ed.).
+    """
     return 1.0 / molecules_per_nm3(item, 745.0)
 
 
@@ -52,28 +59,35 @@ def ceil_nm(value: float) -> float:
 
 
 def check_recipe(recipe: Mapping[str, float]) -> None:
-    """Raise ValueError for a solvent mixture (volume fractions by name; empty for vacuum) that cannot be."""
+    """Raise ValueError for a solvent mixture (volume fractions by name; empty for vacuum) that
+    cannot be.
+    """
     for name, part in recipe.items():
         if name not in SOLVENTS:
             raise ValueError(
-                f"solvent {name!r}: there is no such solvent; choose one of {', '.join(SOLVENTS)}, vacuum"
+                f"solvent {name!r}: there is no such solvent; choose one of {', '.join(SOLVENTS)},"
+                " vacuum"
             )
         if not 0.0 < part <= 1.0:
             raise ValueError(
-                f"solvent: {name} = {part:g} is not a volume fraction above 0 and up to 1: leave {name} out, or correct it"
+                f"solvent: {name} = {part:g} is not a volume fraction above 0 and up to 1: leave"
+                f" {name} out, or correct it"
             )
     total = sum(recipe.values())
     if recipe and abs(total - 1.0) > 1e-6:
         raise ValueError(
-            f"solvent: the volume fractions {', '.join(f'{k} = {v:g}' for k, v in recipe.items())} sum to {total:g}: make it 1"
+            f"solvent: the volume fractions {', '.join(f'{k} = {v:g}' for k, v in recipe.items())}"
+            f" sum to {total:g}: make it 1"
         )
 
 
 def fill_counts(
     solute_nm3: float, box: np.ndarray, block: np.ndarray, recipe: Mapping[str, float]
 ) -> dict[str, int]:
-    """How many molecules of each solvent the box (3,) holds beside the block of half-lengths `block` (3,) nm and `solute_nm3` of
-    bound or dissolved molecules, at the densities of the rows; volumes of a mixture add."""
+    """How many molecules of each solvent the box (3,) holds beside the block of half-lengths
+    `block` (3,) nm and `solute_nm3` of bound or dissolved molecules, at the densities of the rows;
+    volumes of a mixture add.
+    """
     room = float(np.prod(box) - np.prod(np.minimum(2 * block, box))) - solute_nm3
     return {
         name: max(
@@ -90,11 +104,13 @@ def fill(
     counts: Mapping[str, int],
     seed: int,
 ) -> list:
-    """[(Molecule, positions (count, n_atoms, 3) in nm)] of solvent around `solute` (elements, positions (n, 3)), outside the block of
-    half-lengths `block` (3,) about the origin (inf where the crystal is periodic), in the periodic `box` (3,).
+    """[(Molecule, positions (count, n_atoms, 3) in nm)] of solvent around `solute` (elements,
+    positions (n, 3)), outside the block of half-lengths `block` (3,) about the origin (inf where
+    the crystal is periodic), in the periodic `box` (3,).
 
-    `counts` is what `fill_counts` says; what the seams of the tiles and the surface of the solute cannot take is missing, 3 % at
-    most in boxes of 3 nm or more. The same seed gives the same molecules.
+    `counts` is what `fill_counts` says; what the seams of the tiles and the surface of the solute
+    cannot take is missing, 3 % at most in boxes of 3 nm or more. The same seed gives the same
+    molecules.
     """
     rng = np.random.default_rng(seed)
     items = [molecule(name) for name in counts]
@@ -124,7 +140,9 @@ def fill(
 
 
 def _tiles(counts: Mapping[str, int], seed: int) -> list[tuple[np.ndarray, float]]:
-    """Positions and edge (nm) of a periodic cube of each solvent: the equilibrated box, or a packed mixture, at the rows' density."""
+    """Positions and edge (nm) of a periodic cube of each solvent: the equilibrated box, or a packed
+    mixture, at the rows' density.
+    """
     names = list(counts)
     if len(names) == 1:
         liquid = load_liquid(names[0])
@@ -152,7 +170,9 @@ def _scaled(positions: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _tiled(tile: np.ndarray, edge: float, box: np.ndarray) -> np.ndarray:
-    """Copies of a periodic tile (n, n_atoms, 3) of the given edge over the whole box, molecules whole, centres inside the box."""
+    """Copies of a periodic tile (n, n_atoms, 3) of the given edge over the whole box, molecules
+    whole, centres inside the box.
+    """
     shift = edge * np.floor(tile.mean(axis=1, keepdims=True) / edge)
     times = np.ceil(box / edge).astype(int)
     steps = (
@@ -172,7 +192,9 @@ def _outside(xyz: np.ndarray, box: np.ndarray, block: np.ndarray) -> np.ndarray:
 
 
 class _Liquid:
-    """The solvent under construction: `copies` (count, n_atoms, 3) of each item, around a solute that stays where it is."""
+    """The solvent under construction: `copies` (count, n_atoms, 3) of each item, around a solute
+    that stays where it is.
+    """
 
     def __init__(
         self,
@@ -187,7 +209,9 @@ class _Liquid:
         self.radii = [np.array([CONTACT_RADII[e] for e in item.elements]) for item in items]
 
     def _atoms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Wrapped positions, radii and owner of all solvent atoms; owners number the molecules of all items in turn."""
+        """Wrapped positions, radii and owner of all solvent atoms; owners number the molecules of
+        all items in turn.
+        """
         xyz = np.concatenate([part.reshape(-1, 3) for part in self.copies])
         radii = np.concatenate(
             [np.tile(radii, len(part)) for radii, part in zip(self.radii, self.copies, strict=True)]
@@ -207,7 +231,9 @@ class _Liquid:
         ]
 
     def first_limits(self) -> tuple[float, np.ndarray]:
-        """How near a contact with the solute, and one of each kind of solvent with any other, may be before relaxation."""
+        """How near a contact with the solute, and one of each kind of solvent with any other, may
+        be before relaxation.
+        """
         return CUT_SCALE, np.array(
             [CUT_SCALE if item.has_ring else CHAIN_SCALE for item in self.items]
         )
@@ -217,7 +243,9 @@ class _Liquid:
         return OVERLAP_SCALE, np.full(len(self.items), OVERLAP_SCALE)
 
     def cut(self, limits: tuple[float, np.ndarray]) -> None:
-        """Take out what is nearer to the solute, or to other solvent (whoever clashes most first), than limits times the radii."""
+        """Take out what is nearer to the solute, or to other solvent (whoever clashes most first),
+        than limits times the radii.
+        """
         solid_scale, scales = limits
         xyz, radii, owner = self._atoms()
         total = sum(len(part) for part in self.copies)
@@ -264,7 +292,9 @@ class _Liquid:
                 ]
 
     def insert(self, wanted: list[int], block: np.ndarray, rng: np.random.Generator) -> int:
-        """Try to place what is missing in the widest voids, in random orientations; returns how many found a place."""
+        """Try to place what is missing in the widest voids, in random orientations; returns how
+        many found a place.
+        """
         placed = 0
         for k, (item, count) in enumerate(zip(self.items, wanted, strict=True)):
             missing = count - len(self.copies[k])

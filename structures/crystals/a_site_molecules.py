@@ -1,4 +1,6 @@
-"""The atoms of a crystal: ions, and molecules on the A sites in random, seeded orientations without clashes."""
+"""The atoms of a crystal: ions, and molecules on the A sites in random, seeded orientations without
+clashes.
+"""
 
 import itertools
 from dataclasses import dataclass
@@ -19,8 +21,9 @@ LIBRARY = 200
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One residue of a model: its name, its Molecule (None for an ion), positions (n_atoms, 3) in nm, and the index of the crystal
-    ion it stands for (-1 outside the crystal)."""
+    """One residue of a model: its name, its Molecule (None for an ion), positions (n_atoms, 3) in
+    nm, and the index of the crystal ion it stands for (-1 outside the crystal).
+    """
 
     name: str
     molecule: Molecule | None
@@ -33,7 +36,9 @@ class Piece:
 
 
 def crystal_pieces(crystal: Crystal, leaving: set[int], seed: int) -> list[Piece]:
-    """A Piece for every ion of the crystal but the `leaving` ones. The same seed gives the same orientations."""
+    """A Piece for every ion of the crystal but the `leaving` ones. The same seed gives the same
+    orientations.
+    """
     kept = [i for i in range(len(crystal.species)) if i not in leaving]
     turned = {}
     for name in sorted({crystal.species[i] for i in kept} - set(ION_CHARGES)):
@@ -52,10 +57,12 @@ def crystal_pieces(crystal: Crystal, leaving: set[int], seed: int) -> list[Piece
 
 
 def orient(crystal: Crystal, item: Molecule, sites: np.ndarray, seed: int) -> np.ndarray:
-    """Positions (n_sites, n_atoms, 3) of `item` on the A sites with indices `sites`, its heavy atoms centred there.
+    """Positions (n_sites, n_atoms, 3) of `item` on the A sites with indices `sites`, its heavy
+    atoms centred there.
 
-    Orientations are drawn from those that keep 0.8 of the contact radii to the ions of a full cage, and drawn again where two
-    neighbours clash. Raises ValueError when the molecule does not fit its cage.
+    Orientations are drawn from those that keep 0.8 of the contact radii to the ions of a full cage,
+    and drawn again where two neighbours clash. Raises ValueError when the molecule does not fit its
+    cage.
     """
     rng = np.random.default_rng(seed)
     heavy = np.array([e != "H" for e in item.elements])
@@ -80,7 +87,8 @@ def orient(crystal: Crystal, item: Molecule, sites: np.ndarray, seed: int) -> np
             return library[choice] + points[:, None]
         choice[clash] = rng.integers(len(library), size=int(clash.sum()))
     raise ValueError(
-        f"{item.name} molecules clash on neighbouring A sites of a lattice of {crystal.lattice_nm} nm in every orientation drawn"
+        f"{item.name} molecules clash on neighbouring A sites of a lattice of {crystal.lattice_nm}"
+        " nm in every orientation drawn"
     )
 
 
@@ -97,7 +105,9 @@ def _neighbours(crystal: Crystal, points: np.ndarray, reach: float) -> np.ndarra
 def _caged(
     crystal: Crystal, item: Molecule, centred: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Orientations (n, n_atoms, 3) about an A site at the origin that touch none of its 12 halides and 8 metals."""
+    """Orientations (n, n_atoms, 3) about an A site at the origin that touch none of its 12 halides
+    and 8 metals.
+    """
     half = crystal.lattice_nm / 2
     corners = np.array(list(itertools.product((-1, 0, 1), repeat=3)), dtype=float)
     odd = np.abs(corners).sum(axis=1)
@@ -115,7 +125,7 @@ def _caged(
     fits = turned[room >= 1.0][:LIBRARY]
     if len(fits) < 10:
         raise ValueError(
-            f"{item.name} does not fit on the A site of a lattice of {crystal.lattice_nm} nm: its best orientation has a contact at "
-            f"{room.max():.2f} of the allowed distance"
+            f"{item.name} does not fit on the A site of a lattice of {crystal.lattice_nm} nm: its"
+            f" best orientation has a contact at {room.max():.2f} of the allowed distance"
         )
     return fits

@@ -1,4 +1,6 @@
-"""Which ligand goes on which site: coverages, cocktails and patterns, and the ions each ligand takes the place of."""
+"""Which ligand goes on which site: coverages, cocktails and patterns, and the ions each ligand
+takes the place of.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +19,9 @@ PATTERNS = {
 
 @dataclass(frozen=True)
 class Coat:
-    """`amount` of a ligand on the sites of one kind ("face", "edge", "corner" or "all"): a float is the fraction of the sites of
-    its binding mode, an int a number of ligands."""
+    """`amount` of a ligand on the sites of one kind ("face", "edge", "corner" or "all"): a float is
+    the fraction of the sites of its binding mode, an int a number of ligands.
+    """
 
     kind: str
     ligand: str
@@ -27,7 +30,9 @@ class Coat:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """One ligand on the surface: the site of each head, and the crystal ions that leave for it (the sites' own ions included)."""
+    """One ligand on the surface: the site of each head, and the crystal ions that leave for it (the
+    sites' own ions included).
+    """
 
     ligand: str
     sites: tuple[int, ...]
@@ -45,29 +50,35 @@ def check_coating(coats: tuple[Coat, ...], ligands: Mapping[str, Ligand], patter
             raise ValueError(f"{where}: {coat.kind!r} is not one of {', '.join(KINDS)}, all")
         if coat.ligand not in ligands:
             raise ValueError(
-                f"{where}: there is no ligand {coat.ligand!r}; give its SMILES in [ligands.{coat.ligand}]"
+                f"{where}: there is no ligand {coat.ligand!r}; give its SMILES in"
+                f" [ligands.{coat.ligand}]"
             )
         if isinstance(coat.amount, int) and coat.amount == 1:
             raise ValueError(
-                f"{where}: write 1.0 for every site, or name a single ligand with ligand = and site ="
+                f"{where}: write 1.0 for every site, or name a single ligand with ligand = and"
+                " site ="
             )
         if isinstance(coat.amount, int) and coat.amount < 0:
             raise ValueError(f"{where}: a number of ligands cannot be negative")
         if isinstance(coat.amount, float) and not 0.0 <= coat.amount <= 1.0:
             raise ValueError(
-                f"{where}: a coverage is a fraction between 0.0 and 1.0; for a number of ligands write a whole number"
+                f"{where}: a coverage is a fraction between 0.0 and 1.0; for a number of ligands"
+                " write a whole number"
             )
         if isinstance(coat.amount, float):
             key = (coat.kind, MODES[ligands[coat.ligand].mode].sites[0])
             total[key] = total.get(key, 0.0) + coat.amount
             if total[key] > 1.0 + 1e-9:
                 raise ValueError(
-                    f"coating {coat.kind}: the fractions on {key[1]} sites add up to {total[key]:g}: lower them to 1.0 in all"
+                    f"coating {coat.kind}: the fractions on {key[1]} sites add up to"
+                    f" {total[key]:g}: lower them to 1.0 in all"
                 )
 
 
 def head_roles(row: Ligand, crystal: Crystal) -> tuple[str, ...]:
-    """The role of the site of each head; a donor takes the place of a halide where no metal has an open site."""
+    """The role of the site of each head; a donor takes the place of a halide where no metal has an
+    open site.
+    """
     roles = MODES[row.mode].sites
     if roles == ("M",) and not any(site.role == "M" for site in crystal.sites):
         return ("X",)
@@ -80,9 +91,11 @@ def choose(
     coats: tuple[Coat, ...],
     spec: tuple[Mapping[str, Ligand], str, int],
 ) -> list[Bound]:
-    """Every bound ligand, the probes (ligand, index of its site) first. `spec` is (ligand rows, pattern, seed).
+    """Every bound ligand, the probes (ligand, index of its site) first. `spec` is (ligand rows,
+    pattern, seed).
 
-    Fractions count the sites that are free after the probes. Raises ValueError when sites or ions run out.
+    Fractions count the sites that are free after the probes. Raises ValueError when sites or ions
+    run out.
     """
     ligands, pattern, seed = spec
     picker = _Picker(crystal, ligands, np.random.default_rng(seed))
@@ -117,14 +130,16 @@ class _Picker:
         self.origin = int(rng.integers(max(1, len(crystal.sites))))
 
     def share(self, role: str, group: list[Coat], how: tuple[str, np.ndarray]) -> list[list[int]]:
-        """Set aside the head sites of each coat of one kind on one role. `how` is the pattern and the mask of the sites that
-        fractions count. Raises ValueError when there are too few."""
+        """Set aside the head sites of each coat of one kind on one role. `how` is the pattern and
+        the mask of the sites that fractions count. Raises ValueError when there are too few.
+        """
         kind, (pattern, counted) = group[0].kind, how
         fits = (self.roles == role) & ((self.kinds == kind) | (kind == "all"))
         names = ", ".join(f"{coat.ligand} = {coat.amount!r}" for coat in group)
         if not fits.any():
             raise ValueError(
-                f"coating {kind}: {names}: there is no {role} site of this kind here ({describe_sites(self.crystal)})"
+                f"coating {kind}: {names}: there is no {role} site of this kind here"
+                f" ({describe_sites(self.crystal)})"
             )
         total, counts, used = int((fits & counted).sum()), [], 0.0
         for coat in group:
@@ -136,8 +151,8 @@ class _Picker:
         pool = np.flatnonzero(fits & self.free)
         if sum(counts) > len(pool):
             raise ValueError(
-                f"coating {kind}: {names} ask for {sum(counts)} {role} sites but {len(pool)} are free ({describe_sites(self.crystal)}): "
-                "ask for less"
+                f"coating {kind}: {names} ask for {sum(counts)} {role} sites but {len(pool)} are"
+                f" free ({describe_sites(self.crystal)}): ask for less"
             )
         found = []
         for count in counts:
@@ -158,7 +173,9 @@ class _Picker:
         return np.argsort(np.round(distance, 6), kind="stable")[:count]
 
     def bind(self, name: str, site: int) -> Bound:
-        """Bind a ligand with its first head on `site`, set aside before; partners and other ions it takes are the nearest free ones."""
+        """Bind a ligand with its first head on `site`, set aside before; partners and other ions it
+        takes are the nearest free ones.
+        """
         row = self.ligands[name]
         sites = [site]
         for role in head_roles(row, self.crystal)[1:]:
@@ -172,13 +189,16 @@ class _Picker:
         return Bound(name, tuple(sites), tuple(removed))
 
     def _partner(self, name: str, site: int, role: str) -> int:
-        """Take the nearest free site of `role` that looks the same way as `site`. Raises ValueError when there is none."""
+        """Take the nearest free site of `role` that looks the same way as `site`. Raises ValueError
+        when there is none.
+        """
         pool = np.flatnonzero(
             self.free & (self.roles == role) & (self.normals @ self.normals[site] > 0.5)
         )
         if not len(pool):
             raise ValueError(
-                f"{name}: no free {role} site is left beside its own, and it takes that ion as well: ask for a lower coverage"
+                f"{name}: no free {role} site is left beside its own, and it takes that ion as"
+                " well: ask for a lower coverage"
             )
         distance = np.linalg.norm(self.crystal.delta(self.points[pool], self.points[site]), axis=1)
         near = pool[distance < distance.min() + 1e-6]
@@ -188,7 +208,9 @@ class _Picker:
 
 
 def registered(own: Mapping[str, Ligand]) -> dict[str, Ligand]:
-    """Every ligand a campaign can name: the rows, and its own. Raises ValueError when a name is taken."""
+    """Every ligand a campaign can name: the rows, and its own. Raises ValueError when a name is
+    taken.
+    """
     taken = sorted(set(own) & {*LIGANDS, *SOLVENTS})
     if taken:
         what = "ligand" if taken[0] in LIGANDS else "solvent"

@@ -1,7 +1,9 @@
-"""Perovskite crystals: slabs, cuboids (cubes, platelets, magic-sized clusters) and molecular clusters, and the sites on them.
+"""Perovskite crystals: slabs, cuboids (cubes, platelets, magic-sized clusters) and molecular
+clusters, and the sites on them.
 
-Every crystal is cut from one lattice in half-cell steps: a point with no odd coordinate is an A site, with two odd ones an X,
-with three odd ones a metal. Positions are in nm about the centre of the crystal (slabs: about the middle layer, z only).
+Every crystal is cut from one lattice in half-cell steps: a point with no odd coordinate is an A
+site, with two odd ones an X, with three odd ones a metal. Positions are in nm about the centre of
+the crystal (slabs: about the middle layer, z only).
 """
 
 from collections import Counter
@@ -14,7 +16,9 @@ from halobind.structures.molecules.catalogue import ION_CHARGES, LIGANDS, PEROVS
 SHAPES = {
     "slab": "n x n x m cells, periodic along x and y, m cells thick, both faces alike",
     "cuboid": "a x b x c cells, all faces AX: cube, platelet, magic-sized cluster",
-    "molecular": "a x b x c metals in corner-sharing octahedra without an A cation, for neutral donors",
+    "molecular": (
+        "a x b x c metals in corner-sharing octahedra without an A cation, for neutral donors"
+    ),
 }
 TERMINATIONS = ("AX", "BX2")
 KINDS = ("face", "edge", "corner")
@@ -23,12 +27,15 @@ TOWARDS = {
     "edge": (1.0, 0.0, 1.0),
     "corner": (1.0, 1.0, 1.0),
 }  # where the site in the middle looks
-FROZEN_REACH = 0.75  # of the lattice constant: the ions this near to the centre of a cluster are its reference frame
+# of the lattice constant: the ions this near to the centre of a cluster are its reference frame
+FROZEN_REACH = 0.75
 
 
 @dataclass(frozen=True)
 class CrystalSpec:
-    """What to cut. `vacancies` is the kind of A site that is emptied first where a cuboid has too many A cations to be neutral."""
+    """What to cut. `vacancies` is the kind of A site that is emptied first where a cuboid has too
+    many A cations to be neutral.
+    """
 
     perovskite: str
     shape: str
@@ -41,8 +48,10 @@ class CrystalSpec:
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """A place for a head: an A or X ion of the surface that can be replaced (`index` in the crystal), or an open coordination
-    site of a metal ("M", index -1). `point` (3,) in nm is where the ion is or would be, `normal` (3,) points outwards."""
+    """A place for a head: an A or X ion of the surface that can be replaced (`index` in the
+    crystal), or an open coordination site of a metal ("M", index -1). `point` (3,) in nm is where
+    the ion is or would be, `normal` (3,) points outwards.
+    """
 
     role: str
     kind: str
@@ -55,10 +64,11 @@ class Site:
 class Crystal:
     """Ions (elements, or the name of a molecule on the A site) and the sites on their surface.
 
-    `positions` (n, 3) in nm; masks (n,) `surface` (outermost layer) and `frozen` (reference frame; atoms only, no molecules);
-    `half` (3,) half-lengths in nm of the block of ions, inf where it is periodic; `box_xy` (2,) in nm for a slab, else None.
-    `removed` counts the ions left out of the ideal cut for neutrality; `vacant` are the lattice sites (n, 3) in nm of each species that
-    a cluster has no ion on.
+    `positions` (n, 3) in nm; masks (n,) `surface` (outermost layer) and `frozen` (reference frame;
+    atoms only, no molecules); `half` (3,) half-lengths in nm of the block of ions, inf where it is
+    periodic; `box_xy` (2,) in nm for a slab, else None. `removed` counts the ions left out of the
+    ideal cut for neutrality; `vacant` are the lattice sites (n, 3) in nm of each species that a
+    cluster has no ion on.
     """
 
     species: tuple[str, ...]
@@ -91,14 +101,17 @@ def formal_charge(species: tuple[str, ...]) -> int:
 
 
 def check_crystal(spec: CrystalSpec) -> None:
-    """Raise ValueError naming the setting, its value and what to do when no neutral crystal can be cut."""
+    """Raise ValueError naming the setting, its value and what to do when no neutral crystal can be
+    cut.
+    """
     if spec.perovskite not in PEROVSKITES:
         raise ValueError(
             f"there is no perovskite {spec.perovskite!r}; choose one of {', '.join(PEROVSKITES)}"
         )
     if spec.shape not in SHAPES:
         raise ValueError(
-            f"there is no shape {spec.shape!r}; choose one of {', '.join(SHAPES)} (a cube is a cuboid of n x n x n cells)"
+            f"there is no shape {spec.shape!r}; choose one of {', '.join(SHAPES)} (a cube is a"
+            " cuboid of n x n x n cells)"
         )
     if spec.termination not in TERMINATIONS:
         raise ValueError(
@@ -111,20 +124,24 @@ def check_crystal(spec: CrystalSpec) -> None:
         raise ValueError(f"cells = {a}x{b}x{c}: a crystal needs at least one cell along each axis")
     if spec.shape == "cuboid" and spec.termination != "AX":
         raise ValueError(
-            f"a cuboid with {spec.termination} faces cannot be neutral: {a}x{b}x{c} cells have {a + b + c + 2:+d} e and no A cation "
+            f"a cuboid with {spec.termination} faces cannot be neutral: {a}x{b}x{c} cells have"
+            f" {a + b + c + 2:+d} e and no A cation "
             f'to leave out; use termination = "AX", or a slab'
         )
     if spec.shape == "molecular":
         bridging = 3 * a * b * c - a * b - b * c - c * a
         if bridging > 2 * a * b * c:
             raise ValueError(
-                f"a molecular cluster of {a}x{b}x{c} metals has {bridging} bridging halides, more than the {2 * a * b * c} that balance "
-                f"its charge without an A cation: use 3x3x3 or fewer"
+                f"a molecular cluster of {a}x{b}x{c} metals has {bridging} bridging halides, more"
+                f" than the {2 * a * b * c} that balance its charge without an A cation: use 3x3x3"
+                " or fewer"
             )
 
 
 def make_crystal(spec: CrystalSpec) -> Crystal:
-    """Cut the crystal of `spec`: neutral in formal charge, with its sites. Raises ValueError as `check_crystal` does."""
+    """Cut the crystal of `spec`: neutral in formal charge, with its sites. Raises ValueError as
+    `check_crystal` does.
+    """
     check_crystal(spec)
     row, a = PEROVSKITES[spec.perovskite], spec.lattice_nm
     low, high = _extent(spec)
@@ -188,7 +205,9 @@ def _extent(spec: CrystalSpec) -> tuple[np.ndarray, np.ndarray]:
 def _balanced(
     spec: CrystalSpec, names: np.ndarray, positions: np.ndarray, edge: np.ndarray
 ) -> np.ndarray:
-    """A mask without the a + b + c + 1 surface A cations that a cuboid has too many: `vacancies` first, spread evenly."""
+    """A mask without the a + b + c + 1 surface A cations that a cuboid has too many: `vacancies`
+    first, spread evenly.
+    """
     keep, todo = np.ones(len(names), dtype=bool), sum(spec.cells) + 1
     rng = np.random.default_rng(spec.seed)
     order = {"corner": (3, 2, 1), "edge": (2, 3, 1), "face": (1, 2, 3)}[spec.vacancies]
@@ -205,7 +224,9 @@ def _balanced(
 def _bare(
     spec: CrystalSpec, names: np.ndarray, positions: np.ndarray, edge: np.ndarray
 ) -> np.ndarray:
-    """A mask of the metals, the halides between them, and as many outer halides as make the cluster neutral, spread evenly."""
+    """A mask of the metals, the halides between them, and as many outer halides as make the cluster
+    neutral, spread evenly.
+    """
     row, outer = PEROVSKITES[spec.perovskite], edge.any(axis=1)
     bridging = (names == row.halide) & ~outer
     metals = names == row.metal
@@ -233,7 +254,9 @@ def _sites(
     lattice: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     keep: np.ndarray,
 ) -> tuple[Site, ...]:
-    """Every site: surface A and X ions that are there, and the open coordination sites of surface metals."""
+    """Every site: surface A and X ions that are there, and the open coordination sites of surface
+    metals.
+    """
     grid, names, positions, edge = lattice
     row, number = PEROVSKITES[spec.perovskite], np.cumsum(keep) - 1
     low, high = _extent(spec)
@@ -267,7 +290,9 @@ def _sites(
 
 
 def _outer_metal(point: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
-    """Along how many axes (1 to 3) the metal under an outer halide position of a molecular cluster is outermost."""
+    """Along how many axes (1 to 3) the metal under an outer halide position of a molecular cluster
+    is outermost.
+    """
     metal = np.clip(point, low + 1, high - 1)
     return int(((metal == low + 1) | (metal == high - 1)).sum())
 
@@ -275,7 +300,9 @@ def _outer_metal(point: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
 def spread(
     points: np.ndarray, count: int, rng: np.random.Generator, box_xy: np.ndarray | None = None
 ) -> np.ndarray:
-    """Indices of `count` of `points` (n, 3), far from each other: farthest-point sampling from a random start, ties at random."""
+    """Indices of `count` of `points` (n, 3), far from each other: farthest-point sampling from a
+    random start, ties at random.
+    """
     if count <= 0:
         return np.zeros(0, dtype=int)
     chosen = [int(rng.integers(len(points)))]
@@ -293,8 +320,10 @@ def spread(
 
 
 def central_site(crystal: Crystal, role: str, kind: str) -> int:
-    """Index in `crystal.sites` of the site of that role and kind in the middle of the face, edge or corner that points to
-    (0, 0, 1), (1, 0, 1) or (1, 1, 1). Raises ValueError, naming what there is, when there is none."""
+    """Index in `crystal.sites` of the site of that role and kind in the middle of the face, edge or
+    corner that points to (0, 0, 1), (1, 0, 1) or (1, 1, 1). Raises ValueError, naming what there
+    is, when there is none.
+    """
     found = [i for i, site in enumerate(crystal.sites) if (site.role, site.kind) == (role, kind)]
     if not found:
         left = ", ".join(f"{count} {name}" for name, count in crystal.removed.items())
@@ -320,7 +349,9 @@ def central_site(crystal: Crystal, role: str, kind: str) -> int:
 
 
 def mirror_site(crystal: Crystal, index: int) -> int:
-    """Index in `crystal.sites` of the site straight below `index` on the other face of a slab. Raises ValueError when there is none."""
+    """Index in `crystal.sites` of the site straight below `index` on the other face of a slab.
+    Raises ValueError when there is none.
+    """
     site = crystal.sites[index]
     for i, other in enumerate(crystal.sites):
         same = (other.role, other.kind) == (site.role, site.kind) and np.allclose(
@@ -329,7 +360,8 @@ def mirror_site(crystal: Crystal, index: int) -> int:
         if same and np.linalg.norm(crystal.delta(other.point * (1, 1, -1), site.point)) < 1e-6:
             return i
     raise ValueError(
-        f"faces = 2: the other face has no {site.kind} {site.role} site like this one: use faces = 1"
+        f"faces = 2: the other face has no {site.kind} {site.role} site like this one: use"
+        " faces = 1"
     )
 
 

@@ -1,4 +1,6 @@
-"""How a ligand leaves the surface: alone, or as an ion pair with the ion of the other sign that sits next to its site."""
+"""How a ligand leaves the surface: alone, or as an ion pair with the ion of the other sign that
+sits next to its site.
+"""
 
 from collections.abc import Mapping
 
@@ -8,8 +10,12 @@ from halobind.structures.crystals.crystal import Crystal, Site, charge_of, descr
 from halobind.structures.molecules.catalogue import SOLVENTS, Ligand
 
 LEAVING = ("cation", "ion_pair")
-NEXT = 0.75  # of the lattice constant: surface ions of the other sign this near to a site are next to it (they are at 0.71)
-LOW_PERMITTIVITY = 10.0  # below it ions in solution are paired (Reichardt, Solvents and Solvent Effects in Organic Chemistry, ch. 2.6)
+# of the lattice constant: surface ions of the other sign this near to a site are next to it (they
+# are at 0.71)
+NEXT = 0.75
+# below it ions in solution are paired (Reichardt, Solvents and Solvent Effects in Organic
+# Chemistry, ch. 2.6)
+LOW_PERMITTIVITY = 10.0
 
 
 def check_leaving(leaving: str, name: str, row: Ligand) -> None:
@@ -28,7 +34,9 @@ def check_leaving(leaving: str, name: str, row: Ligand) -> None:
 
 
 def check_solvent(leaving: str, name: str, row: Ligand, recipe: Mapping[str, float]) -> None:
-    """Raise ValueError for a charged ligand that is to leave alone into a solvent that does not part ions."""
+    """Raise ValueError for a charged ligand that is to leave alone into a solvent that does not
+    part ions.
+    """
     value = permittivity(recipe)
     if leaving == "ion_pair" or not row.charge or value >= LOW_PERMITTIVITY:
         return
@@ -36,8 +44,9 @@ def check_solvent(leaving: str, name: str, row: Ligand, recipe: Mapping[str, flo
         'set [coordinate] leaving = "ion_pair"' if abs(row.charge) == 1 else "use a polar solvent"
     )
     raise ValueError(
-        f"{name} of {row.charge:+d} e cannot leave alone into {' + '.join(recipe)} (relative permittivity {value:.1f}, ions pair below "
-        f"{LOW_PERMITTIVITY:g}): its curve has no plateau there; {advice}"
+        f"{name} of {row.charge:+d} e cannot leave alone into {' + '.join(recipe)} (relative"
+        f" permittivity {value:.1f}, ions pair below {LOW_PERMITTIVITY:g}): its curve has no"
+        f" plateau there; {advice}"
     )
 
 
@@ -47,8 +56,8 @@ def permittivity(recipe: Mapping[str, float]) -> float:
 
 
 def partner_of(crystal: Crystal, site: Site, charge: int, gone: set[int]) -> int:
-    """Index of the surface ion that leaves with a ligand of that `charge` (+1 or -1): the nearest of the other sign that is not in `gone`
-    and not held in place.
+    """Index of the surface ion that leaves with a ligand of that `charge` (+1 or -1): the nearest
+    of the other sign that is not in `gone` and not held in place.
 
     Raises ValueError when none is next to the site.
     """
@@ -65,6 +74,7 @@ def partner_of(crystal: Crystal, site: Site, charge: int, gone: set[int]) -> int
             return int(i)
     kind = "halide" if charge > 0 else "A cation"
     raise ValueError(
-        f'leaving = "ion_pair": no {kind} of the surface is next to the {site.kind} {site.role} site of the ligand '
-        f"({describe_sites(crystal)} sites, before the coating): use another site, or a lower coverage"
+        f'leaving = "ion_pair": no {kind} of the surface is next to the {site.kind} {site.role}'
+        f" site of the ligand ({describe_sites(crystal)} sites, before the coating): use another"
+        " site, or a lower coverage"
     )

@@ -1,4 +1,6 @@
-"""Models in the formats others read: PDB, XYZ, extended XYZ, CIF; mmCIF is the format of the model itself."""
+"""Models in the formats others read: PDB, XYZ, extended XYZ, CIF; mmCIF is the format of the model
+itself.
+"""
 
 import re
 from collections.abc import Callable
@@ -16,7 +18,9 @@ PDB_LENGTH_A = 9_999.0
 
 
 def topology(model: Model, names: dict[str, str] | None = None) -> app.Topology:
-    """The OpenMM topology of a model: one chain, the model's residues (renamed by `names`), atoms, bonds and box."""
+    """The OpenMM topology of a model: one chain, the model's residues (renamed by `names`), atoms,
+    bonds and box.
+    """
     made = app.Topology()
     chain = made.addChain()
     atoms = []
@@ -33,7 +37,9 @@ def topology(model: Model, names: dict[str, str] | None = None) -> app.Topology:
 
 
 def residue_codes(model: Model) -> dict[str, str]:
-    """A name of at most three letters or digits for each residue name: that of `reader_names` where it fits, else L01, L02, ..."""
+    """A name of at most three letters or digits for each residue name: that of `reader_names` where
+    it fits, else L01, L02, ...
+    """
     codes: dict[str, str] = {}
     for name, read in reader_names(model).items():
         if re.fullmatch(r"[A-Za-z0-9]{1,3}", read) and read.upper() not in codes.values():
@@ -101,17 +107,20 @@ def check_export(model_atoms: int, box: np.ndarray, kind: str) -> None:
         raise ValueError(f"there is no format {kind!r}; choose one of {', '.join(FORMATS)}")
     if kind == "pdb" and model_atoms > PDB_ATOMS:
         raise ValueError(
-            f"format pdb holds {PDB_ATOMS} atoms, and the model has {model_atoms}: use mmcif, which model.cif is already"
+            f"format pdb holds {PDB_ATOMS} atoms, and the model has {model_atoms}: use mmcif, which"
+            " model.cif is already"
         )
     if kind == "pdb" and 10 * float(np.max(box)) > PDB_LENGTH_A:
         raise ValueError(
-            f"format pdb holds {PDB_LENGTH_A / 10:g} nm, and the box is {np.max(box):g} nm long: use mmcif"
+            f"format pdb holds {PDB_LENGTH_A / 10:g} nm, and the box is {np.max(box):g} nm long:"
+            " use mmcif"
         )
 
 
 def export(model: Model, path: Path, kind: str | None = None) -> None:
-    """Write the model to `path` as one of FORMATS, by the extension of `path` where no `kind` is given. Raises ValueError when it does
-    not fit and OSError when it cannot be written."""
+    """Write the model to `path` as one of FORMATS, by the extension of `path` where no `kind` is
+    given. Raises ValueError when it does not fit and OSError when it cannot be written.
+    """
     kind = path.suffix.removeprefix(".") if kind is None else kind
     check_export(model.n_atoms, model.box, kind)
     FORMATS[kind](model, path)

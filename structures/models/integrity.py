@@ -1,4 +1,6 @@
-"""Is the crystal still as built? Displaced ions, hops to other lattice sites, and lost metal-halide contacts."""
+"""Is the crystal still as built? Displaced ions, hops to other lattice sites, and lost metal-halide
+contacts.
+"""
 
 import itertools
 from dataclasses import asdict, dataclass
@@ -9,20 +11,26 @@ from scipy.spatial import cKDTree
 from halobind.structures.models.model import Model, residues_with
 from halobind.structures.molecules.periodic import nearest, nearest_shift, wrapped
 
-DISPLACED_NM = 0.30  # about half the way to the next A site (0.58 nm); thermal displacements at 300 K stay below 0.15 nm
-AROUND_NM = 0.65  # lattice sites this near to the centre of the ligand's site are around the pocket, as in the group "site"
+# about half the way to the next A site (0.58 nm); thermal displacements at 300 K stay below 0.15 nm
+DISPLACED_NM = 0.30
+# lattice sites this near to the centre of the ligand's site are around the pocket, as in the group
+# "site"
+AROUND_NM = 0.65
 COORDINATED_NM = 0.40  # between the first (0.29 nm) and second (0.65 nm) metal-halide shell
 
 
 @dataclass(frozen=True)
 class Integrity:
-    """`displaced` ions are more than 0.30 nm from where they were built, `displaced_at_site` of them were around the pocket.
+    """`displaced` ions are more than 0.30 nm from where they were built, `displaced_at_site` of
+    them were around the pocket.
 
-    The surface of a cluster has vacant lattice sites: an ion of it that is within 0.30 nm of another site of its kind (built or vacant)
-    is not displaced but `hopped`; `hopped_at_site` of these left a site around the pocket, or came to one. An ion of a slab has its own
-    site only. `short_metals` (atom indices) have fewer halides than built, and `site_shift_nm` are the distances from their places of the
-    ions around the pocket, in the order of the atoms. Ions that are to leave with a ligand (group partner) count nowhere but in
-    `partner_shift_nm`, how far each is from its place.
+    The surface of a cluster has vacant lattice sites: an ion of it that is within 0.30 nm of
+    another site of its kind (built or vacant) is not displaced but `hopped`; `hopped_at_site` of
+    these left a site around the pocket, or came to one. An ion of a slab has its own site only.
+    `short_metals` (atom indices) have fewer halides than built, and `site_shift_nm` are the
+    distances from their places of the ions around the pocket, in the order of the atoms. Ions that
+    are to leave with a ligand (group partner) count nowhere but in `partner_shift_nm`, how far each
+    is from its place.
     """
 
     displaced: int
@@ -87,8 +95,10 @@ def check_slab(
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """Ions of a crystal (n,): first atoms `starts`, residue names `kinds`, places `built` (n, 3) in nm; and for a cluster `sites`, all
-    lattice sites (m, 3) in nm of each kind, built and vacant. A slab has no `sites`: its ions have their own places only."""
+    """Ions of a crystal (n,): first atoms `starts`, residue names `kinds`, places `built` (n, 3) in
+    nm; and for a cluster `sites`, all lattice sites (m, 3) in nm of each kind, built and vacant. A
+    slab has no `sites`: its ions have their own places only.
+    """
 
     starts: np.ndarray
     kinds: np.ndarray
@@ -96,7 +106,9 @@ class Lattice:
     sites: dict[str, np.ndarray]
 
     def at_another_site(self, ions: np.ndarray, shift: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """Which of `ions` (k,), each shifted by more than 0.30 nm (`shift` (k, 3)), are within 0.30 nm of a site of their kind."""
+        """Which of `ions` (k,), each shifted by more than 0.30 nm (`shift` (k, 3)), are within 0.30
+        nm of a site of their kind.
+        """
         found = np.zeros(len(ions), dtype=bool)
         for i, place in enumerate(self.built[ions] + shift if self.sites else ()):
             apart = nearest(self.sites[self.kinds[ions[i]]] - place, box)
@@ -105,7 +117,9 @@ class Lattice:
 
 
 def lattice_of(model: Model) -> Lattice:
-    """Where the ions of the crystal were built, a molecule by its centre, and which sites they can hop to."""
+    """Where the ions of the crystal were built, a molecule by its centre, and which sites they can
+    hop to.
+    """
     ions = [
         residue for residue in model.residues if residue.start < len(model.groups["core"])
     ]  # the crystal comes first
@@ -126,7 +140,9 @@ def lattice_of(model: Model) -> Lattice:
 def displacements(
     model: Model, positions: np.ndarray, box: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """First atom and displacement (n, 3) in nm from where it was built, for each ion of the crystal; a molecule by its centre."""
+    """First atom and displacement (n, 3) in nm from where it was built, for each ion of the
+    crystal; a molecule by its centre.
+    """
     core = model.groups["core"]
     delta = nearest(positions[core] - model.positions[core], box)
     starts = np.array(
@@ -137,7 +153,9 @@ def displacements(
 
 
 def image_distance(ligands: list[np.ndarray], box: np.ndarray) -> float:
-    """The shortest distance (nm) from one of the ligands, each whole (n, 3) nm, to its own images and to the others and theirs."""
+    """The shortest distance (nm) from one of the ligands, each whole (n, 3) nm, to its own images
+    and to the others and theirs.
+    """
     shortest = np.inf
     for a, b in itertools.combinations_with_replacement(range(len(ligands)), 2):
         first, second = (
@@ -154,7 +172,9 @@ def image_distance(ligands: list[np.ndarray], box: np.ndarray) -> float:
 
 
 def solvent_distance(model: Model, positions: np.ndarray, box: np.ndarray) -> tuple[float, ...]:
-    """From each site of a sampled ligand to the nearest heavy atom of the solvent (nm); nothing where there is no solvent."""
+    """From each site of a sampled ligand to the nearest heavy atom of the solvent (nm); nothing
+    where there is no solvent.
+    """
     heavy = [i for i in model.groups["solvent"] if model.elements[i] != "H"]
     if not heavy:
         return ()
@@ -169,7 +189,9 @@ def coordination(
     metals: tuple[str, ...],
     halides: tuple[str, ...],
 ) -> np.ndarray:
-    """How many halides that are not to leave are within 0.40 nm of each metal of the crystal, in the order of metals_of."""
+    """How many halides that are not to leave are within 0.40 nm of each metal of the crystal, in
+    the order of metals_of.
+    """
     ligands = [
         i
         for i in np.setdiff1d(model.groups["core"], model.groups["partner"])

@@ -1,4 +1,6 @@
-"""The Model: every atom in the box, where it is, what it belongs to; written and read as PDBx/mmCIF + groups.json."""
+"""The Model: every atom in the box, where it is, what it belongs to; written and read as PDBx/mmCIF
++ groups.json.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -45,7 +47,9 @@ ORDERS = {
 
 @dataclass(frozen=True, eq=False)
 class Residue:
-    """A run of atoms [start, stop) with one name: an ion, a ligand or a solvent molecule. Bonds are inside residues only."""
+    """A run of atoms [start, stop) with one name: an ion, a ligand or a solvent molecule. Bonds are
+    inside residues only.
+    """
 
     name: str
     start: int
@@ -56,15 +60,18 @@ class Residue:
 class Model:
     """Atoms, residues, bonds, an orthorhombic box and named groups.
 
-    `positions` (n_atoms, 3) and `box` (3,) in nm; `bonds` (n_bonds, 2) atom indices. `groups` maps each of GROUPS to a sorted index
-    array: core (the crystal, molecules on A sites included), surface (its outermost layer), frozen (ions of the middle layer, the
-    reference frame), site (surface ions around the ligand's site), partner (ions of the crystal that leave with a ligand; of a molecule
-    its head), ligand (the one whose binding is sampled, on each face that has one), anchor (its head atom), tail (its carbons), coating
-    (all other bound ligands), coating_anchor (their heads), charged (molecules with charged groups), counterion (what is dissolved in
-    the solvent), solvent. `site_points` (heads, 3) in nm are the centres of the ligand's sites, in the order of the group anchor (no
-    row without a ligand); the height of an anchor is measured from there along `site_normals` (heads, 3). A slab with a ligand on both
-    faces has two heads. `vacant` (n, 3) in nm are the lattice sites of a cluster without an ion, by the name of the residue that belongs
-    there; none are listed for a slab.
+    `positions` (n_atoms, 3) and `box` (3,) in nm; `bonds` (n_bonds, 2) atom indices. `groups` maps
+    each of GROUPS to a sorted index array: core (the crystal, molecules on A sites included),
+    surface (its outermost layer), frozen (ions of the middle layer, the reference frame), site
+    (surface ions around the ligand's site), partner (ions of the crystal that leave with a ligand;
+    of a molecule its head), ligand (the one whose binding is sampled, on each face that has one),
+    anchor (its head atom), tail (its carbons), coating (all other bound ligands), coating_anchor
+    (their heads), charged (molecules with charged groups), counterion (what is dissolved in the
+    solvent), solvent. `site_points` (heads, 3) in nm are the centres of the ligand's sites, in the
+    order of the group anchor (no row without a ligand); the height of an anchor is measured from
+    there along `site_normals` (heads, 3). A slab with a ligand on both faces has two heads.
+    `vacant` (n, 3) in nm are the lattice sites of a cluster without an ion, by the name of the
+    residue that belongs there; none are listed for a slab.
     """
 
     elements: tuple[str, ...]
@@ -85,7 +92,9 @@ class Model:
 
     @property
     def site_normal(self) -> np.ndarray:
-        """The outward normal (3,) of the first ligand's site. Raises IndexError for a model without one."""
+        """The outward normal (3,) of the first ligand's site. Raises IndexError for a model without
+        one.
+        """
         return self.site_normals[0]
 
     @property
@@ -103,7 +112,9 @@ def residues_with(model: Model, atoms: np.ndarray) -> list[np.ndarray]:
 
 
 def minimum_contact(model: Model) -> tuple[float, int, int]:
-    """The shortest distance (nm) between atoms of different residues under periodicity, and the two atom indices."""
+    """The shortest distance (nm) between atoms of different residues under periodicity, and the two
+    atom indices.
+    """
     owner = np.empty(model.n_atoms, dtype=int)
     for number, residue in enumerate(model.residues):
         owner[residue.start : residue.stop] = number
@@ -121,7 +132,9 @@ def minimum_contact(model: Model) -> tuple[float, int, int]:
 
 
 def check_groups(model: Model) -> None:
-    """Every atom is in exactly one of PARTITION; the other groups are inside these. Raises ValueError."""
+    """Every atom is in exactly one of PARTITION; the other groups are inside these. Raises
+    ValueError.
+    """
     missing = set(GROUPS) - set(model.groups)
     if missing:
         raise ValueError(f"model has no group {sorted(missing)}")
@@ -131,7 +144,8 @@ def check_groups(model: Model) -> None:
     if np.any(count != 1):
         atom = int(np.argmax(count != 1))
         raise ValueError(
-            f"atom {atom} ({model.names[atom]}) is in {count[atom]} of {', '.join(PARTITION)}; must be one"
+            f"atom {atom} ({model.names[atom]}) is in {count[atom]} of {', '.join(PARTITION)}; must"
+            " be one"
         )
     inside = {
         "core": ("surface", "frozen", "site", "partner"),
@@ -144,7 +158,9 @@ def check_groups(model: Model) -> None:
 
 
 def write_model(model: Model, folder: Path) -> None:
-    """Write `model.cif` (PDBx/mmCIF with box, residues and bonds) and `groups.json` (groups and site) into folder."""
+    """Write `model.cif` (PDBx/mmCIF with box, residues and bonds) and `groups.json` (groups and
+    site) into folder.
+    """
     write_mmcif(model, folder / "model.cif")
     groups = {name: _spans(model.groups[name]) for name in GROUPS}
     about = {
@@ -161,7 +177,8 @@ def write_model(model: Model, folder: Path) -> None:
 
 
 def write_mmcif(model: Model, path: Path) -> None:
-    """Write a PDBx/mmCIF file with box, residues and bonds; serial numbers are plain integers of any length.
+    """Write a PDBx/mmCIF file with box, residues and bonds; serial numbers are plain integers of
+    any length.
 
     Residues are named as `reader_names` says, with the model's own name in _chem_comp.name."""
     document = gemmi.cif.Document()
@@ -190,13 +207,15 @@ def write_mmcif(model: Model, path: Path) -> None:
         "type_symbol": list(model.elements),
         "label_atom_id": [gemmi.cif.quote(name) for name in model.names],
         "label_alt_id": ["."] * model.n_atoms,
-        "label_comp_id": np.repeat(
-            [gemmi.cif.quote(codes[residue.name]) for residue in model.residues], sizes
-        ).tolist(),
+        "label_comp_id": (
+            np.repeat(
+                [gemmi.cif.quote(codes[residue.name]) for residue in model.residues], sizes
+            ).tolist()
+        ),
         "label_asym_id": chains,
-        "label_entity_id": np.repeat(
-            [entities[residue.name] for residue in model.residues], sizes
-        ).tolist(),
+        "label_entity_id": (
+            np.repeat([entities[residue.name] for residue in model.residues], sizes).tolist()
+        ),
         "label_seq_id": numbers,
         "auth_asym_id": chains,
         "auth_seq_id": numbers,
@@ -211,9 +230,11 @@ def write_mmcif(model: Model, path: Path) -> None:
 
 
 def reader_names(model: Model) -> dict[str, str]:
-    """The name others should read for each name of a residue: its own, or LDA for a molecule named DA.
+    """The name others should read for each name of a residue: its own, or LDA for a molecule named
+    DA.
 
-    OpenMM and mdtraj take DA for deoxyadenosine and give it the bonds of that, or in a PDB file none. Lone ions have no bonds."""
+    OpenMM and mdtraj take DA for deoxyadenosine and give it the bonds of that, or in a PDB file
+    none. Lone ions have no bonds."""
     molecules = {residue.name for residue in model.residues if residue.stop - residue.start > 1}
     names = dict.fromkeys(residue.name for residue in model.residues)
     codes = {name: name for name in names if name not in molecules or not _is_biological(name)}
@@ -255,7 +276,9 @@ def _write_bonds(block: gemmi.cif.Block, model: Model, codes: dict[str, str]) ->
 
 
 def bond_orders(name: str, elements: tuple[str, ...], bonds: np.ndarray) -> list[str]:
-    """A value of ORDERS for each bond (n, 2) of a residue, from the row of that name; "?" where no row has these atoms and bonds."""
+    """A value of ORDERS for each bond (n, 2) of a residue, from the row of that name; "?" where no
+    row has these atoms and bonds.
+    """
     row = LIGANDS.get(name) or SOLVENTS.get(name)
     if row is not None:
         mol = Chem.AddHs(Chem.MolFromSmiles(row.smiles))

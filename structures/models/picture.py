@@ -1,4 +1,6 @@
-"""A picture of a model: side and top view, ions as spheres, ligands as sticks, what is far away paler."""
+"""A picture of a model: side and top view, ions as spheres, ligands as sticks, what is far away
+paler.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -38,13 +40,16 @@ VIEWS = {
 
 
 def picture(model: Model, path: Path, solvent: bool = False) -> None:
-    """Draw the model into a PNG; the solvent is told in the caption and drawn, as thin lines, only when `solvent`.
+    """Draw the model into a PNG; the solvent is told in the caption and drawn, as thin lines, only
+    when `solvent`.
 
-    Raises OSError when the file cannot be written and ValueError when the model is nothing but solvent."""
+    Raises OSError when the file cannot be written and ValueError when the model is nothing but
+    solvent."""
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"cannot draw {path}: there is no folder {path.parent}; create it or choose another path"
+            f"cannot draw {path}: there is no folder {path.parent}; create it or choose another"
+            " path"
         )
     drawn = np.setdiff1d(np.arange(model.n_atoms), model.groups["solvent"])
     if not len(drawn):
@@ -106,7 +111,9 @@ def picture(model: Model, path: Path, solvent: bool = False) -> None:
 
 
 def whole(model: Model) -> np.ndarray:
-    """Positions (n_atoms, 3) in nm with every residue in one piece: no bond goes through the sides of the box."""
+    """Positions (n_atoms, 3) in nm with every residue in one piece: no bond goes through the sides
+    of the box.
+    """
     a, b = np.concatenate([model.bonds, model.bonds[:, ::-1]]).T
     delta = model.positions[b] - model.positions[a]
     if np.allclose(delta, nearest(delta, model.box)):
@@ -121,7 +128,9 @@ def whole(model: Model) -> np.ndarray:
 
 
 def _gathered(model: Model) -> np.ndarray:
-    """Positions of `whole` with every dissolved and solvent residue in the box that is drawn, around the crystal."""
+    """Positions of `whole` with every dissolved and solvent residue in the box that is drawn,
+    around the crystal.
+    """
     xyz = whole(model).copy()
     loose = np.concatenate([model.groups["counterion"], model.groups["solvent"]])
     first = np.repeat([r.start for r in model.residues], [r.stop - r.start for r in model.residues])
@@ -131,7 +140,9 @@ def _gathered(model: Model) -> np.ndarray:
 
 
 def _caption(model: Model, solvent: bool) -> list[str]:
-    """What is in the model, in one or two lines: crystal, bound and dissolved residues; solvent and box."""
+    """What is in the model, in one or two lines: crystal, bound and dissolved residues; solvent and
+    box.
+    """
     owner = np.empty(model.n_atoms, dtype=int)
     for number, name in enumerate(PARTITION):
         owner[model.groups[name]] = number
@@ -158,7 +169,9 @@ def _colour(element: str) -> np.ndarray:
 
 
 def _frame(model: Model, drawn: np.ndarray, plane: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """What the panel shows: the drawn atoms (n, 3) and, where it is not much larger, the box, with a margin and room for the bar."""
+    """What the panel shows: the drawn atoms (n, 3) and, where it is not much larger, the box, with
+    a margin and room for the bar.
+    """
     low, high = drawn[:, plane].min(axis=0) - PAD_NM, drawn[:, plane].max(axis=0) + PAD_NM
     if np.all(model.box[plane] <= BOX_REACH * (high - low)):
         corner = _corner(model, plane)
@@ -178,7 +191,9 @@ def _corner(model: Model, plane: list[int]) -> np.ndarray:
 
 
 def _panel(axes: Axes, model: Model, xyz: np.ndarray, how: tuple) -> None:
-    """One view: layer by layer from the back, sticks under spheres, then the box and a scale bar of 1 nm."""
+    """One view: layer by layer from the back, sticks under spheres, then the box and a scale bar of
+    1 nm.
+    """
     drawn, (low, high), (right, up, deep, sign), scale, solvent = how
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     axes.set_axis_off()

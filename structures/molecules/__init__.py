@@ -1,1 +1,3 @@
-"""Rows of perovskites, ligands and solvents, and molecules as RDKit makes them: atoms, bonds, conformers."""
+"""Rows of perovskites, ligands and solvents, and molecules as RDKit makes them: atoms, bonds,
+conformers.
+"""

@@ -1,6 +1,7 @@
 """The registries of things one can build: one row each, every physical number with its source.
 
-A new perovskite, ligand or solvent is one new row here (and its parameters in `forcefields/molecules`).
+A new perovskite, ligand or solvent is one new row here (and its parameters in
+`forcefields/molecules`).
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 class Perovskite:
     """A cubic AMX3 lattice: its A site (an element, or a molecule of LIGANDS), metal and halide.
 
-    The lattice constant is not here: it belongs to the force-field pack, which must be at its own minimum.
+    The lattice constant is not here: it belongs to the force-field pack, which must be at its own
+    minimum.
     """
 
     a_site: str
@@ -20,7 +22,8 @@ class Perovskite:
 
 @dataclass(frozen=True)
 class Mode:
-    """How a ligand binds: the sites its heads go to, a SMARTS for each head (first atom = head), the height to try first (nm).
+    """How a ligand binds: the sites its heads go to, a SMARTS for each head (first atom = head),
+    the height to try first (nm).
 
     The height is that of the head over the point of its site.
     """
@@ -35,8 +38,9 @@ class Mode:
 class Ligand:
     """A ligand: its SMILES, binding mode (a key of MODES), formal charge in e and full name.
 
-    `heads` replaces the SMARTS patterns of the mode. A ligand from a file has `molblock` (MDL mol block, atoms in the order
-    of the file, hydrogens included) and `names` (the atom names of the file) beside its SMILES.
+    `heads` replaces the SMARTS patterns of the mode. A ligand from a file has `molblock` (MDL mol
+    block, atoms in the order of the file, hydrogens included) and `names` (the atom names of the
+    file) beside its SMILES.
     """
 
     smiles: str
@@ -50,7 +54,9 @@ class Ligand:
 
 @dataclass(frozen=True)
 class Solvent:
-    """A solvent: its SMILES, its density at 298.15 K in kg/m3 and its static relative permittivity, each with its source."""
+    """A solvent: its SMILES, its density at 298.15 K in kg/m3 and its static relative permittivity,
+    each with its source.
+    """
 
     smiles: str
     density_kg_m3: float
@@ -72,8 +78,10 @@ PEROVSKITES = {
     "MAPbBr3": Perovskite("MA", "Pb", "Br"),
 }
 
-# Heads. Ammonium (1 to 4 carbons), amidinium and guanidinium (head: the carbon between the nitrogens); carboxylate, phosphonate or
-# phosphate, sulfonate (head: C, P, S); amine without a neighbouring carbonyl, aromatic ring or charge.
+# Heads. Ammonium (1 to 4 carbons), amidinium and guanidinium (head: the carbon between the
+# nitrogens); carboxylate, phosphonate or
+# phosphate, sulfonate (head: C, P, S); amine without a neighbouring carbonyl, aromatic ring or
+# charge.
 AMMONIUM = "[$([NX4+]),$([CX3](=[NX3+])[NX3])]"
 ACID = "[$([CX3](=O)[O-]),$([PX4](=O)[O-]),$([SX4](=O)(=O)[O-])]"
 AMINE = "[NX3;+0;!$(N-[C,N,S,P]=[O,N,S]);!$(N-[c,n]);!$(N-[CX3]=[NX3+])]"
@@ -126,7 +134,8 @@ LIGANDS = {
         "[O-]C(=O)Cc1c(C)cc(C)cc1C", "anion", -1, "2,4,6-trimethylphenylacetate"
     ),
     "phenylacetate": Ligand("[O-]C(=O)Cc1ccccc1", "anion", -1, "phenylacetate"),
-    # phosphonates: the hydrogen phosphonates are monoanions, the others dianions, which take a second X with them
+    # phosphonates: the hydrogen phosphonates are monoanions, the others dianions, which take a
+    # second X with them
     "hydrogen-methylphosphonate": Ligand(
         "CP(=O)(O)[O-]", "anion", -1, "hydrogen methylphosphonate"
     ),
@@ -152,7 +161,8 @@ LIGANDS = {
     "octylamine": Ligand("CCCCCCCCN", "donor", 0, "octylamine"),
     "oleylamine": Ligand("CCCCCCCC/C=C\\CCCCCCCCN", "donor", 0, "(Z)-octadec-9-enylamine"),
     "benzylamine": Ligand("NCc1ccccc1", "donor", 0, "benzylamine"),
-    # zwitterions, on an A and an X site; lysine and arginine as the neutral tautomers with the side chain protonated
+    # zwitterions, on an A and an X site; lysine and arginine as the neutral tautomers with the side
+    # chain protonated
     "6-aminohexanoic-acid": Ligand("[NH3+]CCCCCC(=O)[O-]", "zwitterion", 0, "6-aminohexanoic acid"),
     "8-aminooctanoic-acid": Ligand(
         "[NH3+]CCCCCCCC(=O)[O-]", "zwitterion", 0, "8-aminooctanoic acid"

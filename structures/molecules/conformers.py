@@ -29,13 +29,17 @@ def _one_a_bond(matches: tuple) -> list[tuple[int, int, int, int]]:
 
 
 def _turnable(mol: Chem.Mol) -> list[tuple[int, int, int, int]]:
-    """One dihedral for each single bond that may turn: amides, esters and the like, conjugated, are left alone."""
+    """One dihedral for each single bond that may turn: amides, esters and the like, conjugated, are
+    left alone.
+    """
     dihedrals = _one_a_bond(mol.GetSubstructMatches(TURNS))
     return [d for d in dihedrals if not mol.GetBondBetweenAtoms(d[1], d[2]).GetIsConjugated()]
 
 
 def tail_ends(mol: Chem.Mol, head: int) -> list[int]:
-    """Where the tails end: heavy atoms more than one bond from the head with no heavy neighbour farther from it."""
+    """Where the tails end: heavy atoms more than one bond from the head with no heavy neighbour
+    farther from it.
+    """
     distance = Chem.GetDistanceMatrix(mol)[head]
     heavy = [a for a in mol.GetAtoms() if a.GetAtomicNum() > 1 and distance[a.GetIdx()] > 1]
     ends = [
@@ -55,11 +59,13 @@ def tail_ends(mol: Chem.Mol, head: int) -> list[int]:
 
 
 def upright(mol: Chem.Mol, head: int, mode: str) -> np.ndarray:
-    """Conformers (k, n_atoms, 3) in nm, head at the origin, the tails gathered along +z, the tallest first.
+    """Conformers (k, n_atoms, 3) in nm, head at the origin, the tails gathered along +z, the
+    tallest first.
 
-    The torsions within two bonds of the head are searched over 180, 60 and -60 degrees for conformers whose shortest tail reaches
-    high without two atoms closer than 1.9 A (so that all chains of a ligand point away from the surface); the rest of each chain
-    stays trans. A donor stands on its lone pair instead, which points along -z.
+    The torsions within two bonds of the head are searched over 180, 60 and -60 degrees for
+    conformers whose shortest tail reaches high without two atoms closer than 1.9 A (so that all
+    chains of a ligand point away from the surface); the rest of each chain stays trans. A donor
+    stands on its lone pair instead, which points along -z.
     """
     distance = Chem.GetDistanceMatrix(mol)
     near = [d for d in _turnable(mol) if min(distance[head][d[1]], distance[head][d[2]]) <= 2]
@@ -93,7 +99,9 @@ def upright(mol: Chem.Mol, head: int, mode: str) -> np.ndarray:
 
 
 def _head_turns(mol: Chem.Mol, head: int) -> list[tuple[int, int, int, int]]:
-    """Dihedrals about the bonds of the head itself, from one of its hydrogens, which turn its lone pair."""
+    """Dihedrals about the bonds of the head itself, from one of its hydrogens, which turn its lone
+    pair.
+    """
     atom = mol.GetAtomWithIdx(head)
     hydrogens = [n.GetIdx() for n in atom.GetNeighbors() if n.GetAtomicNum() == 1]
     found = []
@@ -123,8 +131,10 @@ def _distinct(shapes: list[np.ndarray]) -> np.ndarray:
 
 
 def span(mol: Chem.Mol, heads: tuple[int, int], separation_nm: float) -> np.ndarray:
-    """Conformers (k, n_atoms, 3) in nm with the second head `separation_nm` from the first, or as near to that as it reaches within
-    0.2 nm: first head at the origin, second on +x, the rest turned towards +z, the one that stands highest above its heads first."""
+    """Conformers (k, n_atoms, 3) in nm with the second head `separation_nm` from the first, or as
+    near to that as it reaches within 0.2 nm: first head at the origin, second on +x, the rest
+    turned towards +z, the one that stands highest above its heads first.
+    """
     for off in np.arange(0.0, 0.2001, REACH_STEP_NM):
         found = [
             _spanned(mol, heads, 10 * target, seed)
@@ -142,7 +152,9 @@ def span(mol: Chem.Mol, heads: tuple[int, int], separation_nm: float) -> np.ndar
 def _spanned(
     mol: Chem.Mol, heads: tuple[int, int], separation_A: float, seed: int
 ) -> np.ndarray | None:
-    """One embedded conformer in angstrom with the heads 0.1 A around `separation_A`, oriented; None when there is none."""
+    """One embedded conformer in angstrom with the heads 0.1 A around `separation_A`, oriented; None
+    when there is none.
+    """
     first, second = heads
     bounds = AllChem.GetMoleculeBoundsMatrix(mol)
     low, high = min(first, second), max(first, second)
@@ -180,7 +192,9 @@ def _same_chirality(mol: Chem.Mol, trial: Chem.Mol) -> bool:
 
 
 def _astride(xyz: np.ndarray, heads: tuple[int, int], ends: list[int]) -> np.ndarray:
-    """First head to the origin, second onto +x, then turned about x to where the body stands highest."""
+    """First head to the origin, second onto +x, then turned about x to where the body stands
+    highest.
+    """
     first, second = heads
     xyz = xyz - xyz[first]
     x = xyz[second] / np.linalg.norm(xyz[second])

@@ -1,4 +1,6 @@
-"""Molecules from rows: atoms in a fixed order with unique names, bonds, and conformers ready to be placed."""
+"""Molecules from rows: atoms in a fixed order with unique names, bonds, and conformers ready to be
+placed.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -16,12 +18,15 @@ from halobind.structures.molecules.conformers import chain_dihedrals, span, upri
 class Molecule:
     """One molecule as the builder places it.
 
-    Atoms are in SMILES order, heavy atoms first, then the hydrogens of each heavy atom in turn, named element + running number (C1,
-    C2, ..., H25); a ligand from a file keeps the order and names of the file. The force-field templates use the same names.
-    `bonds` is (n_bonds, 2) int, `rigid` (n_bonds,) tells which nothing may turn about, `masses` (n_atoms,) are in Da, `charge` is the
-    formal charge in e; `charged` whether it belongs to the charged species (ions, zwitterions). `heads` are the atoms that bind, one
-    for each head of its mode, the first one the `anchor` (0 for a solvent). `positions` is (n_atoms, 3) in nm and `conformers`
-    (k, n_atoms, 3), the first of them `positions`: for a ligand the anchor is at the origin and the tails point along +z.
+    Atoms are in SMILES order, heavy atoms first, then the hydrogens of each heavy atom in turn,
+    named element + running number (C1, C2, ..., H25); a ligand from a file keeps the order and
+    names of the file. The force-field templates use the same names. `bonds` is (n_bonds, 2) int,
+    `rigid` (n_bonds,) tells which nothing may turn about, `masses` (n_atoms,) are in Da, `charge`
+    is the formal charge in e; `charged` whether it belongs to the charged species (ions,
+    zwitterions). `heads` are the atoms that bind, one for each head of its mode, the first one the
+    `anchor` (0 for a solvent). `positions` is (n_atoms, 3) in nm and `conformers` (k, n_atoms, 3),
+    the first of them `positions`: for a ligand the anchor is at the origin and the tails point
+    along +z.
     """
 
     name: str
@@ -62,8 +67,9 @@ def molecule(name: str) -> Molecule:
 
 @cache
 def make_molecule(name: str, row: Ligand | Solvent) -> Molecule:
-    """The Molecule of a row: the same row gives the same molecule. Raises ValueError as `check_ligand` does, and when RDKit finds no
-    conformer."""
+    """The Molecule of a row: the same row gives the same molecule. Raises ValueError as
+    `check_ligand` does, and when RDKit finds no conformer.
+    """
     mol = _prepared(name, row)
     heads = (0,)
     if isinstance(row, Ligand):
@@ -97,14 +103,18 @@ def make_molecule(name: str, row: Ligand | Solvent) -> Molecule:
 
 @cache
 def bridging(name: str, row: Ligand, separation_nm: float) -> np.ndarray:
-    """Conformers (k, n_atoms, 3) in nm of a two-headed ligand whose heads lie `separation_nm` apart, or as near to that as it can
-    reach within 0.2 nm: first head at the origin, second on +x, the rest towards +z. (0, n_atoms, 3) when it cannot."""
+    """Conformers (k, n_atoms, 3) in nm of a two-headed ligand whose heads lie `separation_nm`
+    apart, or as near to that as it can reach within 0.2 nm: first head at the origin, second on +x,
+    the rest towards +z. (0, n_atoms, 3) when it cannot.
+    """
     mol = _prepared(name, row)
     return span(mol, head_atoms(name, row, mol)[:2], separation_nm)
 
 
 def rdkit_molecule(item: Molecule) -> Chem.Mol:
-    """The RDKit molecule of `item`: the same atoms in the same order, bond orders, and its coordinates in angstrom."""
+    """The RDKit molecule of `item`: the same atoms in the same order, bond orders, and its
+    coordinates in angstrom.
+    """
     mol = (
         Chem.MolFromMolBlock(item.molblock, removeHs=False)
         if item.molblock
@@ -135,13 +145,15 @@ def head_atoms(name: str, row: Ligand, mol: Chem.Mol) -> tuple[int, ...]:
         query = Chem.MolFromSmarts(pattern)
         if query is None:
             raise ValueError(
-                f"{name}: RDKit cannot read the head pattern {pattern!r}: write a SMARTS whose first atom is the head"
+                f"{name}: RDKit cannot read the head pattern {pattern!r}: write a SMARTS whose"
+                " first atom is the head"
             )
         matches = mol.GetSubstructMatches(query)
         if not matches:
             raise ValueError(
-                f'{name}: mode = "{row.mode}" needs {MODES[row.mode].needs}, but no atom of {row.smiles!r} matches {pattern!r}: '
-                "choose another mode, or give the head as a SMARTS in heads"
+                f'{name}: mode = "{row.mode}" needs {MODES[row.mode].needs}, but no atom of'
+                f" {row.smiles!r} matches {pattern!r}: choose another mode, or give the head as a"
+                " SMARTS in heads"
             )
         found.append(matches[0][0])
     return tuple(found)
@@ -158,7 +170,8 @@ def _prepared(name: str, row: Ligand | Solvent) -> Chem.Mol:
         parsed = Chem.MolFromSmiles(row.smiles)
         if parsed is None:
             raise ValueError(
-                f"{name}: RDKit cannot read the SMILES {row.smiles!r}; check its valences, charges and ring closures"
+                f"{name}: RDKit cannot read the SMILES {row.smiles!r}; check its valences, charges"
+                " and ring closures"
             )
         mol = Chem.AddHs(parsed)
         _embed(name, row.smiles, mol)

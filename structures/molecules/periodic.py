@@ -4,7 +4,9 @@ import numpy as np
 
 
 def wrapped(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Positions (..., 3) moved into [0, box): -1e-17 modulo the box is the box itself, which a periodic tree refuses."""
+    """Positions (..., 3) moved into [0, box): -1e-17 modulo the box is the box itself, which a
+    periodic tree refuses.
+    """
     found = np.mod(positions, box)
     return np.where(found >= box, 0.0, found)
 
@@ -15,5 +17,7 @@ def nearest(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def nearest_shift(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """What must be added to the second of two places, which differ by `delta` (..., 3), to have its image nearest to the first."""
+    """What must be added to the second of two places, which differ by `delta` (..., 3), to have its
+    image nearest to the first.
+    """
     return box * np.round(delta / box)

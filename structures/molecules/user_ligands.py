@@ -1,4 +1,6 @@
-"""Ligands that are not rows: read from a file with atom order and names kept, and checked before anything is built."""
+"""Ligands that are not rows: read from a file with atom order and names kept, and checked before
+anything is built.
+"""
 
 import re
 from dataclasses import replace
@@ -17,10 +19,11 @@ SIGNS = {"cation": "> 0", "anion": "< 0", "donor": "= 0", "zwitterion": "= 0"}
 
 
 def ligand_from_file(path: Path, mode: str, charge: int, heads: tuple[str, ...] = ()) -> Ligand:
-    """A Ligand from a mol2 (SYBYL atom types), sdf or mol file of one molecule with all its hydrogens.
+    """A Ligand from a mol2 (SYBYL atom types), sdf or mol file of one molecule with all its
+    hydrogens.
 
-    Atom order and the atom names of a mol2 file are kept; sdf has no names, so atoms are numbered by element. Raises ValueError naming
-    the file and what to do, and FileNotFoundError.
+    Atom order and the atom names of a mol2 file are kept; sdf has no names, so atoms are numbered
+    by element. Raises ValueError naming the file and what to do, and FileNotFoundError.
     """
     if path.suffix.lower() not in READERS:
         raise ValueError(f"{path}: a ligand file is one of {', '.join(READERS)}")
@@ -29,17 +32,20 @@ def ligand_from_file(path: Path, mode: str, charge: int, heads: tuple[str, ...] 
     mol, names = _read_mol2(path) if path.suffix.lower() == ".mol2" else _read_sdf(path)
     if len(Chem.GetMolFrags(mol)) > 1:
         raise ValueError(
-            f"{path}: {len(Chem.GetMolFrags(mol))} molecules in one: leave counter-ions out of the file"
+            f"{path}: {len(Chem.GetMolFrags(mol))} molecules in one: leave counter-ions out of the"
+            " file"
         )
     bare = Chem.AddHs(mol).GetNumAtoms() - mol.GetNumAtoms()
     if bare:
         raise ValueError(
-            f"{path}: {bare} hydrogens are missing: add all of them (and look at the formal charges)"
+            f"{path}: {bare} hydrogens are missing: add all of them (and look at the formal"
+            " charges)"
         )
     for name in names:
         if not ATOM_NAME.fullmatch(name):
             raise ValueError(
-                f"{path}: atom name {name!r} is not a letter with at most five letters or digits after it: rename the atom"
+                f"{path}: atom name {name!r} is not a letter with at most five letters or digits"
+                " after it: rename the atom"
             )
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -60,8 +66,9 @@ def _read_mol2(path: Path) -> tuple[Chem.Mol, tuple[str, ...]]:
         mol = Chem.MolFromMol2Block(text, removeHs=False)
     if mol is None:
         raise ValueError(
-            f"{path}: RDKit cannot read this mol2 file; it needs SYBYL atom types (C.3, N.4, O.co2, ...), not force-field types: "
-            "convert it, for example with antechamber -at sybyl, or give an sdf file"
+            f"{path}: RDKit cannot read this mol2 file; it needs SYBYL atom types (C.3, N.4, O.co2,"
+            " ...), not force-field types: convert it, for example with antechamber -at sybyl, or"
+            " give an sdf file"
         )
     return mol, tuple(atom.GetProp("_TriposAtomName") for atom in mol.GetAtoms())
 
@@ -90,42 +97,50 @@ class _silent:
 
 
 def check_ligand(name: str, row: Ligand) -> None:
-    """Raise ValueError naming the ligand, the value and what to do when it cannot be what its row says."""
+    """Raise ValueError naming the ligand, the value and what to do when it cannot be what its row
+    says.
+    """
     if not NAME.fullmatch(name) or name in ION_CHARGES:
         raise ValueError(
-            f"{name!r} is not a name for a ligand: use letters, digits, + and -, and not the name of an ion"
+            f"{name!r} is not a name for a ligand: use letters, digits, + and -, and not the name"
+            " of an ion"
         )
     if row.mode not in MODES:
         raise ValueError(f"{name}: mode = {row.mode!r} is not one of {', '.join(MODES)}")
     mol = _parsed(name, row)
     if len(Chem.GetMolFrags(mol)) > 1:
         raise ValueError(
-            f"{name}: {row.smiles!r} is {len(Chem.GetMolFrags(mol))} molecules: leave counter-ions out of the SMILES"
+            f"{name}: {row.smiles!r} is {len(Chem.GetMolFrags(mol))} molecules: leave counter-ions"
+            " out of the SMILES"
         )
     unknown = sorted({atom.GetSymbol() for atom in mol.GetAtoms()} - set(CONTACT_RADII))
     if unknown:
         raise ValueError(
-            f"{name}: {row.smiles!r} has {', '.join(unknown)}, for which there is no contact radius: it cannot be placed"
+            f"{name}: {row.smiles!r} has {', '.join(unknown)}, for which there is no contact"
+            " radius: it cannot be placed"
         )
     if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         raise ValueError(f"{name}: {row.smiles!r} is a radical: check its hydrogens and charges")
     charge = Chem.GetFormalCharge(mol)
     if charge != row.charge:
         raise ValueError(
-            f"{name}: charge = {row.charge} but {row.smiles!r} carries {charge:+d}: write the charge into the structure, like [NH3+] or "
-            f"[O-], or set charge = {charge}"
+            f"{name}: charge = {row.charge} but {row.smiles!r} carries {charge:+d}: write the"
+            f" charge into the structure, like [NH3+] or [O-], or set charge = {charge}"
         )
     if not {"cation": charge > 0, "anion": charge < 0}.get(row.mode, charge == 0):
         raise ValueError(
-            f'{name}: mode = "{row.mode}" needs a charge {SIGNS[row.mode]}, but {row.smiles!r} carries {charge:+d}'
+            f'{name}: mode = "{row.mode}" needs a charge {SIGNS[row.mode]}, but {row.smiles!r}'
+            f" carries {charge:+d}"
         )
     head_atoms(name, row, mol)
 
 
 def guessed_ligand(name: str, text: str) -> Ligand:
-    """The Ligand of a SMILES or of a file (mol2, sdf, mol), its charge and binding mode read off its structure, and checked.
+    """The Ligand of a SMILES or of a file (mol2, sdf, mol), its charge and binding mode read off
+    its structure, and checked.
 
-    Raises ValueError naming what is wrong, as `check_ligand` and `ligand_from_file` do, and FileNotFoundError.
+    Raises ValueError naming what is wrong, as `check_ligand` and `ligand_from_file` do, and
+    FileNotFoundError.
     """
     row = Ligand(text, "donor", 0, name)
     if Path(text).suffix.lower() in READERS:
@@ -156,7 +171,8 @@ def _parsed(name: str, row: Ligand) -> Chem.Mol:
         rough = Chem.MolFromSmiles(row.smiles, sanitize=False)
         if rough is None or not row.smiles:
             raise ValueError(
-                f"{name}: RDKit cannot read the SMILES {row.smiles!r}: check its brackets and ring closures"
+                f"{name}: RDKit cannot read the SMILES {row.smiles!r}: check its brackets and ring"
+                " closures"
             )
         problems = Chem.DetectChemistryProblems(rough)
     if problems:

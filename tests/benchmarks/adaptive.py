@@ -1,14 +1,17 @@
-"""Sampling needed to bring the error of dG0 down: where it helps most against the same for every window.
+"""Sampling needed to bring the error of dG0 down: where it helps most against the same for every
+window.
 
     python tests/benchmarks/adaptive.py [--seeds 10]
     python tests/benchmarks/adaptive.py --replay CAMPAIGN [--ligand DA] [--pieces 12]
 
-First on windows of a known landscape (a 60 kJ/mol well, a plateau), which hold correlated exact samples; those across the slope are slow,
-as ligands are while they leave their pocket: correlation times of 2 to 60 records. Then, with --replay, on what a campaign has sampled:
-each window is cut into equal pieces that are given out one by one, from another piece on in every replay, and the target is the error
-that all windows have with half of theirs. Both ways start from two segments (or pieces) a window, use the decisions of
-`halobind.pipeline.workflow.planning` and stop when the error that they would report is at the target. Printed are the segments of each way, their ratio,
-and for the landscape the true error of dG0 where they stopped.
+First on windows of a known landscape (a 60 kJ/mol well, a plateau), which hold correlated exact
+samples; those across the slope are slow, as ligands are while they leave their pocket: correlation
+times of 2 to 60 records. Then, with --replay, on what a campaign has sampled: each window is cut
+into equal pieces that are given out one by one, from another piece on in every replay, and the
+target is the error that all windows have with half of theirs. Both ways start from two segments (or
+pieces) a window, use the decisions of `halobind.pipeline.workflow.planning` and stop when the error
+that they would report is at the target. Printed are the segments of each way, their ratio, and for
+the landscape the true error of dG0 where they stopped.
 """
 
 import argparse
@@ -65,7 +68,9 @@ class Source:
 
 
 class Recorded:
-    """The series of one window of a campaign in pieces, given out from the piece `first` on; there is an end to it."""
+    """The series of one window of a campaign in pieces, given out from the piece `first` on; there
+    is an end to it.
+    """
 
     def __init__(self, series: np.ndarray, pieces: int, first: int) -> None:
         self._left = np.array_split(np.roll(series, -first * (len(series) // pieces)), pieces)
@@ -90,7 +95,9 @@ def sample(
     way: tuple[bool, float, int],
     most: float = math.inf,
 ) -> tuple[int, float]:
-    """Segments until the error is at the target, and dG0 there; way = (adaptive, target, seed), at most `most` segments a window."""
+    """Segments until the error is at the target, and dG0 there; way = (adaptive, target, seed), at
+    most `most` segments a window.
+    """
     adaptive, target, seed = way
     segments, extra = np.zeros(len(sources), dtype=int), np.full(len(sources), 2)
     while True:
@@ -126,7 +133,8 @@ def landscapes(seeds: int) -> None:
             table[adaptive].append(sample(whole, sources, (adaptive, TARGET_KJ_MOL, seed)))
         (a, x), (u, y) = table[True][-1], table[False][-1]
         print(
-            f"seed {seed}: adaptive {a:5d} segments, uniform {u:5d}, ratio {u / a:.2f}; errors {x - exact:+.2f}, {y - exact:+.2f}",
+            f"seed {seed}: adaptive {a:5d} segments, uniform {u:5d}, ratio {u / a:.2f}; errors"
+            f" {x - exact:+.2f}, {y - exact:+.2f}",
             flush=True,
         )
     errors = {
@@ -134,7 +142,8 @@ def landscapes(seeds: int) -> None:
         for way, rows in table.items()
     }
     print(
-        f"{_totals(TARGET_KJ_MOL, table)}; true errors {errors[True]:.2f} and {errors[False]:.2f} kJ/mol"
+        f"{_totals(TARGET_KJ_MOL, table)}; true errors {errors[True]:.2f} and {errors[False]:.2f}"
+        " kJ/mol"
     )
 
 
@@ -153,18 +162,23 @@ def replays(folder: Path, ligand: str, pieces: int) -> None:
             table[adaptive].append(sample(whole, sources, (adaptive, targets[-1], first), pieces))
         (a, x), (u, y) = table[True][-1], table[False][-1]
         print(
-            f"from piece {first}: to {targets[-1]:.1f} kJ/mol adaptive {a} pieces ({x:.1f}), uniform {u} ({y:.1f})",
+            f"from piece {first}: to {targets[-1]:.1f} kJ/mol adaptive {a} pieces ({x:.1f}),"
+            f" uniform {u} ({y:.1f})",
             flush=True,
         )
     print(
-        f"{run.id}, {len(whole.windows)} windows of {pieces} pieces: {_totals(float(np.mean(targets)), table)}"
+        f"{run.id}, {len(whole.windows)} windows of {pieces} pieces:"
+        f" {_totals(float(np.mean(targets)), table)}"
     )
 
 
 def _totals(target: float, table: dict[bool, list[tuple[int, float]]]) -> str:
     totals = {way: np.array([n for n, _ in rows]) for way, rows in table.items()}
     sizes = f"adaptive {totals[True].mean():.0f} segments, uniform {totals[False].mean():.0f}"
-    return f"to {target:.1f} kJ/mol over {len(totals[True])} tries: {sizes}, ratio {totals[False].sum() / totals[True].sum():.2f}"
+    return (
+        f"to {target:.1f} kJ/mol over {len(totals[True])} tries: {sizes}, ratio"
+        f" {totals[False].sum() / totals[True].sum():.2f}"
+    )
 
 
 def _exact() -> float:
@@ -174,7 +188,9 @@ def _exact() -> float:
 
 
 def _many(window: Window) -> np.ndarray:
-    """Samples of a window so many and even that their error is far below what is compared (quantiles of its distribution)."""
+    """Samples of a window so many and even that their error is far below what is compared
+    (quantiles of its distribution).
+    """
     energy = landscape(GRID) + 0.5 * window.k * (GRID - window.center_nm) ** 2
     below = np.cumsum(np.exp(-(energy - energy.min()) / KT))
     return np.random.default_rng(0).permutation(

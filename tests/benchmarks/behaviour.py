@@ -1,11 +1,13 @@
-"""Record what halobind computes and says, as text files that two versions of the code can be compared by.
+"""Record what halobind computes and says, as text files that two versions of the code can be
+compared by.
 
     python tests/benchmarks/behaviour.py OUT [--halobind PATH_TO_COMMAND]
     diff -r OUT_BEFORE OUT_AFTER
 
-Only the command line is used, so any two versions can be compared. Every campaign runs on one CPU thread with its derived seeds: with
-the same OpenMM on the same machine the files are the same byte for byte. What cannot repeat (times, speeds, hosts, the scratch
-directory) is replaced by a word. About six minutes.
+Only the command line is used, so any two versions can be compared. Every campaign runs on one CPU
+thread with its derived seeds: with the same OpenMM on the same machine the files are the same byte
+for byte. What cannot repeat (times, speeds, hosts, the scratch directory) is replaced by a word.
+About six minutes.
 """
 
 import argparse
@@ -111,8 +113,10 @@ REFUSED = {
     "bad-toml": edited(("[pull]", "[pull")),
     "method": edited(("max_rounds = 0", 'max_rounds = 0\nmethod = "magic"')),
     "exchange-one": edited(("max_rounds = 0", "max_rounds = 0\nexchange_group = 1")),
-    "own-ligand": edited(('"DA"', '"mine"'))
-    + '\n[ligands.mine]\nsmiles = "CC[NH3+]"\nhead = "N"\nmode = "A"\n',
+    "own-ligand": (
+        edited(('"DA"', '"mine"'))
+        + '\n[ligands.mine]\nsmiles = "CC[NH3+]"\nhead = "N"\nmode = "A"\n'
+    ),
     "own-without-file": edited(('"DA"', '"mine"')) + '\n[ligands.mine]\nsmiles = "CCCC[NH3+]"\n',
     "own-bad-smiles": edited(('"DA"', '"mine"')) + '\n[ligands.mine]\nsmiles = "CC(C[NH3+]"\n',
     "anion-on-A": edited(('"DA"', '"oleate"'), ("[forcefield]", 'mode = "A"\n[forcefield]')),
@@ -212,14 +216,19 @@ class Recorder:
             text=True,
             stdin=subprocess.DEVNULL,
         )
-        text = f"$ halobind {' '.join(arguments)}\nexit {done.returncode}\n--- stdout\n{done.stdout}--- stderr\n{done.stderr}"
+        text = (
+            f"$ halobind {' '.join(arguments)}\nexit {done.returncode}\n---"
+            f" stdout\n{done.stdout}--- stderr\n{done.stderr}"
+        )
         target = self.out / f"{name}.txt"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(cleaned(text, self.scratch))
         return done.returncode
 
     def keep(self, name: str, campaign: Path) -> None:
-        """Keep the tables, a checksum of every file of the runs that holds numbers, and the tables of observables."""
+        """Keep the tables, a checksum of every file of the runs that holds numbers, and the tables
+        of observables.
+        """
         target = self.out / name
         for path in sorted((campaign / "tables").glob("*")):
             if path.suffix in (".csv", ".md", ".json"):

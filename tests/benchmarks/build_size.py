@@ -21,7 +21,9 @@ CELLS = (5, 9, 12, 17)
 
 
 def one(cells: int) -> str:
-    """Build, write and describe one cube: edge, ligands, atoms, seconds to build and to write, peak memory."""
+    """Build, write and describe one cube: edge, ligands, atoms, seconds to build and to write, peak
+    memory.
+    """
     crystal = CrystalSpec("CsPbBr3", "cuboid", (cells,) * 3, "AX", LATTICE_NM)
     start = time.perf_counter()
     model, check = build(
@@ -33,8 +35,9 @@ def one(cells: int) -> str:
         written = time.perf_counter() - start - built
     peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024**2
     return (
-        f"| {cells * LATTICE_NM:.1f} | {check.bound['DA']} | {check.solvent['toluene']} | {model.n_atoms} | {built:.0f} | {written:.0f} "
-        f"| {peak:.2f} | {1e6 * built / model.n_atoms:.0f} | {check.closest_contact_nm:.3f} |"
+        f"| {cells * LATTICE_NM:.1f} | {check.bound['DA']} | {check.solvent['toluene']} |"
+        f" {model.n_atoms} | {built:.0f} | {written:.0f} | {peak:.2f} |"
+        f" {1e6 * built / model.n_atoms:.0f} | {check.closest_contact_nm:.3f} |"
     )
 
 
@@ -44,7 +47,8 @@ if __name__ == "__main__":
         print(one(asked[0]), flush=True)
     else:
         print(
-            "| edge (nm) | DA | toluene | atoms | build (s) | write (s) | peak (GiB) | us/atom | closest (nm) |",
+            "| edge (nm) | DA | toluene | atoms | build (s) | write (s) | peak (GiB) | us/atom |"
+            " closest (nm) |",
             flush=True,
         )
         print("|---|---|---|---|---|---|---|---|---|", flush=True)

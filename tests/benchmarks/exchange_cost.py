@@ -1,11 +1,14 @@
-"""What exchange costs: the same windows in one process with swaps and without, and by OpenMM's own sampler, in turn.
+"""What exchange costs: the same windows in one process with swaps and without, and by OpenMM's own
+sampler, in turn.
 
     python tests/benchmarks/exchange_cost.py CAMPAIGN [windows] [ps] [rounds]
 
-CAMPAIGN is a campaign whose first run is prepared (for example the demo). Every way samples `windows` neighbouring windows for `ps`
-each from the same states, recording every 0.1 ps. Plain: one leg after the other, as without exchange. Exchange: all side by side, a
-swap tried every 0.5 ps. Native: openmm.app.ReplicaExchangeSampler with iterations of 0.5 ps, where this OpenMM has it; it records
-nothing here. Compared are seconds of processor time on the CPU platform (other processes disturb them little), of wall time elsewhere.
+CAMPAIGN is a campaign whose first run is prepared (for example the demo). Every way samples
+`windows` neighbouring windows for `ps` each from the same states, recording every 0.1 ps. Plain:
+one leg after the other, as without exchange. Exchange: all side by side, a swap tried every 0.5 ps.
+Native: openmm.app.ReplicaExchangeSampler with iterations of 0.5 ps, where this OpenMM has it; it
+records nothing here. Compared are seconds of processor time on the CPU platform (other processes
+disturb them little), of wall time elsewhere.
 """
 
 import statistics
@@ -102,7 +105,8 @@ def main(folder: Path, windows: int, ps: float, rounds: int) -> None:
             flush=True,
         )
     print(
-        f"{model.n_atoms} atoms on {choice.name}, {windows} windows of {ps:g} ps; median ratios to plain: ",
+        f"{model.n_atoms} atoms on {choice.name}, {windows} windows of {ps:g} ps; median ratios to"
+        " plain: ",
         end="",
     )
     ratios = {

@@ -1,12 +1,14 @@
-"""Errors of windows that exchange, on a landscape where they are known: is the reported error of dG0 what repeats scatter by?
+"""Errors of windows that exchange, on a landscape where they are known: is the reported error of
+dG0 what repeats scatter by?
 
     python tests/benchmarks/exchange_errors.py [--repeats 16] [--tau 30] [--records 20000]
 
-The height z of each walker is coupled to a slow hidden coordinate s (correlation time tau, ps), as a head is to tails and halides: U =
-W(z) + kappa/2 (s + F z/kappa)^2, so that the curve is W exactly. 19 windows; without exchange, and with swaps every ps in groups of eight
-as with exchange_group = 8. A walker takes its s along, so windows of a group have their slow errors in common. Printed: the scatter of
-dG0 over repeats, the error reported (root mean square), how many repeats lie within it, and what it would be if windows were taken as
-independent.
+The height z of each walker is coupled to a slow hidden coordinate s (correlation time tau, ps), as
+a head is to tails and halides: U = W(z) + kappa/2 (s + F z/kappa)^2, so that the curve is W
+exactly. 19 windows; without exchange, and with swaps every ps in groups of eight as with
+exchange_group = 8. A walker takes its s along, so windows of a group have their slow errors in
+common. Printed: the scatter of dG0 over repeats, the error reported (root mean square), how many
+repeats lie within it, and what it would be if windows were taken as independent.
 """
 
 import argparse
@@ -28,7 +30,9 @@ EMPTY = Samples((Window(0.0, K_BIAS),), (np.zeros(1),), RECORD_PS, 300.0, 0.55, 
 
 
 def simulate(exchange: bool, repeats: int, records: int, tau_ps: float) -> np.ndarray:
-    """Heights (records, repeats, windows) by Brownian dynamics in z and an exact Ornstein-Uhlenbeck step in s."""
+    """Heights (records, repeats, windows) by Brownian dynamics in z and an exact Ornstein-Uhlenbeck
+    step in s.
+    """
     random, shape = np.random.default_rng(7), (repeats, len(CENTRES))
     z = np.tile(CENTRES, (repeats, 1))
     s = -FORCE * z / KT + random.standard_normal(shape)
@@ -89,8 +93,9 @@ def main() -> None:
         inside = int((np.abs(value - value.mean()) < error).sum())
         stated, apart = (np.sqrt(np.mean(e**2)) for e in (error, alone))
         print(
-            f"{'exchange' if exchange else 'no exchange':12} scatter {value.std(ddof=1):.2f}, reported {stated:.2f} kJ/mol, "
-            f"{inside} of {options.repeats} within; as if independent {apart:.2f}",
+            f"{'exchange' if exchange else 'no exchange':12} scatter {value.std(ddof=1):.2f},"
+            f" reported {stated:.2f} kJ/mol, {inside} of {options.repeats} within; as if"
+            f" independent {apart:.2f}",
             flush=True,
         )
 

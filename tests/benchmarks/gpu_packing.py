@@ -1,9 +1,11 @@
-"""How many processes a GPU should have: aggregate ns/day of 1, 2, 4, 8 of them on each GPU, with and without the Multi-Process Service.
+"""How many processes a GPU should have: aggregate ns/day of 1, 2, 4, 8 of them on each GPU, with
+and without the Multi-Process Service.
 
     python tests/benchmarks/gpu_packing.py [--platform CUDA] [--processes 1 2 4 8] [--seconds 20] [--systems demo 10000]
 
-Systems: the demo's (DA on 4x4x2 cells in acetone) and one of about 10,000 atoms. Every process has its own context, 4 fs steps at 300 K,
-as a window has; all begin together, after minimisation and a warm-up, and run for the same time.
+Systems: the demo's (DA on 4x4x2 cells in acetone) and one of about 10,000 atoms. Every process has
+its own context, 4 fs steps at 300 K, as a window has; all begin together, after minimisation and a
+warm-up, and run for the same time.
 """
 
 import argparse
@@ -111,7 +113,8 @@ def main(options: argparse.Namespace) -> None:
             ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv"], check=False
         )
     print(
-        "| system | atoms | MPS | processes a GPU | ns/day in all | ratio to the first row |\n|---|---|---|---|---|---|"
+        "| system | atoms | MPS | processes a GPU | ns/day in all | ratio to the first row"
+        " |\n|---|---|---|---|---|---|"
     )
     for name in options.systems:
         with tempfile.TemporaryDirectory() as place:
@@ -128,7 +131,8 @@ def main(options: argparse.Namespace) -> None:
                         speed = aggregate(Path(place), options, seated)
                     one = one or speed
                     print(
-                        f"| {name} | {atoms} | {'yes' if mps else 'no'} | {each} | {speed:.0f} | {speed / one:.2f} |",
+                        f"| {name} | {atoms} | {'yes' if mps else 'no'} | {each} | {speed:.0f} |"
+                        f" {speed / one:.2f} |",
                         flush=True,
                     )
 

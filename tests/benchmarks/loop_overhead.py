@@ -2,8 +2,9 @@
 
     python tests/benchmarks/loop_overhead.py CAMPAIGN [pairs]
 
-CAMPAIGN is a campaign whose first run is prepared (for example the demo). Ours records the coordinate every 0.1 ps, writes
-frames of the solute every 1 ps and reports progress; bare is integrator.step() over the same number of steps.
+CAMPAIGN is a campaign whose first run is prepared (for example the demo). Ours records the
+coordinate every 0.1 ps, writes frames of the solute every 1 ps and reports progress; bare is
+integrator.step() over the same number of steps.
 """
 
 import statistics
@@ -73,7 +74,8 @@ def main(folder: Path, pairs: int) -> None:
     ratios = [a / b for a, b in zip(ours, bare, strict=True)]
     medians = f"ours {statistics.median(ours):.1f}, bare {statistics.median(bare):.1f} ns/day"
     print(
-        f"{model.n_atoms} atoms on {choice.name}: median {medians}, ratio {statistics.median(ratios):.3f}"
+        f"{model.n_atoms} atoms on {choice.name}: median {medians}, ratio"
+        f" {statistics.median(ratios):.3f}"
     )
 
 

@@ -2,10 +2,12 @@
 
     python tests/benchmarks/observe.py [--frames 2000] [--repeats 5] [--only engines workers memory]     (engines: pip install MDAnalysis)
 
-engines: frames a second for the distances from the anchor to all halides and metals, by this code, plain mdtraj, MDAnalysis and its dask
-backend, on the same file, numbers compared. workers: all observables through one and two workers of one thread, against the same chunks one
-after the other in this process. memory: peak of `halobind observe` with 1, 4 and 16 times the frames. Everything is repeated in turn and
-medians are printed, so that other work on the machine falls on all alike; the spread (highest over lowest) says how quiet it was.
+engines: frames a second for the distances from the anchor to all halides and metals, by this code,
+plain mdtraj, MDAnalysis and its dask backend, on the same file, numbers compared. workers: all
+observables through one and two workers of one thread, against the same chunks one after the other
+in this process. memory: peak of `halobind observe` with 1, 4 and 16 times the frames. Everything is
+repeated in turn and medians are printed, so that other work on the machine falls on all alike; the
+spread (highest over lowest) says how quiet it was.
 """
 
 import argparse
@@ -55,7 +57,9 @@ NAMES = tuple(name for name, row in OBSERVABLES.items() if not row.needs_solvent
 
 
 def draw(folder: Path, n_frames: int) -> tuple[Run, Path]:
-    """The demo's first run with one published segment of so many frames, shaken by 0.01 nm, the ligand moving up and down."""
+    """The demo's first run with one published segment of so many frames, shaken by 0.01 nm, the
+    ligand moving up and down.
+    """
     folder.mkdir(parents=True)
     text = (
         (TEMPLATES / "demo.toml")
@@ -101,7 +105,9 @@ def draw(folder: Path, n_frames: int) -> tuple[Run, Path]:
 
 
 def timed(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each task, all of them in turn, `repeats` times after one round that does not count."""
+    """Seconds of each task, all of them in turn, `repeats` times after one round that does not
+    count.
+    """
     found: dict[str, list[float]] = {name: [] for name in tasks}
     for round_ in range(repeats + 1):
         for name, task in tasks.items():
@@ -176,7 +182,8 @@ def engines(run: Run, segment: Path, repeats: int) -> None:
     seconds = timed(tasks, repeats)
     for name, values in seconds.items():
         print(
-            f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread {max(values) / min(values):.2f})"
+            f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread"
+            f" {max(values) / min(values):.2f})"
         )
 
 
@@ -187,7 +194,9 @@ def _pdb(topology: md.Topology, built: np.ndarray, segment: Path) -> Path:
 
 
 def workers(run: Run, segment: Path, repeats: int) -> None:
-    """All observables one after the other here, and through clusters of one and two workers, which are started before."""
+    """All observables one after the other here, and through clusters of one and two workers, which
+    are started before.
+    """
     file = open_dcd(segment / "frames.dcd")
     n_frames, size = file.n_frames, task_frames(file.n_atoms)
     source = Source(run.path("build"), chemistry_of(run), NAMES, code_checksum())
@@ -212,7 +221,8 @@ def workers(run: Run, segment: Path, repeats: int) -> None:
         )
     for name, values in seconds.items():
         print(
-            f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread {max(values) / min(values):.2f})"
+            f"{name:28} {n_frames / statistics.median(values):8.0f} frames/s  (spread"
+            f" {max(values) / min(values):.2f})"
         )
     overhead = statistics.median(
         b / a - 1 for a, b in zip(seconds["here"], seconds["1 worker"], strict=True)
@@ -221,14 +231,23 @@ def workers(run: Run, segment: Path, repeats: int) -> None:
         a / b for a, b in zip(seconds["1 worker"], seconds["2 workers"], strict=True)
     )
     print(
-        f"overhead of one worker over none {100 * overhead:.1f} %, speed-up from 1 to 2 workers {gain:.2f}"
+        f"overhead of one worker over none {100 * overhead:.1f} %, speed-up from 1 to 2 workers"
+        f" {gain:.2f}"
     )
 
 
 def memory(n_frames: int) -> None:
-    """Peak resident memory of the command, and of the largest of its workers, with more and more frames."""
-    code = "import resource, sys; from halobind.pipeline.commands.cli import main; main(sys.argv[1:]); "
-    code += "print('\\n', *(resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))"
+    """Peak resident memory of the command, and of the largest of its workers, with more and more
+    frames.
+    """
+    code = (
+        "import resource, sys; from halobind.pipeline.commands.cli import main;"
+        " main(sys.argv[1:]); "
+    )
+    code += (
+        "print('\\n', *(resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF,"
+        " resource.RUSAGE_CHILDREN)))"
+    )
     for where in (["--where", "serial"], ["--where", "local", "--workers", "2"]):
         for times in (1, 4, 16):
             with tempfile.TemporaryDirectory() as out:

@@ -1,4 +1,5 @@
-"""What the ion pairs cost: designs of the pair force against a NonbondedForce alone, same box, same run; energies compared.
+"""What the ion pairs cost: designs of the pair force against a NonbondedForce alone, same box, same
+run; energies compared.
 
     python tests/benchmarks/pair_force.py [CPU|CUDA|HIP|OpenCL] [PACK] [PEROVSKITE] [cells ...]
                                           default: CPU bond-increment CsPbBr3, slabs of 4x4x3 and 6x6x3 cells
@@ -8,11 +9,13 @@ folded    the System on disk, as GPUs run it: mixed pairs in the NonbondedForce,
 written   as halobind runs it on the CPU: the same with one force for each pair of types, constants in place of tables
 groups    the groups ion-ion and ion-head with an energy of zero: the loop over all their pairs, with a type of each atom
 list      the same tables as folded over the plain cutoff list, without interaction groups
-unfolded  no Lennard-Jones on the ions in the NonbondedForce; every pair with an ion in the table force, by groups
+unfolded  no Lennard-Jones on the ions in the NonbondedForce; every pair with an ion in the table
+force, by groups
 nbfix     (Lennard-Jones packs) no Lennard-Jones in the NonbondedForce; C12 and C6 of every pair from tables over the plain cutoff list,
           as OpenMM reads CHARMM's NBFIX
 
-Times are those of the process, lowest of ROUNDS rounds in turn, so that a busy machine hurts no design more than another.
+Times are those of the process, lowest of ROUNDS rounds in turn, so that a busy machine hurts no
+design more than another.
 """
 
 import sys
@@ -128,7 +131,8 @@ def measure(
 ) -> dict[str, tuple[float, float]]:
     """Seconds a step and the potential energy at the given positions in kJ/mol, by design.
 
-    Steps are short (0.2 fs), so that the box without its walls lives through them; the neighbour list is rebuilt less often.
+    Steps are short (0.2 fs), so that the box without its walls lives through them; the neighbour
+    list is rebuilt less often.
     """
     properties, clock = (
         ({"Threads": "1"}, time.process_time) if platform == "CPU" else ({}, time.perf_counter)

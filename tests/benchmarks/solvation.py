@@ -1,4 +1,5 @@
-"""Time and memory of filling a cubic box with toluene around an empty block, against its size; no crystal and no ligands.
+"""Time and memory of filling a cubic box with toluene around an empty block, against its size; no
+crystal and no ligands.
 
 python tests/benchmarks/solvation.py                  5, 8, 12 and 16 nm, each in a process of its own
 python tests/benchmarks/solvation.py 16 10 acetone    a box of 16 nm around a block of 10 nm, of acetone
@@ -18,7 +19,9 @@ NOTHING = ((), np.zeros((0, 3)))
 
 
 def one(edge: float, hole: float, name: str) -> str:
-    """Fill one box of `edge` nm around a block of `hole` nm: molecules, their part of the count, atoms, seconds, peak memory."""
+    """Fill one box of `edge` nm around a block of `hole` nm: molecules, their part of the count,
+    atoms, seconds, peak memory.
+    """
     box, block = np.full(3, edge), np.full(3, hole / 2)
     start = time.perf_counter()
     counts = fill_counts(0.0, box, block, {name: 1.0})
@@ -26,8 +29,8 @@ def one(edge: float, hole: float, name: str) -> str:
     seconds = time.perf_counter() - start
     peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
     return (
-        f"| {edge:g} | {hole:g} | {len(xyz)} | {100 * len(xyz) / counts[name]:.1f} | {len(xyz) * item.n_atoms} | {seconds:.1f} "
-        f"| {peak:.0f} |"
+        f"| {edge:g} | {hole:g} | {len(xyz)} | {100 * len(xyz) / counts[name]:.1f} |"
+        f" {len(xyz) * item.n_atoms} | {seconds:.1f} | {peak:.0f} |"
     )
 
 

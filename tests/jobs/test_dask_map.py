@@ -69,7 +69,9 @@ def test_serial_needs_nothing() -> None:
 
 
 def test_workers_keep_their_memory_between_tasks() -> None:
-    """The settings of glibc's allocator reach the workers, in place of dask's (a page back to the system after every 64 KiB)."""
+    """The settings of glibc's allocator reach the workers, in place of dask's (a page back to the
+    system after every 64 KiB).
+    """
     with local_cluster(1) as cluster, Client(cluster, security=cluster.security) as client:
         found = client.submit(
             lambda: {name: os.environ.get(name) for name in (*MALLOC, "OMP_NUM_THREADS")}
@@ -80,7 +82,9 @@ def test_workers_keep_their_memory_between_tasks() -> None:
 def test_a_task_whose_worker_is_killed_is_done_again_and_only_a_deadly_one_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """kill -9 of the only worker by task 5, then by task 5 alone; the others that it had are done by the next. Sockets are on loopback."""
+    """kill -9 of the only worker by task 5, then by task 5 alone; the others that it had are done
+    by the next. Sockets are on loopback.
+    """
     monkeypatch.setattr(mapping, "DEATHS", 0)  # every death is the last: tried once more, alone
 
     def square(n: int) -> int:
@@ -265,7 +269,9 @@ def test_a_path_that_dask_jobqueue_would_cut_in_two_is_refused(
     submits_with_true(monkeypatch, "slurm")
     with pytest.raises(
         MappingError,
-        match="my campaign has a space in it, which dask-jobqueue does not quote: move the campaign",
+        match=(
+            "my campaign has a space in it, which dask-jobqueue does not quote: move the campaign"
+        ),
     ):
         place_of("slurm", 0, Reach(), tmp_path / "my campaign")
 
@@ -296,7 +302,10 @@ def test_a_batch_scheduler_that_takes_no_job_is_quoted(
     )
     with pytest.raises(
         MappingError,
-        match="slurm did not take the job: sbatch: error: invalid account; .*clusters.toml.*--where local",
+        match=(
+            "slurm did not take the job: sbatch: error: invalid account; .*clusters.toml.*--where"
+            " local"
+        ),
     ):
         list(mapped(abs, range(5), place))
     assert not list((tmp_path / "shared").iterdir()) and "Traceback" not in capfd.readouterr().err
@@ -325,7 +334,8 @@ def test_a_place_without_workers_is_waited_for_and_that_is_said(
 
 
 def test_batch_jobs_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """sbatch and scancel stood in for by scripts that start and kill the job here: the workers come over TLS.
+    """sbatch and scancel stood in for by scripts that start and kill the job here: the workers come
+    over TLS.
 
     Like sbatch, the stand-in reads the script before it returns: dask-jobqueue removes it then.
     """

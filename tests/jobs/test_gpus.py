@@ -1,4 +1,6 @@
-"""GPUs of one machine: which there are, what each process sees, and the Multi-Process Service, with stand-ins for NVIDIA's programs."""
+"""GPUs of one machine: which there are, what each process sees, and the Multi-Process Service, with
+stand-ins for NVIDIA's programs.
+"""
 
 import os
 import sys

@@ -1,4 +1,6 @@
-"""Processes side by side: they run, they log, they stop when asked and do not outlive the one that started them."""
+"""Processes side by side: they run, they log, they stop when asked and do not outlive the one that
+started them.
+"""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""Every row of SCHEDULERS: golden scripts, commands, ids and queues; the clusters file; the record of submitted jobs."""
+"""Every row of SCHEDULERS: golden scripts, commands, ids and queues; the clusters file; the record
+of submitted jobs.
+"""
 
 import json
 import os
@@ -28,7 +30,8 @@ EXTRA = {"slurm": "--constraint=a100", "pbs": "-l place=excl", "lsf": "-x"}
 ARRAY = Job("halobind-1-001-sample", (1, 2, 3), ("exec halobind run /c --part {part}/3",))
 LAST = Job("halobind-1-001-table", (), ("halobind table /c",))
 GOLDEN = {
-    "slurm": """#!/bin/bash
+    "slurm": (
+        """#!/bin/bash
 #SBATCH --job-name=halobind-1-001-sample
 #SBATCH --array=1-3
 #SBATCH --partition=gpu
@@ -46,8 +49,10 @@ GOLDEN = {
 #SBATCH --constraint=a100
 module load cuda
 exec halobind run /c --part $SLURM_ARRAY_TASK_ID/3
-""",
-    "pbs": """#!/bin/bash
+"""
+    ),
+    "pbs": (
+        """#!/bin/bash
 #PBS -N halobind-1-001-sample
 #PBS -S /bin/bash
 #PBS -J 1-3
@@ -61,8 +66,10 @@ exec halobind run /c --part $SLURM_ARRAY_TASK_ID/3
 #PBS -l place=excl
 module load cuda
 exec halobind run /c --part $PBS_ARRAY_INDEX/3
-""",
-    "lsf": """#!/bin/bash
+"""
+    ),
+    "lsf": (
+        """#!/bin/bash
 #BSUB -J "halobind-1-001-sample[1-3]"
 #BSUB -q gpu
 #BSUB -P chem
@@ -77,7 +84,8 @@ exec halobind run /c --part $PBS_ARRAY_INDEX/3
 #BSUB -x
 module load cuda
 exec halobind run /c --part $LSB_JOBINDEX/3
-""",
+"""
+    ),
 }
 SUBMIT = {
     "slurm": ["sbatch", "--parsable", "--dependency=afterany:7:8"],
@@ -100,7 +108,10 @@ PBS_JOBS = {
 QUEUES = {  # what the query programs print, and what that means
     "slurm": (
         {
-            "squeue": "CLUSTER: alpha\na|12|1|CG|None\na|12|2|R|None\na|12|3|PD|Resources\nb|13|N/A|PD|Dependency\n"
+            "squeue": (
+                "CLUSTER:"
+                " alpha\na|12|1|CG|None\na|12|2|R|None\na|12|3|PD|Resources\nb|13|N/A|PD|Dependency\n"
+            )
         },
         [
             Task("a", "12", 2, "running", ""),
@@ -118,7 +129,9 @@ QUEUES = {  # what the query programs print, and what that means
     ),
     "lsf": (
         {
-            "bjobs": "as of now\n12|1|DONE|-\n12|2|RUN|-\n12|3|PEND|New job is waiting for scheduling;\n"
+            "bjobs": (
+                "as of now\n12|1|DONE|-\n12|2|RUN|-\n12|3|PEND|New job is waiting for scheduling;\n"
+            )
         },
         [
             Task("a", "12", 2, "running", ""),
@@ -335,7 +348,10 @@ def test_a_scheduler_that_cannot_be_asked_says_which_jobs_it_has(tmp_path: Path,
     ledger.add(Entry("a", 1, "sample", "gpu", "slurm", (1,), 1, 0, "submitted", "12"))
     with pytest.raises(
         BatchError,
-        match=r"Unable to contact.*\(slurm was given a: if they are gone for good, take their lines out of .*jsonl",
+        match=(
+            r"Unable to contact.*\(slurm was given a: if they are gone for good, take their lines"
+            r" out of .*jsonl"
+        ),
     ):
         ledger.queued()
 

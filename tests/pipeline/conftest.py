@@ -1,5 +1,6 @@
-"""Campaigns that tests share: a tiny one, simulated once; and one with a real model and published segments that are drawn, not simulated,
-whose frames are quick to make and known."""
+"""Campaigns that tests share: a tiny one, simulated once; and one with a real model and published
+segments that are drawn, not simulated, whose frames are quick to make and known.
+"""
 
 import json
 from dataclasses import dataclass
@@ -60,7 +61,9 @@ class Drawn:
     model: Model
 
     def add(self, number: int, n_frames: int, every: int = 5, frames: str | None = None) -> None:
-        """Heights are exact draws of a flat landscape, the ligand moves with its anchor, all atoms shake by 0.01 nm."""
+        """Heights are exact draws of a flat landscape, the ligand moves with its anchor, all atoms
+        shake by 0.01 nm.
+        """
         for window in grid_windows(self.run.spec, self.campaign.windows):
             out = self.run.path(f"{window_chain(window)}/seg-{number:03d}")
             out.mkdir(parents=True)

@@ -1,4 +1,6 @@
-"""What can go wrong with a campaign: failures, a full disk, edited and damaged files, odd surroundings. Nothing is lost, all is named."""
+"""What can go wrong with a campaign: failures, a full disk, edited and damaged files, odd
+surroundings. Nothing is lost, all is named.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""A tiny real campaign through the command line: whole, killed, shared, in parts, extended, with exchange."""
+"""A tiny real campaign through the command line: whole, killed, shared, in parts, extended, with
+exchange.
+"""
 
 import csv
 import json
@@ -126,7 +128,9 @@ def test_second_run_has_nothing_to_do(reference: Path, tmp_path: Path) -> None:
 def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(
     reference: Path, tmp_path: Path
 ) -> None:
-    """kill -9 of the whole process group, again and again: the same bytes in the end, and nothing published is made twice."""
+    """kill -9 of the whole process group, again and again: the same bytes in the end, and nothing
+    published is made twice.
+    """
     campaign, moments = new(tmp_path / "c"), random.Random(4)
     seen: dict[str, int] = {}
     interrupted = 0
@@ -146,7 +150,8 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(
         seen = now
     assert interrupted >= 2
     print(
-        f"{interrupted} of {KILLS} kills interrupted the campaign; {len(seen)} products were published before the last start"
+        f"{interrupted} of {KILLS} kills interrupted the campaign; {len(seen)} products were"
+        " published before the last start"
     )
     done = halobind("run", str(campaign), "--platform", "CPU", "--processes", "2")
     assert done.returncode == 0, done.stderr
@@ -246,7 +251,9 @@ def test_interrupting_stops_cleanly(tmp_path: Path) -> None:
 def test_exchanging_windows_and_rounds_survive_what_can_happen(
     reference: Path, tmp_path: Path
 ) -> None:
-    """Two windows a process that swap, and one round; lost segments come back bit for bit, made together with their neighbour."""
+    """Two windows a process that swap, and one round; lost segments come back bit for bit, made
+    together with their neighbour.
+    """
     campaign = new(
         tmp_path / "c",
         CAMPAIGN.replace("max_rounds = 0", "max_rounds = 1\nexchange_group = 2").replace(

@@ -1,4 +1,6 @@
-"""Both faces, ion pairs and clusters as campaigns: refused before any computing, and tiny ones from the file to the table."""
+"""Both faces, ion pairs and clusters as campaigns: refused before any computing, and tiny ones from
+the file to the table.
+"""
 
 import json
 from dataclasses import replace
@@ -88,7 +90,10 @@ def sampled(folder: Path, text: str) -> list[Path]:
             SLAB,
             'leaving = "ion_pair"',
             "",
-            "toluene (relative permittivity 2.4, ions pair below 10): its curve has no plateau there",
+            (
+                "toluene (relative permittivity 2.4, ions pair below 10): its curve has no plateau"
+                " there"
+            ),
         ),
         (SLAB, '"toluene"', "{ hexane = 0.6, acetone = 0.4 }\n[coordinate]", None),
         (SLAB, "faces = 2", "faces = 3", "[model] faces = 3"),
@@ -97,7 +102,10 @@ def sampled(folder: Path, text: str) -> list[Path]:
             SLAB,
             "4x4x2",
             "4x4x1",
-            "are 0.58 nm apart across the slab, within cutoff_nm = 0.8: use more cells along z, or faces = 1",
+            (
+                "are 0.58 nm apart across the slab, within cutoff_nm = 0.8: use more cells along z,"
+                " or faces = 1"
+            ),
         ),
         (SLAB, '"MA"', '"octylamine"', "octylamine of +0 e is neutral and leaves alone"),
         (SLAB, '"ion_pair"', '"pair"', "[coordinate] leaving = 'pair'"),

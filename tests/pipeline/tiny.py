@@ -1,4 +1,6 @@
-"""A tiny real campaign (18 products, seconds each), the command line that does it, and what it published."""
+"""A tiny real campaign (18 products, seconds each), the command line that does it, and what it
+published.
+"""
 
 import os
 import shutil
@@ -70,7 +72,9 @@ def new(folder: Path, text: str = CAMPAIGN) -> Path:
 
 
 def segment_record(window: Window, record_ps: float, **more: object) -> dict:
-    """What a segment.json says where nothing is wrong: the crystal whole, solvent in the pocket; and `more`."""
+    """What a segment.json says where nothing is wrong: the crystal whole, solvent in the pocket;
+    and `more`.
+    """
     whole = Integrity(0, 0, 0, 0, 0.1, (), (0.1,), ()).as_dict()
     about = {
         "center_nm": [window.center_nm] * 2,

@@ -1,4 +1,6 @@
-"""The binding coordinate against its formula, finite differences, and the expression along z, across periodic images."""
+"""The binding coordinate against its formula, finite differences, and the expression along z,
+across periodic images.
+"""
 
 import numpy as np
 import openmm as mm
@@ -45,7 +47,9 @@ def one_head(normal: np.ndarray) -> Coordinate:
 
 
 def places(normal: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
-    """(height, lateral distance, position of both atoms) about the axis, shifted by box lengths to every side."""
+    """(height, lateral distance, position of both atoms) about the axis, shifted by box lengths to
+    every side.
+    """
     random, found = np.random.default_rng(3), []
     for height, lateral in (
         (0.1, 0.0),
@@ -102,7 +106,9 @@ def test_forces_are_the_slope_of_the_energy(normal: tuple, platform: str) -> Non
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_along_z_it_is_the_plain_expression(platform: str) -> None:
-    """The same bias written without a normal: height by the nearest image of z, distance by the nearest image in the plane."""
+    """The same bias written without a normal: height by the nearest image of z, distance by the
+    nearest image in the plane.
+    """
     system = mm.System()
     system.setDefaultPeriodicBoxVectors(*(mm.Vec3(*row) for row in np.diag(BOX)))
     system.addParticle(40.0)

@@ -1,4 +1,6 @@
-"""The walls that keep a surface intact: nothing while ions are at their places, harmonic beyond, molecules free to turn."""
+"""The walls that keep a surface intact: nothing while ions are at their places, harmonic beyond,
+molecules free to turn.
+"""
 
 from dataclasses import replace
 

@@ -14,7 +14,9 @@ from halobind.structures.molecules.molecule import molecule
 
 @pytest.mark.parametrize("name", ["acetone", "hexane", "chloroform", "water"])
 def test_pressure_is_that_of_the_dispersion_correction(name: str) -> None:
-    """E = N^2 C / V, so p = -dE/dV = E / V of OpenMM's correction, in a box at the density of the row."""
+    """E = N^2 C / V, so p = -dE/dV = E / V of OpenMM's correction, in a box at the density of the
+    row.
+    """
     item, count = molecule(name), {"water": 120}.get(name, 40)
     edge = (count / molecules_per_nm3(item, SOLVENTS[name].density_kg_m3)) ** (1 / 3)
     cell = liquid_cell(item, count, 1.15 * edge)
@@ -40,7 +42,9 @@ def test_pressure_is_that_of_the_dispersion_correction(name: str) -> None:
 
 
 def test_mixture_vacuum_and_cutoff() -> None:
-    """A mixture lies between its parts, vacuum has no tail, and the tail goes with the third power of the cutoff."""
+    """A mixture lies between its parts, vacuum has no tail, and the tail goes with the third power
+    of the cutoff.
+    """
     acetone, hexane = (tail_pressure_bar({name: 1.0}, 1.0) for name in ("acetone", "hexane"))
     mixture = tail_pressure_bar({"acetone": 0.5, "hexane": 0.5}, 1.0)
     assert min(acetone, hexane) < mixture < max(acetone, hexane) < 0

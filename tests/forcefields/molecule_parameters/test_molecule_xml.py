@@ -1,4 +1,6 @@
-"""The shipped molecule parameters: charges, checksums, terms, geometry; the tools that made them are not needed here."""
+"""The shipped molecule parameters: charges, checksums, terms, geometry; the tools that made them
+are not needed here.
+"""
 
 import hashlib
 import json
@@ -81,9 +83,10 @@ def lone(name: str) -> app.Topology:
 
 
 def one_molecule(name: str) -> tuple[mm.System, np.ndarray]:
-    return every_file().createSystem(lone(name), nonbondedMethod=app.NoCutoff), molecule(
-        name
-    ).positions
+    return (
+        every_file().createSystem(lone(name), nonbondedMethod=app.NoCutoff),
+        molecule(name).positions,
+    )
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -279,7 +282,9 @@ def test_stereo_is_read_from_the_positions() -> None:
     ],
 )
 def test_double_bonds_are_stiff(name: str) -> None:
-    """gaff.dat: X-ce-cf-X and X-c2-c2-X 6.65 kcal/mol for each of the four torsions; the conjugated neighbours X-c-ce-X 2.175."""
+    """gaff.dat: X-ce-cf-X and X-c2-c2-X 6.65 kcal/mol for each of the four torsions; the conjugated
+    neighbours X-c-ce-X 2.175.
+    """
     double = ("c", "ce", "cf", "ca") if "cinnamate" in name else ("c3", "c2", "c2", "ha")
     assert barriers_of(name, double) == pytest.approx([6.65 * 4.184])
     if "cinnamate" in name:
@@ -304,7 +309,9 @@ def test_graph_terms_of_acetone() -> None:
 
 @pytest.mark.parametrize(("name", "barriers"), [("acetone", [10.5]), ("toluene", [1.1] * 6)])
 def test_impropers_have_the_barriers_of_gaff(name: str, barriers: list[float]) -> None:
-    """gaff.dat: X-X-c-o 10.5, X-X-ca-ha 1.1 and ca-ca-ca-c3 1.1 kcal/mol, in what OpenMM really applies."""
+    """gaff.dat: X-X-c-o 10.5, X-X-ca-ha 1.1 and ca-ca-ca-c3 1.1 kcal/mol, in what OpenMM really
+    applies.
+    """
     item, (system, _) = molecule(name), one_molecule(name)
     torsions = next(
         force for force in system.getForces() if isinstance(force, mm.PeriodicTorsionForce)
@@ -318,7 +325,10 @@ def test_impropers_have_the_barriers_of_gaff(name: str, barriers: list[float]) -
 
 
 def test_a_default_improper_yields_to_gaff_and_is_told() -> None:
-    frcmod = "IMPROPER\nc3-c3-c -o  1.1  180.0  2.0  Using the default value\nca-n -ca-zz  1.1  180.0  2.0  Using the default value\n"
+    frcmod = (
+        "IMPROPER\nc3-c3-c -o  1.1  180.0  2.0  Using the default value\nca-n -ca-zz  1.1  180.0 "
+        " 2.0  Using the default value\n"
+    )
     kept, remarks = checked_guesses(frcmod, [("X", "X", "c", "o")])
     assert "c3-c3-c -o" not in kept and "ca-n -ca-zz" in kept
     assert remarks[0].endswith("replaced by X-X-c-o of gaff.dat") and remarks[1].endswith(

@@ -1,4 +1,6 @@
-"""Every pack against its published table, its neutrality, what it refuses and where its numbers come from."""
+"""Every pack against its published table, its neutrality, what it refuses and where its numbers
+come from.
+"""
 
 import tomllib
 
@@ -70,7 +72,8 @@ def refusal(pack: str, spec: ModelSpec) -> str:
     return str(error.value)
 
 
-# the table of each source in its own units: pack, ion, partner, distance in nm, energy there, kJ/mol in that unit
+# the table of each source in its own units: pack, ion, partner, distance in nm, energy there,
+# kJ/mol in that unit
 
 
 def lj(epsilon: float, sigma: float, r: float) -> float:
@@ -155,7 +158,9 @@ def sigma_epsilon(pack: Pack, ion: str, partner: str) -> tuple[float, float]:
 
 
 def test_the_epsilons_of_pascazio_are_those_of_the_rule_that_made_them() -> None:
-    """sqrt of UFF by UFF, or by CGenFF (kcal/mol: NG3P3 0.2, HGP2 0.046, CG324 0.055, HGA2 0.035), and sigmas of UFF."""
+    """sqrt of UFF by UFF, or by CGenFF (kcal/mol: NG3P3 0.2, HGP2 0.046, CG324 0.055, HGA2 0.035),
+    and sigmas of UFF.
+    """
     pack, kcal = PACKS["pascazio-primary"], {"Cs": 0.045, "Pb": 0.663, "Br": 0.251}
     others = {"n4": 0.2, "hn": 0.046, "c3:n4": 0.055, "hx": 0.035}
     for ion, epsilon in kcal.items():
@@ -337,14 +342,20 @@ def test_methylammonium_has_the_charges_of_the_pack() -> None:
             "pascazio-primary",
             spec_of("CsPbBr3", "slab AX", (4, 4, 1), "valerate"),
             (
-                "not made for valerate, a ligand bound as anion; it is for cation; use pack = 'bond-increment'",
+                (
+                    "not made for valerate, a ligand bound as anion; it is for cation; use pack ="
+                    " 'bond-increment'"
+                ),
             ),
         ),
         (
             "pascazio-primary",
             spec_of("CsPbBr3", "molecular", (2, 2, 2)),
             (
-                "not made for the shape molecular; it is for bulk, slab AX, slab BX2, cuboid; use pack = 'bond-increment'",
+                (
+                    "not made for the shape molecular; it is for bulk, slab AX, slab BX2, cuboid;"
+                    " use pack = 'bond-increment'"
+                ),
             ),
         ),
         (

@@ -1,4 +1,6 @@
-"""Pair parameters against numbers worked out by hand from the sources, and the copy errors known in the wild."""
+"""Pair parameters against numbers worked out by hand from the sources, and the copy errors known in
+the wild.
+"""
 
 import numpy as np
 import pytest

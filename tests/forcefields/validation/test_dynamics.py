@@ -1,4 +1,6 @@
-"""The Hamiltonian in motion: energy conserved to second order in the time step, kinetic energies by the chi-squared law at 4 fs."""
+"""The Hamiltonian in motion: energy conserved to second order in the time step, kinetic energies by
+the chi-squared law at 4 fs.
+"""
 
 import numpy as np
 import openmm as mm
@@ -20,7 +22,9 @@ ONE_THREAD = {"Threads": "1", "DeterministicForces": "true"}
 
 @pytest.fixture(scope="module")
 def system() -> mm.System:
-    """27 cells of MAPbBr3: ions, molecules with constraints and heavy hydrogens, every force but the restraint."""
+    """27 cells of MAPbBr3: ions, molecules with constraints and heavy hydrogens, every force but
+    the restraint.
+    """
     made = make_system(
         bulk_model("MAPbBr3", PACK.lattice_nm["MAPbBr3"], 3), PACK, SystemSettings(CUTOFF_NM, 0.0)
     )
@@ -59,7 +63,9 @@ def velocity_verlet(step_ps: float) -> mm.CustomIntegrator:
 def total_energy(
     system: mm.System, start: mm.State, step_ps: float, length_ps: float
 ) -> np.ndarray:
-    """Kinetic and potential energy in kJ/mol every 4 fs, without a thermostat, from one point in phase space."""
+    """Kinetic and potential energy in kJ/mol every 4 fs, without a thermostat, from one point in
+    phase space.
+    """
     context = mm.Context(
         system, velocity_verlet(step_ps), mm.Platform.getPlatformByName("CPU"), ONE_THREAD
     )
@@ -93,7 +99,9 @@ def test_energy_errors_fall_with_the_square_of_the_time_step(system: mm.System) 
 
 
 def test_kinetic_energies_follow_the_chi_squared_law(system: mm.System) -> None:
-    """2 K / kT is chi-squared with 3 degrees of freedom an ion, and 3 an atom less the constraints for all; 4 fs make molecules 1 % hot."""
+    """2 K / kT is chi-squared with 3 degrees of freedom an ion, and 3 an atom less the constraints
+    for all; 4 fs make molecules 1 % hot.
+    """
     context = langevin(system, 0.004, 10.0)
     mass = np.array(
         [

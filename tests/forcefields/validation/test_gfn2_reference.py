@@ -1,4 +1,6 @@
-"""The recomputed reference: a head in the plane of the bromides against the table it must reproduce."""
+"""The recomputed reference: a head in the plane of the bromides against the table it must
+reproduce.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""MAPbBr3 with a bound ligand in a solvent at 4 fs: it stays whole and at temperature, MA turns on its sites, the lattice is right."""
+"""MAPbBr3 with a bound ligand in a solvent at 4 fs: it stays whole and at temperature, MA turns on
+its sites, the lattice is right.
+"""
 
 import numpy as np
 import openmm as mm
@@ -41,7 +43,9 @@ def axes_of(model: Model) -> tuple[list[int], list[int]]:
 
 
 def autocorrelation(axes: np.ndarray) -> np.ndarray:
-    """C(t) = <u(0).u(t)> over molecules and time origins for unit vectors (n_frames, n_molecules, 3)."""
+    """C(t) = <u(0).u(t)> over molecules and time origins for unit vectors (n_frames, n_molecules,
+    3).
+    """
     return np.array(
         [
             np.mean(np.sum(axes[: len(axes) - lag] * axes[lag:], axis=2))
@@ -91,10 +95,12 @@ def test_mapbbr3_with_a_ligand_in_acetone_is_stable_at_4_fs() -> None:
         np.linalg.norm(np.mean(shifts, axis=0), axis=1).max(),
     )
     print(
-        f"{model.n_atoms} atoms, {TIMESTEP_PS} ps: {np.mean(kelvin):.2f} +- {np.std(kelvin):.2f} K; <u(0).u(t)> {at}"
+        f"{model.n_atoms} atoms, {TIMESTEP_PS} ps: {np.mean(kelvin):.2f} +- {np.std(kelvin):.2f} K;"
+        f" <u(0).u(t)> {at}"
     )
     print(
-        f"largest mean displacement {mean_shift:.3f} nm, N at {np.mean(heights):.3f} +- {np.std(heights):.3f} nm"
+        f"largest mean displacement {mean_shift:.3f} nm, N at {np.mean(heights):.3f} +-"
+        f" {np.std(heights):.3f} nm"
     )
     print(f"metals short of a halide: {broken.mean():.3f} on average, {broken.max()} at most")
     assert np.mean(kelvin) == pytest.approx(KELVIN, rel=0.015)

@@ -1,4 +1,6 @@
-"""The pocket in a solvent: the estimate against analytic curves, and a short run that must hold the lattice and measure the head."""
+"""The pocket in a solvent: the estimate against analytic curves, and a short run that must hold the
+lattice and measure the head.
+"""
 
 import numpy as np
 import openmm as mm
@@ -41,7 +43,8 @@ def test_curve_is_that_of_an_analytic_well() -> None:
     z, W, error = mean_force_curve(_windows(potential, grid, centres, 2000.0, 1), centres, 2000.0)
     true = np.interp(z, grid, potential)
     true -= true[z >= BULK_NM].mean()
-    # the trapezoidal rule at 0.075 nm and windows taken as Gaussian cost 0.5 kJ/mol where the curve bends most, the samples 0.1
+    # the trapezoidal rule at 0.075 nm and windows taken as Gaussian cost 0.5 kJ/mol where the curve
+    # bends most, the samples 0.1
     assert np.abs(W - true).max() < 0.7
     assert 0.25 < error[0] < 0.7  # 0.075 nm x sqrt(13 windows) x sqrt(k kT / 2000 samples) = 0.43
 

@@ -1,4 +1,6 @@
-"""Checks of a pack: verdicts, moduli of crystals with known moduli, pocket energies against another sum, heats, what is claimed."""
+"""Checks of a pack: verdicts, moduli of crystals with known moduli, pocket energies against another
+sum, heats, what is claimed.
+"""
 
 import math
 import shutil
@@ -104,7 +106,9 @@ def test_block_error_of_a_correlated_series_is_not_that_of_white_noise() -> None
 
 
 def test_moduli_of_a_harmonic_cubic_crystal() -> None:
-    """E/V = C11/2 (exx^2 + ...) + C12 (exx eyy + ...) has B = (C11 + 2 C12)/3 and Y = (C11 - C12)(C11 + 2 C12)/(C11 + C12)."""
+    """E/V = C11/2 (exx^2 + ...) + C12 (exx eyy + ...) has B = (C11 + 2 C12)/3 and Y = (C11 -
+    C12)(C11 + 2 C12)/(C11 + C12).
+    """
     c11, c12, best, gpa = 45.0, 12.0, 1.01, 1.66053907e-3
 
     def harmonic(scale: tuple[float, float, float]) -> float:
@@ -119,7 +123,9 @@ def test_moduli_of_a_harmonic_cubic_crystal() -> None:
 
 
 def test_bulk_modulus_of_a_lennard_jones_crystal() -> None:
-    """Nearest neighbours of an fcc crystal: 12 bonds of energy -1 an atom pair give B = 4 sqrt(2) * 12 / r0^3 at r0 = 2^(1/6)."""
+    """Nearest neighbours of an fcc crystal: 12 bonds of energy -1 an atom pair give B = 4 sqrt(2) *
+    12 / r0^3 at r0 = 2^(1/6).
+    """
 
     def lennard_jones(scale: tuple[float, float, float]) -> float:
         r = 2 ** (1 / 6) * np.sqrt(
@@ -170,7 +176,9 @@ def test_cluster_of_the_pocket_curves() -> None:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_pocket_energy_is_the_one_of_openmm(head: str) -> None:
-    """The same cluster and head through OpenMM forces built here from the molecule file and the TOML numbers of one table row."""
+    """The same cluster and head through OpenMM forces built here from the molecule file and the
+    TOML numbers of one table row.
+    """
     elements, ions = cluster()
     charges = cluster_charges(PACK, elements, ions)
     root = app.ForceField(str(molecule_file(head)))
@@ -238,7 +246,9 @@ def written_out(element: str, ion: str, r: float, parameters, on_nitrogen: bool)
 
 
 def test_unscaled_curves_are_those_of_the_published_table() -> None:
-    """Unscaled charges, t = 0.18, repulsions of the sources; tetramethylammonium was turned a little in the table (6 kJ/mol)."""
+    """Unscaled charges, t = 0.18, repulsions of the sources; tetramethylammonium was turned a
+    little in the table (6 kJ/mol).
+    """
     pack = trial_pack(PACK, Trial(charge_scale=1.0), load_trials())
     grid = np.array([-0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4])
     published = {
@@ -293,7 +303,9 @@ def test_the_ion_that_moved_most_is_found() -> None:
 
 
 def test_energy_of_a_gas_molecule_is_that_of_its_freedom() -> None:
-    """The mean potential energy of the harmonic angle of rigid-bond carbon-free water is zero: it has no freedom left."""
+    """The mean potential energy of the harmonic angle of rigid-bond carbon-free water is zero: it
+    has no freedom left.
+    """
     item = molecule("water")
     frames = list(
         sample(

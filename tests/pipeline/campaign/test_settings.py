@@ -1,4 +1,6 @@
-"""Campaign files: the grid, the identity of runs, and bad input refused with the key, the value and what to do."""
+"""Campaign files: the grid, the identity of runs, and bad input refused with the key, the value and
+what to do.
+"""
 
 import json
 import os
@@ -256,12 +258,18 @@ def test_bad_values_are_refused_with_key_value_and_advice(
         (
             with_hills("walkers", 2)
             | {"sampling": TINY["sampling"] | {"method": "metadynamics", "exchange_group": 2}},
-            '[sampling] exchange_group = 2 is for umbrella windows: remove it, or set method = "umbrella"',
+            (
+                "[sampling] exchange_group = 2 is for umbrella windows: remove it, or set method ="
+                ' "umbrella"'
+            ),
         ),
         (
             with_hills("walkers", 2)
             | {"sampling": TINY["sampling"] | {"method": "metadynamics", "target_kJ_mol": 2.0}},
-            '[sampling] target_kJ_mol = 2 is for umbrella windows: remove it, or set method = "umbrella"',
+            (
+                "[sampling] target_kJ_mol = 2 is for umbrella windows: remove it, or set method ="
+                ' "umbrella"'
+            ),
         ),
         (
             with_hills("walkers", 2)
@@ -280,11 +288,17 @@ def test_bad_values_are_refused_with_key_value_and_advice(
         ),
         (
             with_hills("deposit_ps", 0.101),
-            "[metadynamics] deposit_ps = 0.101 is not a whole multiple of timestep_fs / 1000 = 0.004: use 0.1,",
+            (
+                "[metadynamics] deposit_ps = 0.101 is not a whole multiple of timestep_fs / 1000 ="
+                " 0.004: use 0.1,"
+            ),
         ),
         (
             with_hills("deposit_ps", 0.6),
-            "[sampling] segment_ps = 2 is not a whole multiple of [metadynamics] deposit_ps = 0.6: use 1.8,",
+            (
+                "[sampling] segment_ps = 2 is not a whole multiple of [metadynamics] deposit_ps ="
+                " 0.6: use 1.8,"
+            ),
         ),
     ],
 )
@@ -293,7 +307,9 @@ def test_bad_metadynamics_is_refused(raw: dict, expected: str, tmp_path: Path) -
 
 
 def test_walkers_take_the_place_of_windows_in_the_same_run(tmp_path: Path) -> None:
-    """The method is an amount: the run keeps its id; other hills are other walkers, more walkers leave those there are alone."""
+    """The method is an amount: the run keeps its id; other hills are other walkers, more walkers
+    leave those there are alone.
+    """
     umbrella, other = parse_campaign(TINY, "x"), parse_campaign(with_hills("walkers", 3), "x")
     assert runs_of(tmp_path, umbrella)[0].id == runs_of(tmp_path, other)[0].id
     names = [p.name for p in all_products(runs_of(tmp_path, other)[0], other)]

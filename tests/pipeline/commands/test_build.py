@@ -103,7 +103,10 @@ def test_a_grid_builds_each_model_once(tmp_path: Path) -> None:
 
 
 def test_a_ligand_of_ones_own(tmp_path: Path) -> None:
-    more = 'coating.face = { mine = 0.5 }\n[ligands.mine]\nsmiles = "CC(C)C[NH3+]"\nmode = "cation"\ncharge = 1'
+    more = (
+        'coating.face = { mine = 0.5 }\n[ligands.mine]\nsmiles = "CC(C)C[NH3+]"\nmode ='
+        ' "cation"\ncharge = 1'
+    )
     assert (
         main(["build", str(written(tmp_path, CUBE.format(perovskite="CsPbBr3", more=more)))]) == 0
     )
@@ -122,7 +125,10 @@ def test_a_ligand_of_ones_own(tmp_path: Path) -> None:
         ),
         (
             "coating.corner = { MA = 5 }",
-            "ask for 5 A sites but 1 are free (A: 6 face, 12 edge, 1 corner; X: 24 face): ask for less",
+            (
+                "ask for 5 A sites but 1 are free (A: 6 face, 12 edge, 1 corner; X: 24 face): ask"
+                " for less"
+            ),
         ),
         (
             "coating.face = { octilammonium = 0.5 }",
@@ -167,7 +173,10 @@ def test_bad_models_are_refused_before_work(
     [
         (
             "4x4x2.5",
-            "2.5 cells are 6 layers, an even number, so the two faces would differ: write whole cells",
+            (
+                "2.5 cells are 6 layers, an even number, so the two faces would differ: write whole"
+                " cells"
+            ),
         ),
         ("4x4", "write cells along x, y and z"),
     ],
@@ -198,7 +207,10 @@ def test_a_pdb_too_large_and_a_place_not_to_write_are_told_first(
 def test_what_can_be_built_but_not_sampled_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    slab = '[model]\nperovskite = "CsPbBr3"\ncells = "4x4x1"\nsolvent = "{solvent}"\ngap_nm = 4.0\n{more}'
+    slab = (
+        '[model]\nperovskite = "CsPbBr3"\ncells = "4x4x1"\nsolvent = "{solvent}"\ngap_nm ='
+        " 4.0\n{more}"
+    )
     for text, message in (
         (
             CUBE.format(perovskite="CsPbBr3", more='ligand = "MA"\nsite = "edge"'),
@@ -222,7 +234,10 @@ def test_what_can_be_built_but_not_sampled_is_told(
 
 def test_mixtures_and_coatings_are_in_the_identity(tmp_path: Path) -> None:
     text = '[model]\nperovskite = "CsPbBr3"\ncells = "4x4x1"\nligand = "DA"\ngap_nm = 4.0\n'
-    text += "solvent = [{ toluene = 0.7, acetone = 0.3 }, { toluene = 0.5, acetone = 0.5 }]\ncoating.all = { MA = 0.25 }\n"
+    text += (
+        "solvent = [{ toluene = 0.7, acetone = 0.3 }, { toluene = 0.5, acetone = 0.5"
+        " }]\ncoating.all = { MA = 0.25 }\n"
+    )
     (tmp_path / "campaign.toml").write_text(text)
     campaign = load_campaign(tmp_path / "campaign.toml")
     assert [spec.model.label for spec in campaign.specs] == [

@@ -1,4 +1,6 @@
-"""Trial packs against the same targets: what a trial changes, the order of the checks, the table, resuming, refusals."""
+"""Trial packs against the same targets: what a trial changes, the order of the checks, the table,
+resuming, refusals.
+"""
 
 import math
 from pathlib import Path

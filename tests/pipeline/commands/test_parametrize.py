@@ -67,7 +67,10 @@ def mol2(path: Path) -> Path:
         ("HB3", "H", 1.65, 1.95, -0.9),
     ]
     bonds = [(1, 2), (1, 3), (1, 4), (1, 5), (5, 6), (5, 7), (5, 8), (8, 9), (8, 10), (8, 11)]
-    text = f"@<TRIPOS>MOLECULE\nEA\n {len(rows)} {len(bonds)} 0 0 0\nSMALL\nUSER_CHARGES\n@<TRIPOS>ATOM\n"
+    text = (
+        f"@<TRIPOS>MOLECULE\nEA\n {len(rows)} {len(bonds)} 0 0"
+        " 0\nSMALL\nUSER_CHARGES\n@<TRIPOS>ATOM\n"
+    )
     text += "".join(
         f"{k} {n} {x} {y} {z} {t} 1 EA {float(n == 'N')}\n"
         for k, (n, t, x, y, z) in enumerate(rows, 1)
@@ -126,7 +129,8 @@ def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     )
     assert "dipole moment about the centre of mass: AM1-BCC 3.9" in out and "written +1 e" in out
     assert out.endswith(
-        f'add to {tmp_path / "campaign.toml"}:\n\n[ligands.ea]\nsmiles = "CC[NH3+]"\nmode = "cation"\ncharge = 1\n'
+        f'add to {tmp_path / "campaign.toml"}:\n\n[ligands.ea]\nsmiles = "CC[NH3+]"\nmode ='
+        ' "cation"\ncharge = 1\n'
     )
 
 

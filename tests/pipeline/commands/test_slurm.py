@@ -1,4 +1,6 @@
-"""A tiny real campaign through a real SLURM: arrays, dependencies, requeue, wall time, cancellation; and dask workers."""
+"""A tiny real campaign through a real SLURM: arrays, dependencies, requeue, wall time,
+cancellation; and dask workers.
+"""
 
 import contextlib
 import io
@@ -142,7 +144,8 @@ def made(campaign: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def out_of_time(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A campaign whose sampling has a minute for segments that take hours, and no warning; its last job is held.
+    """A campaign whose sampling has a minute for segments that take hours, and no warning; its last
+    job is held.
 
     It is submitted before the others, as it takes longest.
     """

@@ -1,4 +1,6 @@
-"""Submission with stand-ins for a scheduler's commands: what is submitted, what is on record, and what is refused."""
+"""Submission with stand-ins for a scheduler's commands: what is submitted, what is on record, and
+what is refused.
+"""
 
 import hashlib
 import json
@@ -70,9 +72,15 @@ echo "$n$array.head"
 """
 PBS = {
     "qsub": QSUB,
-    "qselect": '#!/bin/sh\npython3 -c "import json, sys; [print(i) for i, n, *_ in json.load(open(\'held\')) if n == sys.argv[2]]" "$@"\n',
-    "qstat": "#!/bin/sh\npython3 -c \"import json; print(json.dumps({'Jobs': {i.replace('[]', f'[{k}]') if k else i: "
-    "{'Job_Name': n, 'job_state': 'Q'} for i, n, ks in json.load(open('held')) for k in ks or [0]}}))\"\n",
+    "qselect": (
+        '#!/bin/sh\npython3 -c "import json, sys; [print(i) for i, n, *_ in'
+        ' json.load(open(\'held\')) if n == sys.argv[2]]" "$@"\n'
+    ),
+    "qstat": (
+        "#!/bin/sh\npython3 -c \"import json; print(json.dumps({'Jobs': {i.replace('[]', f'[{k}]')"
+        " if k else i: {'Job_Name': n, 'job_state': 'Q'} for i, n, ks in json.load(open('held'))"
+        ' for k in ks or [0]}}))"\n'
+    ),
     "qdel": '#!/bin/sh\necho "qdel $*" >> calls\n',
 }
 

@@ -23,8 +23,10 @@ def force(z, gaussians=WELLS):
 
 
 def langevin(umbrellas, shape, seed, gaussians=WELLS, step_ps=0.1, every=5):
-    """Heights (samples, seeds, windows) every `every` steps, shape = (samples, seeds): Leimkuhler and Matthews' scheme, whose averages
-    are right to second order in the step. Starts in the centres and leaves out ten relaxation times."""
+    """Heights (samples, seeds, windows) every `every` steps, shape = (samples, seeds): Leimkuhler
+    and Matthews' scheme, whose averages are right to second order in the step. Starts in the
+    centres and leaves out ten relaxation times.
+    """
     samples, seeds = shape
     random = np.random.default_rng(seed)
     center, k = (np.array([getattr(w, name) for w in umbrellas]) for name in ("center_nm", "k"))

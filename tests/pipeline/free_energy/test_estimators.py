@@ -1,4 +1,6 @@
-"""Three estimators on one grid, windows that stand there twice, equilibration, and what is an error."""
+"""Three estimators on one grid, windows that stand there twice, equilibration, and what is an
+error.
+"""
 
 import math
 from dataclasses import replace
@@ -65,7 +67,9 @@ def test_every_estimator_finds_the_landscape_on_the_same_bins(samples: Samples, 
 
 
 def test_umbrella_integration_of_gaussian_windows_is_exact() -> None:
-    """A harmonic landscape 0.5 K z^2 makes every window a Gaussian of mean k c/(K + k) and variance kT/(K + k)."""
+    """A harmonic landscape 0.5 K z^2 makes every window a Gaussian of mean k c/(K + k) and variance
+    kT/(K + k).
+    """
     K, k = 30.0, 1000.0
     umbrellas = tuple(Window(float(c), k) for c in np.arange(0.0, 1.01, 0.1))
     normal = np.random.default_rng(0).standard_normal(4000)
@@ -220,12 +224,15 @@ def test_what_is_left_out_is_the_larger_part_and_late_windows_are_flagged() -> N
         ready.samples.z[1], late[600:]
     )
     assert ready.flags() == [
-        "1 of 2 windows equilibrate in their second half only (worst: window 0.100, after 60 %): sample longer"
+        "1 of 2 windows equilibrate in their second half only (worst: window 0.100, after 60 %):"
+        " sample longer"
     ]
 
 
 def test_windows_that_exchanged_are_resampled_together(samples: Samples) -> None:
-    """A slow motion that walkers carry through all windows of a group moves all means alike: their errors add up, and not in quadrature."""
+    """A slow motion that walkers carry through all windows of a group moves all means alike: their
+    errors add up, and not in quadrature.
+    """
     slow = 0.02 * np.repeat(
         np.random.default_rng(3).choice([-1.0, 1.0], 10), len(samples.z[0]) // 10
     )

@@ -1,4 +1,6 @@
-"""Diffusion and residence times against formulas and against first passages that are simulated directly."""
+"""Diffusion and residence times against formulas and against first passages that are simulated
+directly.
+"""
 
 import math
 from dataclasses import replace
@@ -86,7 +88,9 @@ def test_free_diffusion_takes_L_squared_over_2_D() -> None:
 
 
 def first_passages(start: float, wall: float, end: float, count: int) -> float:
-    """Mean time (ps) for `count` walkers from `start` to `end`, reflected at `wall`; corrected for crossings between two steps."""
+    """Mean time (ps) for `count` walkers from `start` to `end`, reflected at `wall`; corrected for
+    crossings between two steps.
+    """
     random, step = np.random.default_rng(7), 0.2
     size = math.sqrt(2 * D_NM2_PS * step)
     z, done, elapsed = np.full(count, start), 0.0, 0.0

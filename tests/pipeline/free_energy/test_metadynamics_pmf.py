@@ -1,4 +1,6 @@
-"""Well-tempered metadynamics against a well in closed form, against umbrella sampling, and against itself after a restart."""
+"""Well-tempered metadynamics against a well in closed form, against umbrella sampling, and against
+itself after a restart.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +75,9 @@ def walk(
 
 
 def test_the_height_force_is_the_coordinate() -> None:
-    """Its energy is the z of measure and its force the unit vector along the normal, wherever the images lie."""
+    """Its energy is the z of measure and its force the unit vector along the normal, wherever the
+    images lie.
+    """
     context = mm.Context(
         particle("height"), mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference")
     )
@@ -117,7 +121,9 @@ def test_walls_hold_the_path_and_no_molecules_merge() -> None:
 
 
 def test_hills_are_gaussians_that_shrink_where_the_bias_is_high(tmp_path: Path) -> None:
-    """One deposit onto nothing, and one onto a constant bias V: h exp(-V/((gamma - 1) kT)) exp(-(z - z')^2/(2 w^2))."""
+    """One deposit onto nothing, and one onto a constant bias V: h exp(-V/((gamma - 1) kT)) exp(-(z
+    - z')^2/(2 w^2)).
+    """
     for before in (0.0, 30.0):
         start = np.full(len(HILLS.grid), before)
         result, push, bias = walk(
@@ -131,7 +137,9 @@ def test_hills_are_gaussians_that_shrink_where_the_bias_is_high(tmp_path: Path) 
 
 
 def test_the_force_of_the_bias_is_recorded_with_the_height(tmp_path: Path) -> None:
-    """That of a bias to go on from, 8 exp(-(z - 0.4)^2/(2 0.1^2)), while the hills are too low to matter; OpenMM applies the same."""
+    """That of a bias to go on from, 8 exp(-(z - 0.4)^2/(2 0.1^2)), while the hills are too low to
+    matter; OpenMM applies the same.
+    """
     start = 8 * np.exp(-0.5 * ((HILLS.grid - 0.4) / 0.1) ** 2)
     hills, leg = replace(HILLS, height=1e-9, start=start), replace(LEG, duration_ps=2.0)
     result, push, _ = run_walk(
@@ -251,7 +259,10 @@ def test_two_heads_are_refused() -> None:
     )
     with pytest.raises(
         ValueError,
-        match="metadynamics biases one head and the coordinate has 2: use faces = 1, or umbrella sampling",
+        match=(
+            "metadynamics biases one head and the coordinate has 2: use faces = 1, or umbrella"
+            " sampling"
+        ),
     ):
         Walker(mm.System(), two, HILLS, 300.0)
 
@@ -266,8 +277,10 @@ def made_up(
     hills: Hills = HILLS,
     count: int = 4000,
 ) -> Walks:
-    """Walkers spread evenly over their `spans` (fractions of the path) under a bias that makes up for landscape and walls exactly, but for
-    `offsets` kJ/mol over the path that the density knows nothing of."""
+    """Walkers spread evenly over their `spans` (fractions of the path) under a bias that makes up
+    for landscape and walls exactly, but for `offsets` kJ/mol over the path that the density knows
+    nothing of.
+    """
     (bottom, top), random, z = hills.path_nm, np.random.default_rng(3), []
     for low, high in spans:
         ends = bottom - 0.02 + (top - bottom + 0.04) * np.array([low, high])
@@ -299,8 +312,10 @@ def test_what_the_bias_makes_up_for_is_the_curve() -> None:
 
 
 def test_no_walker_needs_to_see_the_whole_path() -> None:
-    """One holds the well, one the plateau; together they have the curve, and the row says that they did not cross. Where the density of one
-    ends and no force says why, that counts as landscape: up to kT ln 2."""
+    """One holds the well, one the plateau; together they have the curve, and the row says that they
+    did not cross. Where the density of one ends and no force says why, that counts as landscape: up
+    to kT ln 2.
+    """
     pmf, found = walk_binding(made_up((0.0, 0.0), ((0.0, 0.6), (0.4, 1.0))), SETTINGS)
     truth = exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))
     assert np.abs(pmf.W - truth)[truth < 5].max() < 0.4 + KT * np.log(2)
@@ -308,7 +323,9 @@ def test_no_walker_needs_to_see_the_whole_path() -> None:
 
 
 def test_a_walker_that_is_where_its_bias_is_still_growing_counts() -> None:
-    """A bias that makes up for half of the landscape leaves the other half to the density: P ~ exp(-W/2kT)."""
+    """A bias that makes up for half of the landscape leaves the other half to the density: P ~
+    exp(-W/2kT).
+    """
     grid = np.linspace(0.0, 0.75, 200_001)
     below = np.cumsum(np.exp(-morse(grid) / (2 * KT)))
     z = np.interp(np.random.default_rng(5).uniform(size=40_000), below / below[-1], grid)
@@ -323,7 +340,9 @@ def test_a_walker_that_is_where_its_bias_is_still_growing_counts() -> None:
 
 
 def test_the_walls_are_taken_off_the_curve() -> None:
-    """A path that begins in the bottom of the well: the first bin lies in the wall, which costs 0.3 kJ/mol there."""
+    """A path that begins in the bottom of the well: the first bin lies in the wall, which costs 0.3
+    kJ/mol there.
+    """
     pmf, _ = walk_binding(
         made_up((0.0, 0.0), (WHOLE,) * 2, replace(HILLS, path_nm=(BOTTOM, 0.75))), SETTINGS
     )
@@ -332,7 +351,9 @@ def test_the_walls_are_taken_off_the_curve() -> None:
 
 
 def test_the_error_is_the_scatter_of_the_walkers() -> None:
-    """Depths that differ by known offsets: Student's t for two degrees of freedom (1.32) times the standard error of their mean."""
+    """Depths that differ by known offsets: Student's t for two degrees of freedom (1.32) times the
+    standard error of their mean.
+    """
     offsets = (-4.0, 0.0, 4.0)
     _, found = walk_binding(
         made_up(offsets, (WHOLE,) * 3), SETTINGS.model_copy(update={"n_bootstrap": 1000})
@@ -379,9 +400,10 @@ def test_a_walker_under_the_crystal_or_outside_its_cylinder_is_noticed() -> None
     assert anchor_notes(walks, [inside] * 3) == []
     sunk = replace(walks, z=(*walks.z[:2], np.where(rare, -0.7, walks.z[2])))
     assert anchor_notes(sunk, [inside] * 3) == [
-        "the ligand was under the crystal in 1 of 3 walkers (anchor down to -0.70 nm): the path is wrong"
+        "the ligand was under the crystal in 1 of 3 walkers (anchor down to -0.70 nm): the path is"
+        " wrong"
     ]
     assert anchor_notes(walks, [inside, inside + 0.5 * rare, inside]) == [
-        "the anchor was outside its cylinder in 1 of 3 walkers (0.60 nm from the axis, where the wall ends at 0.39): "
-        "use a stiffer wall or shorter steps"
+        "the anchor was outside its cylinder in 1 of 3 walkers (0.60 nm from the axis, where the"
+        " wall ends at 0.39): use a stiffer wall or shorter steps"
     ]

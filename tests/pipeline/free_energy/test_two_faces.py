@@ -1,4 +1,6 @@
-"""A ligand on both faces: two samples of one curve, published, collected and estimated as those of a run are."""
+"""A ligand on both faces: two samples of one curve, published, collected and estimated as those of
+a run are.
+"""
 
 import json
 import math
@@ -122,7 +124,9 @@ def test_two_faces_give_the_curve_of_one(tmp_path: Path) -> None:
 
 
 def test_two_faces_divide_the_error_by_the_square_root_of_two() -> None:
-    """On average: the ratio of two errors, each from 40 resamples of 20 blocks, scatters by 0.11 from one draw to the next."""
+    """On average: the ratio of two errors, each from 40 resamples of 20 blocks, scatters by 0.11
+    from one draw to the next.
+    """
     ratios = []
     for seed in range(6):
         random, errors = np.random.default_rng(seed), []
@@ -184,7 +188,9 @@ def test_a_series_of_the_wrong_width_is_damage(tmp_path: Path) -> None:
 
 
 def test_one_leg_samples_both_heads_in_their_own_umbrella(tmp_path: Path) -> None:
-    """Two free beads over mirror sites: each has the mean and the variance of its umbrella, independently of the other."""
+    """Two free beads over mirror sites: each has the mean and the variance of its umbrella,
+    independently of the other.
+    """
     box, k, centre = np.array([2.0, 2.0, 4.0]), 1000.0, 0.4
     coordinate = Coordinate(
         np.array([0, 1]),

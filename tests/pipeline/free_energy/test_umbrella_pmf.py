@@ -1,4 +1,6 @@
-"""Umbrella samples drawn exactly from known landscapes: the curve, the binding numbers, their errors and their flags."""
+"""Umbrella samples drawn exactly from known landscapes: the curve, the binding numbers, their
+errors and their flags.
+"""
 
 import math
 import subprocess
@@ -59,7 +61,9 @@ def windows(last, spacing=0.05, k=2000.0, first=0.0):
 
 
 def draw(landscape, umbrellas, n, seed, rho=0.0):
-    """n exact samples a window by the inverse of its distribution; neighbours in time are correlated by rho before the inverse."""
+    """n exact samples a window by the inverse of its distribution; neighbours in time are
+    correlated by rho before the inverse.
+    """
     random, series = np.random.default_rng(seed), []
     for w in umbrellas:
         energy = landscape(GRID) + 0.5 * w.k * (GRID - w.center_nm) ** 2
@@ -320,9 +324,11 @@ def test_binding_constant_of_a_flat_landscape_is_the_volume():
 
 
 def test_one_sigma_bars_hold_the_truth(monkeypatch):
-    """200 runs of overdamped Langevin dynamics in 16 windows over two wells and a barrier, 300 ps each, equilibration left out.
+    """200 runs of overdamped Langevin dynamics in 16 windows over two wells and a barrier, 300 ps
+    each, equilibration left out.
 
-    Bars hold the truth where errors are as large as the scatter of the runs, and the runs are right on average.
+    Bars hold the truth where errors are as large as the scatter of the runs, and the runs are right
+    on average.
     """
     monkeypatch.setattr(pmf_module, "FRACTIONS", (0.5,))  # what the errors do not need
     monkeypatch.setattr(pmf_module, "other_curves", lambda samples, grid: {})

@@ -102,7 +102,9 @@ def test_a_window_without_frames_has_no_part_in_the_mixture() -> None:
 
 
 def test_two_faces_are_one_state_with_the_frames_of_both() -> None:
-    """Each window is there twice: f_k, weights and error bars are those of the two series put together."""
+    """Each window is there twice: f_k, weights and error bars are those of the two series put
+    together.
+    """
     one, two = drawn(4), drawn(5)
     both = Samples(
         tuple(w for w in one.windows for _ in range(2)),
@@ -132,7 +134,9 @@ def test_two_faces_are_one_state_with_the_frames_of_both() -> None:
 
 
 def test_what_a_window_takes_to_equilibrate_is_left_out_of_it_on_each_face() -> None:
-    """One face of one window begins far away: the frames of that face begin later, and the weights do not know of it."""
+    """One face of one window begins far away: the frames of that face begin later, and the weights
+    do not know of it.
+    """
     one, two = drawn(6), drawn(7)
     slow = list(two.z)
     slow[3] = np.concatenate([np.linspace(0.9, 0.3, 400), two.z[3][400:]])

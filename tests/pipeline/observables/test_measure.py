@@ -1,4 +1,6 @@
-"""`halobind observe` on drawn segments: the table, the same everywhere, only what is new, bad input."""
+"""`halobind observe` on drawn segments: the table, the same everywhere, only what is new, bad
+input.
+"""
 
 import errno
 import json

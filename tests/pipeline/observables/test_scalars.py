@@ -1,4 +1,6 @@
-"""Observables of frames with known answers: hand-made geometry, mdtraj's own functions, halobind.structures.models.integrity."""
+"""Observables of frames with known answers: hand-made geometry, mdtraj's own functions,
+halobind.structures.models.integrity.
+"""
 
 from dataclasses import replace
 
@@ -43,7 +45,9 @@ SLAB = Chemistry(("Pb",), ("Br",), "A")
 
 
 def small(name: str, solvent: str | None = "acetone") -> Model:
-    """A ligand with its anchor on the site, over a few ions, and one molecule of solvent 1 nm above it."""
+    """A ligand with its anchor on the site, over a few ions, and one molecule of solvent 1 nm above
+    it.
+    """
     ligand = molecule(name)
     pieces = [
         ([e], [e], np.array([xyz], dtype=float), np.zeros((0, 2), dtype=int))
@@ -276,7 +280,9 @@ def test_the_crystal_is_judged_as_structures_integrity_does(drawn) -> None:
 
 
 def test_hops_on_a_cluster_are_told_from_displacements() -> None:
-    """A caesium of a cube one cell further, at a vacant corner, in one frame; 0.4 nm off the crystal in the next."""
+    """A caesium of a cube one cell further, at a vacant corner, in one frame; 0.4 nm off the
+    crystal in the next.
+    """
     model = build(
         ModelSpec(
             CrystalSpec("CsPbBr3", "cuboid", (2, 2, 2), "AX", 0.583, seed=3), "MA", "face", (), 3.0

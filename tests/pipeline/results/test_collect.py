@@ -1,4 +1,6 @@
-"""From segments on disk to the tables and the picture, with windows drawn from known landscapes instead of simulated."""
+"""From segments on disk to the tables and the picture, with windows drawn from known landscapes
+instead of simulated.
+"""
 
 import csv
 import json
@@ -48,7 +50,9 @@ def campaign(**changes: object) -> Campaign:
 
 
 def publish(folder: Path, settings: Campaign) -> list[Run]:
-    """Every product of every run, with heights drawn exactly from the landscape in place of molecular dynamics."""
+    """Every product of every run, with heights drawn exactly from the landscape in place of
+    molecular dynamics.
+    """
     runs = []
     for number, spec in enumerate(settings.specs):
         run = Run(
@@ -217,7 +221,10 @@ def test_a_solver_that_fails_is_an_error_row_and_stale_predictions_go(
     [
         (
             [[0.5], [0.6]],
-            "solvent fills the pocket in 25 of 26 windows and never enters it in 1: where it changes places with the head",
+            (
+                "solvent fills the pocket in 25 of 26 windows and never enters it in 1: where it"
+                " changes places with the head"
+            ),
         ),
         ([[0.5], [0.2]], ""),
         ([[0.1], [0.2]], ""),
@@ -257,7 +264,10 @@ def test_an_ion_pair_that_forms_in_no_window_is_in_the_notes(
             (segment / "segment.json").write_text(json.dumps(record))
     text, _ = publish_tables(tmp_path, campaign(), [run])
     away = 16 + (between[0] > 0.3)
-    expected = f"the ion that leaves with the head is out of its place in {away} of 26 windows and stays there in {26 - away}: "
+    expected = (
+        f"the ion that leaves with the head is out of its place in {away} of 26 windows and stays"
+        f" there in {26 - away}: "
+    )
     assert (expected in text) == told and ("the ion that leaves" in text) == told
 
 
@@ -271,7 +281,9 @@ def test_an_ion_pair_that_forms_in_no_window_is_in_the_notes(
 def test_what_lasts_is_in_the_notes(
     intact_nm: float, expected: str, published: tuple[Path, list[Run], str], tmp_path: Path
 ) -> None:
-    """One metal short of halides, or one ion beyond its wall, in two segments; once, or another one the next time, is thermal motion."""
+    """One metal short of halides, or one ion beyond its wall, in two segments; once, or another one
+    the next time, is thermal motion.
+    """
     source = published[1][0]
     shutil.copytree(source.folder, tmp_path / "runs" / source.id)
     coordinate = source.spec.coordinate.model_copy(update={"intact_nm": intact_nm})

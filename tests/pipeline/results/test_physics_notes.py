@@ -1,4 +1,6 @@
-"""Notes that keep a row from being called converged: a cylinder that is not explored, images, displaced ions."""
+"""Notes that keep a row from being called converged: a cylinder that is not explored, images,
+displaced ions.
+"""
 
 import tomllib
 from dataclasses import replace
@@ -77,14 +79,17 @@ def campaign(replicas: int) -> Campaign:
 def test_notes_say_what_and_how_often() -> None:
     good = sampled([uniform(k) for k in range(6)])
     assert physics_notes(good, campaign(3)) == ()
-    alone = "one replica, from a path pulled outwards: hysteresis is not tested, use replicas = 2 or more"
+    alone = (
+        "one replica, from a path pulled outwards: hysteresis is not tested, use replicas = 2 or"
+        " more"
+    )
     assert physics_notes(good, campaign(1)) == (alone,)
     bad = replace(good, at_site=2, elsewhere=1, images=3, broken=4, leaning=5, closest_nm=0.456)
     text = " | ".join(physics_notes(bad, campaign(3)))
     assert "ions around the pocket moved more than 0.30 nm in 2 of 6 windows" in text
     assert (
-        "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm from every site of theirs in 1 of 6"
-        in text
+        "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm from"
+        " every site of theirs in 1 of 6" in text
     )
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
     assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
@@ -92,13 +97,14 @@ def test_notes_say_what_and_how_often() -> None:
     assert note.startswith("solvent fills the pocket in 4 of 6 windows and never enters it in 2: ")
     (note,) = physics_notes(replace(good, away=TwoStates(5, 1)), campaign(3))
     assert note.startswith(
-        "the ion that leaves with the head is out of its place in 5 of 6 windows and stays there in 1: "
+        "the ion that leaves with the head is out of its place in 5 of 6 windows and stays there"
+        " in 1: "
     )
     for fine in (TwoStates(4, 1, 1), TwoStates(6, 0), TwoStates(0, 6), TwoStates()):
         assert physics_notes(replace(good, filled=fine, away=fine), campaign(3)) == ()
     assert (
-        "an ion beside the pocket leaned on the wall that keeps it there in 5 of 6 windows: dG0 depends on intact_nm"
-        in text
+        "an ion beside the pocket leaned on the wall that keeps it there in 5 of 6 windows: dG0"
+        " depends on intact_nm" in text
     )
 
 
@@ -110,7 +116,8 @@ def test_an_anchor_under_the_crystal_or_outside_its_cylinder_is_noticed() -> Non
         s, z=(*s.z[:2], np.where(np.arange(COUNT) < 0.02 * COUNT, -0.6, s.z[2]), *s.z[3:])
     )
     assert anchor_notes(sunk, r) == [
-        "the ligand was under the crystal in 1 of 6 windows (anchor down to -0.60 nm): the path is wrong"
+        "the ligand was under the crystal in 1 of 6 windows (anchor down to -0.60 nm): the path is"
+        " wrong"
     ]
     brief = replace(
         s, z=(*s.z[:2], np.where(np.arange(COUNT) < 0.005 * COUNT, -0.6, s.z[2]), *s.z[3:])
@@ -122,8 +129,8 @@ def test_an_anchor_under_the_crystal_or_outside_its_cylinder_is_noticed() -> Non
     assert anchor_notes(deep, r) == []  # a window that is meant to be there
     r[3] = np.where(np.arange(COUNT) < 0.02 * COUNT, 0.7, r[3])
     assert anchor_notes(s, r) == [
-        "the anchor was outside its cylinder in 1 of 6 windows (0.70 nm from the axis, where the wall ends at 0.64): "
-        "use a stiffer wall or shorter steps"
+        "the anchor was outside its cylinder in 1 of 6 windows (0.70 nm from the axis, where the"
+        " wall ends at 0.64): use a stiffer wall or shorter steps"
     ]
     both = replace(s, windows=s.windows * 2, z=s.z * 2)
     assert anchor_notes(both, r * 2)[0].startswith(

@@ -1,4 +1,6 @@
-"""Sentences and rows: every flaw is flagged with its numbers, rounding follows the error, and no row is lost on the way to the files."""
+"""Sentences and rows: every flaw is flagged with its numbers, rounding follows the error, and no
+row is lost on the way to the files.
+"""
 
 import csv
 import io
@@ -104,8 +106,8 @@ def test_few_independent_samples_and_short_blocks_are_flagged():
         for flag in b.flags
     )
     assert (
-        "error is a lower bound: time blocks are shorter than 2 correlation times in 1 of 10 windows"
-        in b.flags
+        "error is a lower bound: time blocks are shorter than 2 correlation times in 1 of 10"
+        " windows" in b.flags
     )
 
 

@@ -1,4 +1,6 @@
-"""Platforms: the order of preference, PoCL never by itself, and a named one that is missing is an error that says why."""
+"""Platforms: the order of preference, PoCL never by itself, and a named one that is missing is an
+error that says why.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""Windows that exchange sample what windows that do not sample; the swap rates are those of the Metropolis rule."""
+"""Windows that exchange sample what windows that do not sample; the swap rates are those of the
+Metropolis rule.
+"""
 
 import random
 from dataclasses import replace
@@ -180,7 +182,9 @@ def test_two_heads_swap_on_the_sum_of_their_umbrellas() -> None:
     not hasattr(app, "ReplicaExchangeSampler"), reason="this OpenMM has no sampler of its own"
 )
 def test_openmm_own_sampler_gives_the_same_means(exchanged: Exchanged) -> None:
-    """openmm.app.ReplicaExchangeSampler over the same states: an engine that shares only the System with ours."""
+    """openmm.app.ReplicaExchangeSampler over the same states: an engine that shares only the System
+    with ours.
+    """
     topology = app.Topology()
     topology.addAtom("X", None, topology.addResidue("X", topology.addChain()))
     integrator = mm.LangevinMiddleIntegrator(300.0, LEG.friction_per_ps, LEG.timestep_fs / 1000)

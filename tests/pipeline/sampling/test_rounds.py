@@ -1,4 +1,6 @@
-"""What rounds decide, from samples of known landscapes: windows between others, stiffer ones over barriers, longer paths, allocation."""
+"""What rounds decide, from samples of known landscapes: windows between others, stiffer ones over
+barriers, longer paths, allocation.
+"""
 
 import itertools
 import json
@@ -51,7 +53,9 @@ def barrier(z):
 
 
 def basin(energy, start):
-    """Where a window that starts at grid point `start` stays: between the tops, 8 kT over its minimum, on either side."""
+    """Where a window that starts at grid point `start` stays: between the tops, 8 kT over its
+    minimum, on either side.
+    """
     low = start
     while energy[low] > min(energy[low - 1], energy[low + 1]):
         low += 1 if energy[low + 1] < energy[low] else -1
@@ -103,7 +107,9 @@ def test_a_window_is_added_where_two_do_not_overlap_and_nowhere_else():
 
 
 def test_a_stiffer_window_is_added_where_one_slips_over_a_barrier_until_all_overlap():
-    """W'' = -24,000 kJ/mol/nm2 at the top of the barrier: nothing rests there until a window is stiff enough."""
+    """W'' = -24,000 kJ/mol/nm2 at the top of the barrier: nothing rests there until a window is
+    stiff enough.
+    """
     windows = row(0.05, 0.9)
     first = None
     for number in range(12):
@@ -182,7 +188,9 @@ def test_the_lever_is_one_between_well_and_plateau():
 
 
 def test_contributions_add_up_to_the_true_variance_of_dG0():
-    """Over 40 independent data sets, dG0 scatters by sqrt(sum v_i), without looking at the bootstrap (error 0)."""
+    """Over 40 independent data sets, dG0 scatters by sqrt(sum v_i), without looking at the
+    bootstrap (error 0).
+    """
     windows, values, predicted = row(0.08, 0.96), [], []
     for seed in range(40):
         samples = draw(well, windows, 120, seed)
@@ -209,7 +217,9 @@ def test_a_noisy_window_between_well_and_plateau_contributes_most_and_one_beyond
 
 
 def test_allocation_is_the_best_there_is():
-    """Against every other way to give the same number of segments; and Neyman's n' ~ sqrt(v n) when many are given."""
+    """Against every other way to give the same number of segments; and Neyman's n' ~ sqrt(v n) when
+    many are given.
+    """
     v, now = [4.0, 1.0, 0.2], [2, 2, 4]
     extra = allocate(v, now, 0.0, 7)
     variance = [

@@ -1,4 +1,6 @@
-"""Campaigns that plan themselves, with segments drawn from a known landscape in place of molecular dynamics."""
+"""Campaigns that plan themselves, with segments drawn from a known landscape in place of molecular
+dynamics.
+"""
 
 import hashlib
 import json
@@ -58,7 +60,9 @@ def campaign_of(**sampling: object) -> Campaign:
 
 
 class Drawn:
-    """Stands in for make_step: windows draw from `landscape`, everything else leaves a marker; may stop at the n-th step."""
+    """Stands in for make_step: windows draw from `landscape`, everything else leaves a marker; may
+    stop at the n-th step.
+    """
 
     def __init__(self, landscape, stop_at: int = 10**9) -> None:
         self.landscape, self.left, self.made = landscape, stop_at, []

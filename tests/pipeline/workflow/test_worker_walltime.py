@@ -1,4 +1,6 @@
-"""The end of the wall time: what can end in time is begun, what is under way is abandoned, nothing is half published."""
+"""The end of the wall time: what can end in time is begun, what is under way is abandoned, nothing
+is half published.
+"""
 
 import time
 from pathlib import Path
@@ -51,7 +53,9 @@ def test_the_stop_comes_when_the_time_has_passed() -> None:
 def test_a_segment_is_begun_only_if_it_can_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, walltime_s: float, made: int, abandoned: bool
 ) -> None:
-    """Segments of 0.5 s: with 1.4 s, the third would end too late by the speed of the second; the first is begun unmeasured."""
+    """Segments of 0.5 s: with 1.4 s, the third would end too late by the speed of the second; the
+    first is begun unmeasured.
+    """
     products = [
         Product(f"windows/z/seg-{k:03d}", "windows/z", 10.0, make_in(0.5)) for k in range(5)
     ]

@@ -1,4 +1,6 @@
-"""Whole models: neutral, without overlap, every atom in its group, the same twice, and back from disk."""
+"""Whole models: neutral, without overlap, every atom in its group, the same twice, and back from
+disk.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +58,9 @@ def model() -> Model:
 )
 @pytest.mark.parametrize("name", LIGANDS)
 def test_every_ligand_binds_without_overlap(name: str, spec: ModelSpec) -> None:
-    """On its own site kind: no contact under 0.8 of the radii, neutral, the head where its mode puts it."""
+    """On its own site kind: no contact under 0.8 of the radii, neutral, the head where its mode
+    puts it.
+    """
     built, check = build(replace(spec, ligand=name))
     row, item = LIGANDS[name], molecule(name)
     assert check.formal_charge == 0 and check.bound == {name: 1}
@@ -73,7 +77,7 @@ def test_every_ligand_binds_without_overlap(name: str, spec: ModelSpec) -> None:
         head = item.heads[-1]
         oxygens = [
             i
-            for i in (set(item.bonds[(item.bonds == head).any(axis=1)].ravel()) - {head})
+            for i in set(item.bonds[(item.bonds == head).any(axis=1)].ravel()) - {head}
             if item.elements[i] == "O"
         ]
         assert min(gaps_to(built, "core", "Pb", xyz[i])[0] for i in oxygens) < 0.40
@@ -251,7 +255,10 @@ def test_full_coverage_of_a_crowded_ligand_builds_or_says_how_much_does() -> Non
     slab = cut(replace(SLAB, ligand=None, solvent=(), gap_nm=6.0), cells=(3, 3, 1))
     with pytest.raises(
         ValueError,
-        match=r"DDA on the face A site at .* and .* cannot both fit .* \d+ of 18 ligands fit without an overlap",
+        match=(
+            r"DDA on the face A site at .* and .* cannot both fit .* \d+ of 18 ligands fit without"
+            r" an overlap"
+        ),
     ):
         build(replace(slab, coating=(Coat("all", "DDA", 1.0),)))
 

@@ -1,4 +1,6 @@
-"""Soft spheres: what they push, what they leave alone, and that molecules stay the molecules they were."""
+"""Soft spheres: what they push, what they leave alone, and that molecules stay the molecules they
+were.
+"""
 
 import numpy as np
 import pytest
@@ -157,7 +159,9 @@ def test_molecules_pushed_apart_keep_their_shape(name: str) -> None:
 
 
 def test_single_bonds_turn_and_rigid_ones_do_not() -> None:
-    """The number of springs tells: bonds, 1-3 pairs (6 about sp3, 3 about sp2 carbon), 1-4 pairs over the double bond only."""
+    """The number of springs tells: bonds, 1-3 pairs (6 about sp3, 3 about sp2 carbon), 1-4 pairs
+    over the double bond only.
+    """
     octane, octadecene = (
         pair_of(molecule(name), (1.0, 1.0, 1.0)) for name in ("octane", "1-octadecene")
     )
@@ -166,7 +170,9 @@ def test_single_bonds_turn_and_rigid_ones_do_not() -> None:
 
 
 def test_a_chain_against_a_wall_bends_and_its_head_stays() -> None:
-    """A pinned dodecylammonium whose tail runs into fixed bromides is turned aside about its single bonds."""
+    """A pinned dodecylammonium whose tail runs into fixed bromides is turned aside about its single
+    bonds.
+    """
     item = molecule("DA")
     assert (item.n_atoms, len(item.bonds)) == (DA_ATOMS, DA_BONDS)
     head = item.positions + np.array([1.5, 1.75, 0.6])

@@ -15,7 +15,9 @@ NOTHING = ((), np.zeros((0, 3)))
 
 
 def closest(found: list, box: np.ndarray) -> float:
-    """The shortest contact between molecules as a fraction of the sum of the radii, over all periodic boundaries."""
+    """The shortest contact between molecules as a fraction of the sum of the radii, over all
+    periodic boundaries.
+    """
     xyz = wrapped(np.concatenate([part.reshape(-1, 3) for _, part in found]), box)
     radii = np.concatenate(
         [np.tile([CONTACT_RADII[e] for e in item.elements], len(part)) for item, part in found]
@@ -63,7 +65,9 @@ def test_a_box_of_every_solvent_holds_its_count(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["toluene", "1-octadecene"])
 def test_three_thin_seams_are_made_up_for(name: str) -> None:
-    """A cube just over two tiles wide, the worst place for a cut: stiff rings and long chains still reach their count."""
+    """A cube just over two tiles wide, the worst place for a cut: stiff rings and long chains still
+    reach their count.
+    """
     box, block = np.full(3, 5.0), np.zeros(3)
     counts = fill_counts(0.0, box, block, {name: 1.0})
     found = fill(NOTHING, box, block, counts, 1)

@@ -1,4 +1,6 @@
-"""Ligands on both faces, ions that leave with a ligand, and sites of clusters: what is built, and what is refused."""
+"""Ligands on both faces, ions that leave with a ligand, and sites of clusters: what is built, and
+what is refused.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -135,7 +137,9 @@ def test_two_unbound_ligands_need_room() -> None:
 
 @pytest.mark.parametrize(("site", "slope"), [("face", 1.0), ("edge", 2**-0.5), ("corner", 3**-0.5)])
 def test_the_gap_of_a_cluster_follows_the_normal(site: str, slope: float) -> None:
-    """A path of 2 nm along a diagonal gets 2/sqrt(2) or 2/sqrt(3) nm along each axis; at the advised gap the images are apart."""
+    """A path of 2 nm along a diagonal gets 2/sqrt(2) or 2/sqrt(3) nm along each axis; at the
+    advised gap the images are apart.
+    """
     spec = replace(CUBE, site=site, gap_nm=0.5)
     with pytest.raises(ValueError) as error:
         check_model(spec, 2.0)

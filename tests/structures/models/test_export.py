@@ -146,7 +146,9 @@ def test_picture_shows_the_crystal_and_the_ligands(model: Model, tmp_path: Path)
 
 
 def test_colours_of_elements_survive_in_the_file(model: Model, tmp_path: Path) -> None:
-    """Fewer shades make a small file; a palette fitted to the picture made nitrogen look like caesium."""
+    """Fewer shades make a small file; a palette fitted to the picture made nitrogen look like
+    caesium.
+    """
     picture(model, tmp_path / "picture.png")
     pixels = imread(tmp_path / "picture.png")[-60:, :, :3].reshape(-1, 3)  # the legend
     for element in set(model.elements):

@@ -90,7 +90,9 @@ def caesium_beside(cube: Model, vacant: np.ndarray, at_site: bool) -> int:
 def test_the_vacant_sites_of_a_cluster_and_of_its_ligand_are_known(
     cube: Model, model: Model, tmp_path
 ) -> None:
-    """Seven caesiums too many for neutrality, all of them corners, and the one that methylammonium replaces."""
+    """Seven caesiums too many for neutrality, all of them corners, and the one that methylammonium
+    replaces.
+    """
     assert model.vacant == {} and set(cube.vacant) == {"CS"}
     vacant = cube.vacant["CS"]
     assert len(vacant) == 8 and np.sum(np.all(np.abs(np.abs(vacant) - 0.583) < 1e-9, axis=1)) == 7

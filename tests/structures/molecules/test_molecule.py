@@ -214,7 +214,10 @@ def test_same_row_same_molecule() -> None:
             "CCN",
             "cation",
             1,
-            r"charge = 1 but 'CCN' carries \+0: write the charge into the structure, like \[NH3\+\]",
+            (
+                r"charge = 1 but 'CCN' carries \+0: write the charge into the structure, like"
+                r" \[NH3\+\]"
+            ),
         ),
         ("CC[NH3+]", "anion", 1, r'mode = "anion" needs a charge < 0'),
         (
