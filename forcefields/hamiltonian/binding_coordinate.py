@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import openmm as mm
 
-from halobind.structures.molecules.periodic import nearest
+from halobind.structures.molecules.periodic import minimum_image
 
 BIAS_GROUP = 4
 STEP_NM = 0.1  # h: |d| + h must stay below half the box, and n.d loses |d|^2/h of single precision
@@ -101,7 +101,7 @@ class Coordinate:
         """(z, r) of one head after the other, (2 * heads,) in nm, by the nearest image; positions
         (n_atoms, 3), box lengths (3,) in nm.
         """
-        delta = nearest(positions[self.anchors] - self.points, box)
+        delta = minimum_image(positions[self.anchors] - self.points, box)
         z = (delta * self.normals).sum(axis=1)
         return np.column_stack(
             [z, np.linalg.norm(delta - z[:, None] * self.normals, axis=1)]

@@ -15,7 +15,7 @@ from halobind.forcefields.hamiltonian.system import SWITCH_NM
 from halobind.forcefields.packs.pack import molecule_file
 from halobind.structures.assembly.solvate import molecules_per_nm3
 from halobind.structures.molecules.catalogue import SOLVENTS
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 BAR_PER_KJ_MOL_NM3 = 16.6053906717  # 1 kJ/mol/nm3 in bar
 
@@ -31,7 +31,7 @@ def tail_pressure_bar(recipe: Mapping[str, float], cutoff_nm: float) -> float:
     """
     density, epsilon, sigma = [], [], []
     for name, part in recipe.items():
-        item = molecule(name)
+        item = catalogue_molecule(name)
         numbers = part * molecules_per_nm3(item, SOLVENTS[name].density_kg_m3)
         for e, s in _lennard_jones(name):
             density.append(numbers)

@@ -8,7 +8,7 @@ import openmm as mm
 from halobind.forcefields.hamiltonian.binding_coordinate import BIAS_GROUP
 from halobind.structures.assembly.solvate import ceil_nm
 from halobind.structures.models.model import Model
-from halobind.structures.molecules.periodic import nearest
+from halobind.structures.molecules.periodic import minimum_image
 
 
 def add_pair_restraint(system: mm.System, model: Model, reach_nm: float, k: float) -> None:
@@ -29,7 +29,7 @@ def add_pair_restraint(system: mm.System, model: Model, reach_nm: float, k: floa
     force.setUsesPeriodicBoundaryConditions(True)
     for anchor in model.groups["anchor"]:
         distance = np.linalg.norm(
-            nearest(model.positions[partners] - model.positions[anchor], model.box), axis=1
+            minimum_image(model.positions[partners] - model.positions[anchor], model.box), axis=1
         )
         found = int(distance.argmin())
         if distance[found] > reach_nm - 0.01:

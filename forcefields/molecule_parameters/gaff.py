@@ -40,7 +40,7 @@ from halobind.forcefields.molecule_parameters.parameter_checks import (
 from halobind.forcefields.molecule_parameters.published_corrections import ADJUSTED, adjust
 from halobind.forcefields.packs.pack import MOLECULES_FOLDER
 from halobind.structures.molecules.catalogue import LIGANDS, SOLVENTS
-from halobind.structures.molecules.molecule import Molecule, molecule, rdkit_molecule
+from halobind.structures.molecules.molecule import Molecule, catalogue_molecule, rdkit_molecule
 
 GAFF_ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
 GAFF_SOURCE = (
@@ -339,13 +339,11 @@ def main(names: list[str]) -> int:
             if names:
                 return 1
             continue
-        found = _water() if name == "water" else parametrize(molecule(name))
+        found = _water() if name == "water" else parametrize(catalogue_molecule(name))
         found = replace(found, xml=adjust(name, found.xml))
         (folder / f"{name}.xml").write_text(found.xml, encoding="utf-8")
         record_source(folder, name, found)
-        sums = (
-            f"charges summed to {found.raw_charge_sum:+.6f} e, written {molecule(name).charge:+d} e"
-        )
+        sums = f"charges summed to {found.raw_charge_sum:+.6f} e, written {catalogue_molecule(name).charge:+d} e"
         print(f"{name}: {sums}; {len(found.remarks)} guessed terms")
         for remark in found.remarks:
             print(f"  warning: {remark}", file=sys.stderr)
@@ -353,7 +351,7 @@ def main(names: list[str]) -> int:
 
 
 def _water() -> Parameters:
-    item = molecule("water")
+    item = catalogue_molecule("water")
     text = tip3p(item)
     check_run(item, text)
     return Parameters(text, 0.0, ())
@@ -397,7 +395,7 @@ def record_source(folder: Path, name: str, found: Parameters) -> None:
     """Write what a file came from, and its checksum, into SOURCES.json."""
     path = folder / SOURCES
     sources = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    sources[name] = source_record(molecule(name), found)
+    sources[name] = source_record(catalogue_molecule(name), found)
     path.write_text(json.dumps(dict(sorted(sources.items())), indent=1) + "\n", encoding="utf-8")
 
 

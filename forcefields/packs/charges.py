@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from halobind.forcefields.packs.pack import Fixed, Pack
 from halobind.structures.models.model import Model
-from halobind.structures.molecules.periodic import wrapped
+from halobind.structures.molecules.periodic import wrap
 
 
 def ions_of(model: Model) -> np.ndarray:
@@ -49,7 +49,7 @@ def _bonds(
     """Metal-halide pairs nearer than reach_nm; a pair bonded through two images counts twice."""
     if not metals or not halides:
         return []
-    inside_box = wrapped(model.positions, model.box)
+    inside_box = wrap(model.positions, model.box)
     tree = cKDTree(inside_box[halides], boxsize=model.box)
     near = tree.query_ball_point(inside_box[metals], reach_nm)
     return [(metal, halides[k]) for metal, found in zip(metals, near, strict=True) for k in found]

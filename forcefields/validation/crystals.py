@@ -16,7 +16,7 @@ from halobind.forcefields.validation.check_rows import Engine, Result, block_mea
 from halobind.forcefields.validation.dynamics import Sampling, sample
 from halobind.forcefields.validation.lattice_constant import CUTOFF_NM, bulk_model
 from halobind.structures.molecules.catalogue import ION_CHARGES, PEROVSKITES
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 CUTOFFS_NM = (
     0.95,
@@ -36,7 +36,7 @@ def unit_mass_kg(perovskite: str) -> float:
     atoms = [
         row.metal,
         *[row.halide] * 3,
-        *([row.a_site] if row.a_site in ION_CHARGES else molecule(row.a_site).elements),
+        *([row.a_site] if row.a_site in ION_CHARGES else catalogue_molecule(row.a_site).elements),
     ]
     return DALTON_KG * sum(
         mm.app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton) for element in atoms

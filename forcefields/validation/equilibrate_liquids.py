@@ -20,7 +20,7 @@ from halobind.structures.assembly.packmol import pack_box
 from halobind.structures.assembly.solvate import molecules_per_nm3
 from halobind.structures.models.model import Residue
 from halobind.structures.molecules.catalogue import SOLVENTS
-from halobind.structures.molecules.molecule import Molecule, molecule
+from halobind.structures.molecules.molecule import Molecule, catalogue_molecule
 
 EDGE_NM = 2.45
 TEMPERATURE_K = 298.15
@@ -86,7 +86,7 @@ def equilibrate(name: str) -> Liquid:
     """Run a solvent at 298.15 K and 1 bar on one CPU thread and return its last frame with the
     density it had (kg/m3).
     """
-    item = molecule(name)
+    item = catalogue_molecule(name)
     count = max(24, round(molecules_per_nm3(item, SOLVENTS[name].density_kg_m3) * EDGE_NM**3))
     edge = (count / molecules_per_nm3(item, START_DENSITY * SOLVENTS[name].density_kg_m3)) ** (
         1 / 3

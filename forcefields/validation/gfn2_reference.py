@@ -17,7 +17,7 @@ from ase.constraints import FixAtoms, FixCartesian
 from ase.optimize import BFGS
 
 from halobind.forcefields.validation.pocket import AWAY_NM, HEADS, cluster, head_geometry
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 EV = 96.48533212  # kJ/mol
 HEIGHTS_NM = (-0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
@@ -35,7 +35,7 @@ def relaxed_energy(head: str, height_nm: float, solvent: str | None) -> float:
         raise ModuleNotFoundError(MISSING)
     from tblite.ase import TBLite  # noqa: PLC0415 (an optional extra)
 
-    item = molecule(head)
+    item = catalogue_molecule(head)
     elements, positions = cluster()
     shape = head_geometry(head)
     anchor = len(elements) + item.elements.index("N")

@@ -14,8 +14,8 @@ from openmm import unit
 
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.pack import Pack, load_pack
-from halobind.structures.assembly.groups import Parts, assemble
-from halobind.structures.crystals.a_site_molecules import crystal_pieces
+from halobind.structures.assembly.groups import ModelParts, assemble_model
+from halobind.structures.crystals.a_site_molecules import crystal_residues
 from halobind.structures.crystals.crystal import CrystalSpec, make_crystal
 from halobind.structures.models.model import Model
 
@@ -39,8 +39,8 @@ def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) ->
     upper = {
         int(i) for i in np.flatnonzero(height > height.max() - 1e-6)
     }  # the periodic image of the lowest layer
-    parts = Parts(crystal_pieces(crystal, upper, seed), [], [], [], [])
-    model = assemble(crystal, parts, (), np.full(3, cells * lattice_nm))
+    parts = ModelParts(crystal_residues(crystal, upper, seed), [], [], [], [])
+    model = assemble_model(crystal, parts, (), np.full(3, cells * lattice_nm))
     nothing = dict.fromkeys(("surface", "frozen"), np.zeros(0, dtype=int))
     return replace(model, groups={**model.groups, **nothing})
 

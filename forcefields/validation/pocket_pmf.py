@@ -25,9 +25,9 @@ from halobind.forcefields.validation.check_rows import (
     judged,
 )
 from halobind.forcefields.validation.pocket import LATTICE_NM, cluster, head_geometry, references
-from halobind.structures.assembly.solvate import fill, fill_counts
+from halobind.structures.assembly.solvate import fill_solvent, solvent_counts
 from halobind.structures.models.model import GROUPS, Model, Residue
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 CUTOFF_NM = 1.0
 BOX_NM = (2.6, 2.6, 3.0)  # z: the head at 1.1 nm is as far from the cluster as from its image below
@@ -93,11 +93,11 @@ def solvated_cluster(head: str, solvent: str, seed: int) -> Model:
     the origin, its normal +z.
     """
     ions, positions = cluster()
-    item = molecule(head)
+    item = catalogue_molecule(head)
     elements, xyz = (*ions, *item.elements), np.concatenate([positions, head_geometry(head)])
     box, none = np.array(BOX_NM), np.zeros(3)
-    counts = fill_counts(len(ions) / 5 * LATTICE_NM**3, box, none, {solvent: 1.0})
-    ((liquid, copies),) = fill((elements, xyz), box, none, counts, seed)
+    counts = solvent_counts(len(ions) / 5 * LATTICE_NM**3, box, none, {solvent: 1.0})
+    ((liquid, copies),) = fill_solvent((elements, xyz), box, none, counts, seed)
     size, first, last = liquid.n_atoms, len(ions), len(elements)
     starts = [*range(first), first, *range(last, last + size * len(copies) + 1, size)]
     residues = [*(name.upper() for name in ions), head, *[solvent] * len(copies)]

@@ -24,7 +24,7 @@ from halobind.structures.assembly.liquid_boxes import load_liquid
 from halobind.structures.assembly.solvate import molecules_per_nm3
 from halobind.structures.models.model import Residue
 from halobind.structures.molecules.catalogue import SOLVENTS
-from halobind.structures.molecules.molecule import Molecule, molecule
+from halobind.structures.molecules.molecule import Molecule, catalogue_molecule
 
 GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
 DENSITY = 0.03  # relative tolerance
@@ -62,7 +62,7 @@ def solvent_check(
     """Density and heat of vaporisation, E(gas) - E(liquid)/N + RT, of a solvent row; `times` are
     (liquid, gas).
     """
-    item, box = molecule(name), load_liquid(name)
+    item, box = catalogue_molecule(name), load_liquid(name)
     cell = periodic_cell(item, box.positions, box.edge_nm)
     count = len(box.positions)
     frames = list(sample(cell.system, cell.positions, [cell.edge_nm] * 3, times[0], engine))

@@ -18,11 +18,11 @@ from halobind.forcefields.validation.check_rows import (
     target_of,
 )
 from halobind.forcefields.validation.dynamics import Frame, Sampling, sample
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.integrity import coordination, displacements
 from halobind.structures.models.model import Model
-from halobind.structures.molecules.periodic import nearest
+from halobind.structures.molecules.periodic import minimum_image
 
 CUTOFF_NM = 1.0
 RESTRAINT_K = (
@@ -66,7 +66,7 @@ class Setup:
 def _run(
     setup: Setup, pack: Pack, ligand: str | None, how: Sampling, engine: Engine
 ) -> tuple[Model, list[Frame]]:
-    model, _ = build(setup.spec(pack, ligand))
+    model, _ = build_model(setup.spec(pack, ligand))
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, RESTRAINT_K))
     how = replace(
         how, pressure_bar=how.pressure_bar - tail_pressure_bar({setup.solvent: 1.0}, CUTOFF_NM)
@@ -147,7 +147,9 @@ def hydrogen_bonds(model: Model, frame: Frame, pack: Pack, reach_nm: float = BON
     bonded = [int(j if i == anchor else i) for i, j in model.bonds if anchor in (i, j)]
     hydrogens = [i for i in bonded if model.elements[i] == "H"]
     halides = [int(i) for i in model.groups["core"] if model.elements[i] in pack.halides]
-    delta = nearest(frame.positions[hydrogens][:, None] - frame.positions[halides][None], frame.box)
+    delta = minimum_image(
+        frame.positions[hydrogens][:, None] - frame.positions[halides][None], frame.box
+    )
     return int((np.linalg.norm(delta, axis=-1) < reach_nm).any(axis=1).sum())
 
 
@@ -161,7 +163,7 @@ def anchor_height(model: Model, frame: Frame, pack: Pack) -> float:
         for i in model.groups["surface"]
         if model.elements[i] in pack.halides and np.sign(model.positions[i, 2]) == side
     ]
-    delta = nearest(
+    delta = minimum_image(
         frame.positions[int(model.groups["anchor"][0])] - frame.positions[plane], frame.box
     )
     return float(side * delta[:, 2].mean())

@@ -199,7 +199,9 @@ class ModelSection(Section):
             coating=coats,
             pattern=self.pattern,
             dissolved=tuple(self.dissolved.items()),
-            own=tuple((name, row) for name, row in own.items() if name in self.ligand_names),
+            user_ligands=tuple(
+                (name, row) for name, row in own.items() if name in self.ligand_names
+            ),
             faces=self.faces,
             leaving=leaving,
         )

@@ -21,7 +21,7 @@ from halobind.pipeline.campaign.model_settings import (
     unknown_ligand,
 )
 from halobind.pipeline.free_energy.samples import EstimateSettings
-from halobind.structures.crystals.coating import registered
+from halobind.structures.crystals.coating import all_ligands
 from halobind.structures.molecules.catalogue import Ligand
 from halobind.structures.molecules.user_ligands import check_ligand
 
@@ -321,7 +321,7 @@ def _own_ligands(sections: dict, where: str, folder: Path) -> dict[str, Ligand]:
         try:
             found[name] = section.row(name, folder)
             check_ligand(name, found[name])
-            registered({name: found[name]})
+            all_ligands({name: found[name]})
         except (ValueError, OSError) as error:
             raise CampaignError(f"{where}: [ligands.{name}]: {error}") from None
     return found

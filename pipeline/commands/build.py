@@ -15,10 +15,16 @@ from halobind.forcefields.packs.validity import check_pack, planning_lattice, wa
 from halobind.jobs.publish import publishing
 from halobind.pipeline.campaign.run_directory import campaign_file, derived_seed, models_folder
 from halobind.pipeline.campaign.settings import CampaignError, RunSpec, load_campaign
-from halobind.structures.assembly.build import BuildCheck, ModelSpec, build, check_model, plan_model
-from halobind.structures.models.export import FORMATS, check_export, export
+from halobind.structures.assembly.build import (
+    BuildCheck,
+    ModelSpec,
+    build_model,
+    check_model,
+    plan_model,
+)
+from halobind.structures.models.export import FORMATS, check_export, export_model
 from halobind.structures.models.model import Model, read_model, write_model
-from halobind.structures.models.picture import picture
+from halobind.structures.models.picture import draw_model
 from halobind.structures.molecules.catalogue import LIGANDS
 
 PICTURE = "picture.png"
@@ -120,7 +126,7 @@ def _make(order: _Order, options: BuildOptions) -> None:
         print(f"{order.folder} is there already")
         model = None
     else:
-        model, check = build(order.spec)
+        model, check = build_model(order.spec)
         charge = model_charge(
             model,
             load_pack(order.pack),
@@ -151,9 +157,9 @@ def _write(model: Model, path: Path) -> None:
     scratch = path.with_name(f".{uuid.uuid4().hex[:6]}-{path.name}")
     try:
         if path.name == PICTURE:
-            picture(model, scratch)
+            draw_model(model, scratch)
         else:
-            export(model, scratch, path.suffix.removeprefix("."))
+            export_model(model, scratch, path.suffix.removeprefix("."))
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)

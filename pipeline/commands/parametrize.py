@@ -35,7 +35,7 @@ from halobind.jobs.publish import write_atomic
 from halobind.jobs.stop import StopSignal
 from halobind.pipeline.campaign.run_directory import campaign_file, own_molecules_folder
 from halobind.pipeline.campaign.settings import CampaignError, load_ligands
-from halobind.structures.crystals.coating import registered
+from halobind.structures.crystals.coating import all_ligands
 from halobind.structures.molecules.catalogue import Ligand
 from halobind.structures.molecules.molecule import Molecule, make_molecule
 from halobind.structures.molecules.user_ligands import READERS, guessed_ligand
@@ -129,7 +129,7 @@ def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
     file = campaign_file(folder)
     written = load_ligands(file) if campaign is not None or file.exists() else {}
     try:
-        registered({name: Ligand(what, "donor", 0, name)})
+        all_ligands({name: Ligand(what, "donor", 0, name)})
         row = guessed_ligand(name, what)
         if name in written:
             _check_same(file, make_molecule(name, written[name]), make_molecule(name, row))

@@ -8,7 +8,7 @@ import mdtraj as md
 import numpy as np
 
 from halobind.pipeline.observables.scene import Scene
-from halobind.structures.molecules.periodic import nearest
+from halobind.structures.molecules.periodic import minimum_image
 
 DENSITY_NM, RDF_NM = 0.05, 0.01  # widths of bins
 RDF_REACH_NM = 1.0
@@ -109,7 +109,7 @@ def _densities(frames: md.Trajectory, scene: Scene, names: tuple[str, ...]) -> n
     for name in names:
         atoms = scene.species[name]
         if axis is None:
-            delta = nearest(frames.xyz[:, atoms].astype(float) - scene.point, box[:, None])
+            delta = minimum_image(frames.xyz[:, atoms].astype(float) - scene.point, box[:, None])
             h = (
                 delta[..., 0] * scene.normal[0]
                 + delta[..., 1] * scene.normal[1]
@@ -117,7 +117,7 @@ def _densities(frames: md.Trajectory, scene: Scene, names: tuple[str, ...]) -> n
             )
             wanted = (delta**2).sum(axis=2) - h**2 < CYLINDER_NM**2
         else:
-            h = np.sign(scene.normal[axis]) * nearest(
+            h = np.sign(scene.normal[axis]) * minimum_image(
                 frames.xyz[:, atoms, axis].astype(float) - scene.point[axis], length[:, None]
             )
             wanted = np.ones(h.shape, dtype=bool)
@@ -135,7 +135,7 @@ def _radial(frames: md.Trajectory, scene: Scene, names: tuple[str, ...]) -> np.n
     found = []
     for name in names:
         atoms = scene.species[name][scene.species[name] != scene.anchor]
-        delta = nearest(
+        delta = minimum_image(
             frames.xyz[:, atoms].astype(float) - frames.xyz[:, [scene.anchor]].astype(float),
             box[:, None],
         )

@@ -24,7 +24,7 @@ from halobind.pipeline.observables.profiles import (
 )
 from halobind.pipeline.observables.scene import Scene
 from halobind.structures.models.integrity import COORDINATED_NM, DISPLACED_NM
-from halobind.structures.molecules.periodic import nearest, wrapped
+from halobind.structures.molecules.periodic import minimum_image, wrap
 
 BOND_NM = 0.28  # H to halide
 BOND_DEG = 120.0  # N-H...X at least: Baker and Hubbard, Prog. Biophys. Mol. Biol. 1984, 44, 97
@@ -61,7 +61,7 @@ def boxes(frames: md.Trajectory) -> np.ndarray:
 def offsets(frames: md.Trajectory, atoms: np.ndarray, scene: Scene) -> np.ndarray:
     """Vectors (n, len(atoms), 3) from the anchor to atoms."""
     here = frames.xyz[:, [scene.anchor]].astype(float)
-    return nearest(frames.xyz[:, atoms].astype(float) - here, boxes(frames))
+    return minimum_image(frames.xyz[:, atoms].astype(float) - here, boxes(frames))
 
 
 def distances(frames: md.Trajectory, atoms: np.ndarray, scene: Scene) -> np.ndarray:
@@ -80,7 +80,9 @@ def height(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     """Height of the anchor over its site along the normal, distance from that axis, depth below the
     outer halides as they are.
     """
-    delta = nearest(frames.xyz[:, scene.anchor].astype(float) - scene.point, boxes(frames)[:, 0])
+    delta = minimum_image(
+        frames.xyz[:, scene.anchor].astype(float) - scene.point, boxes(frames)[:, 0]
+    )
     z = along(delta, scene.normal)
     r = np.sqrt(np.maximum(0.0, (delta**2).sum(axis=1) - z**2))
     depth = (
@@ -104,8 +106,8 @@ def hydrogen_bonds(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     xyz, box = frames.xyz.astype(float), boxes(frames)
     count, total, bonds = np.zeros(n), np.zeros(n), np.zeros(n)
     for nitrogen, hydrogen in scene.donors.tolist():
-        to_halide = nearest(xyz[:, halides] - xyz[:, [hydrogen]], box)
-        to_nitrogen = nearest(xyz[:, [nitrogen]] - xyz[:, [hydrogen]], box)
+        to_halide = minimum_image(xyz[:, halides] - xyz[:, [hydrogen]], box)
+        to_nitrogen = minimum_image(xyz[:, [nitrogen]] - xyz[:, [hydrogen]], box)
         length = np.sqrt((to_halide**2).sum(axis=2))
         cosine = (to_halide * to_nitrogen).sum(axis=2) / (
             length * np.sqrt((to_nitrogen**2).sum(axis=2))
@@ -136,11 +138,13 @@ def occupancy(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     where the ligand took a halide or an open metal.
     """
     box = boxes(frames)
-    head = nearest(frames.xyz[:, scene.anchor].astype(float) - scene.point, box[:, 0])
+    head = minimum_image(frames.xyz[:, scene.anchor].astype(float) - scene.point, box[:, 0])
     inside = np.sqrt((head**2).sum(axis=1)) < SITE_NM
     near = (
         np.sqrt(
-            (nearest(frames.xyz[:, scene.rivals].astype(float) - scene.point, box) ** 2).sum(axis=2)
+            (minimum_image(frames.xyz[:, scene.rivals].astype(float) - scene.point, box) ** 2).sum(
+                axis=2
+            )
         )
         < SITE_NM
     )
@@ -167,7 +171,7 @@ def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     n, xyz, box = frames.n_frames, frames.xyz.astype(float), boxes(frames)
     tilt, length = [], []
     for path in scene.tails:
-        vector = nearest(xyz[:, path[1:]] - xyz[:, path[:-1]], box).sum(axis=1)
+        vector = minimum_image(xyz[:, path[1:]] - xyz[:, path[:-1]], box).sum(axis=1)
         size = np.sqrt((vector**2).sum(axis=1))
         length.append(size)
         tilt.append(np.degrees(np.arccos(np.clip(along(vector, scene.normal) / size, -1, 1))))
@@ -193,13 +197,13 @@ def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     core, box = frames.xyz[:, : scene.core].astype(float), boxes(frames)
     sizes = np.diff([*scene.ions, scene.core])
     shift = (
-        np.add.reduceat(nearest(core - scene.built[: scene.core], box), scene.ions, axis=1)
+        np.add.reduceat(minimum_image(core - scene.built[: scene.core], box), scene.ions, axis=1)
         / sizes[:, None]
     )
     moved = np.where(scene.stays, np.sqrt((shift**2).sum(axis=2)), 0.0)
     counts, hopped = np.zeros((frames.n_frames, len(scene.core_metals))), np.zeros(frames.n_frames)
     for k in range(frames.n_frames):
-        inside = wrapped(core[k], box[k, 0])
+        inside = wrap(core[k], box[k, 0])
         tree = cKDTree(inside[scene.core_halides], boxsize=box[k, 0])
         counts[k] = tree.query_ball_point(
             inside[scene.core_metals], COORDINATED_NM, return_length=True

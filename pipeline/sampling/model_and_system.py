@@ -21,7 +21,7 @@ from halobind.pipeline.sampling.segment_files import (
     coordinate_of,
     write_json,
 )
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.models.model import write_model
 
 
@@ -33,7 +33,7 @@ def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
 
 
 def make_build(shop: Workshop, out: Path) -> None:
-    model, check = build(run_model_spec(shop.run.spec, shop.run.id))
+    model, check = build_model(run_model_spec(shop.run.spec, shop.run.id))
     write_model(model, out)
     write_json(out / "check.json", asdict(check))
 

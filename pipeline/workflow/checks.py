@@ -20,7 +20,7 @@ from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import PREPARE, all_products, grid_windows, sampling_chains
 from halobind.structures.assembly.build import ModelPlan, check_model, plan_model
 from halobind.structures.crystals.ion_pair import check_solvent
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 STATE_BYTES_PER_ATOM = 170  # positions and velocities as XML text, measured on the demo
 SYSTEM_BYTES_PER_ATOM = 800
@@ -227,7 +227,9 @@ def plan_run(run: Run, campaign: Campaign) -> RunPlan:
     """
     planned, sampling = plan_model(run_model_spec(run.spec, run.id)), campaign.sampling
     n_atoms = planned.n_atoms
-    solute = n_atoms - sum(count * molecule(name).n_atoms for name, count in planned.counts.items())
+    solute = n_atoms - sum(
+        count * catalogue_molecule(name).n_atoms for name, count in planned.counts.items()
+    )
     written = {"solute": solute, "all": n_atoms, "none": 0}[sampling.frames]
     products = all_products(run, campaign)
     there = run.published(product.name for product in products)

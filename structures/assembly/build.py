@@ -7,24 +7,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from halobind.structures.assembly.dissolve import check_dissolved, dissolve
-from halobind.structures.assembly.groups import Parts, assemble
-from halobind.structures.assembly.place_ligands import bind_all
+from halobind.structures.assembly.dissolve import check_dissolved, place_dissolved
+from halobind.structures.assembly.groups import ModelParts, assemble_model
+from halobind.structures.assembly.place_ligands import place_all_ligands
 from halobind.structures.assembly.solvate import (
     ceil_nm,
     check_recipe,
-    fill,
-    fill_counts,
+    fill_solvent,
     liquid_volume,
+    solvent_counts,
 )
-from halobind.structures.crystals.a_site_molecules import Piece, crystal_pieces
+from halobind.structures.crystals.a_site_molecules import PlacedResidue, crystal_residues
 from halobind.structures.crystals.coating import (
-    Bound,
+    BoundLigand,
     Coat,
+    all_ligands,
     check_coating,
-    choose,
+    choose_sites,
     head_roles,
-    registered,
 )
 from halobind.structures.crystals.crystal import (
     TOWARDS,
@@ -59,7 +59,7 @@ class ModelSpec:
     slab; `leaving` "ion_pair" names an ion next to each that leaves with it. `coating` are all
     others, `dissolved` (name, count) what is added to the solvent. `solvent` is (name, volume
     fraction) pairs, empty for vacuum. `gap_nm` separates opposite faces of the crystal across the
-    periodic boundary. `own` are ligands that are not rows.
+    periodic boundary. `user_ligands` are ligands that are not rows.
     """
 
     crystal: CrystalSpec
@@ -70,13 +70,13 @@ class ModelSpec:
     coating: tuple[Coat, ...] = ()
     pattern: str = "uniform"
     dissolved: tuple[tuple[str, int], ...] = ()
-    own: tuple[tuple[str, Ligand], ...] = ()
+    user_ligands: tuple[tuple[str, Ligand], ...] = ()
     faces: int = 1
     leaving: str = "cation"
 
     @property
     def ligands(self) -> dict[str, Ligand]:
-        return registered(dict(self.own))
+        return all_ligands(dict(self.user_ligands))
 
     @property
     def seed(self) -> int:
@@ -91,7 +91,7 @@ class ModelPlan:
     """
 
     crystal: Crystal
-    bounds: list[Bound]
+    bounds: list[BoundLigand]
     probes: int
     partners: tuple[int, ...]
     box: np.ndarray
@@ -230,7 +230,7 @@ def plan_model(spec: ModelSpec) -> ModelPlan:
             (spec.ligand, site)
             for site in ((first, mirror_site(crystal, first)) if spec.faces == 2 else (first,))
         )
-    bounds = choose(crystal, probes, spec.coating, (ligands, spec.pattern, spec.seed))
+    bounds = choose_sites(crystal, probes, spec.coating, (ligands, spec.pattern, spec.seed))
     size = 2 * crystal.half
     box = np.where(np.isinf(size), 0.0, size) + spec.gap_nm
     if crystal.box_xy is not None:
@@ -244,7 +244,7 @@ def plan_model(spec: ModelSpec) -> ModelPlan:
         for _ in range(count)
     ]
     volume = sum(liquid_volume(item) for item in items)
-    counts = fill_counts(volume, box, block, dict(spec.solvent)) if spec.solvent else {}
+    counts = solvent_counts(volume, box, block, dict(spec.solvent)) if spec.solvent else {}
     gone = {i for bound in bounds for i in bound.removed}
     partners = ()
     if spec.ligand and spec.leaving == "ion_pair":
@@ -275,23 +275,23 @@ def plan_model(spec: ModelSpec) -> ModelPlan:
     )
 
 
-def build(spec: ModelSpec) -> tuple[Model, BuildCheck]:
+def build_model(spec: ModelSpec) -> tuple[Model, BuildCheck]:
     """Build the model and its check. Neutral in formal charge, no overlap, every atom in its group,
     or ValueError/RuntimeError.
     """
     check_model(spec)
     plan, ligands = plan_model(spec), spec.ligands
     crystal, bounds, box = plan.crystal, plan.bounds, plan.box
-    ions = crystal_pieces(crystal, {i for bound in bounds for i in bound.removed}, spec.seed)
-    placed = bind_all(crystal, ions, bounds, (ligands, box))
+    ions = crystal_residues(crystal, {i for bound in bounds for i in bound.removed}, spec.seed)
+    placed = place_all_ligands(crystal, ions, bounds, (ligands, box))
     pieces = [
-        Piece(b.ligand, make_molecule(b.ligand, ligands[b.ligand]), p.positions)
+        PlacedResidue(b.ligand, make_molecule(b.ligand, ligands[b.ligand]), p.positions)
         for b, p in zip(bounds, placed, strict=True)
     ]
-    parts = Parts(ions, pieces[: plan.probes], pieces[plan.probes :], [], [], plan.partners)
+    parts = ModelParts(ions, pieces[: plan.probes], pieces[plan.probes :], [], [], plan.partners)
     parts = replace(
         parts,
-        dissolved=dissolve(
+        dissolved=place_dissolved(
             dict(spec.dissolved), (ions + pieces, ligands), (box, plan.block), spec.seed
         ),
     )
@@ -301,17 +301,20 @@ def build(spec: ModelSpec) -> tuple[Model, BuildCheck]:
         np.concatenate([piece.positions for piece in solute]),
     )
     if spec.solvent:
-        found = fill(atoms, box, plan.block, plan.counts, spec.seed)
+        found = fill_solvent(atoms, box, plan.block, plan.counts, spec.seed)
         parts = replace(
-            parts, solvent=[Piece(item.name, item, xyz) for item, copies in found for xyz in copies]
+            parts,
+            solvent=[
+                PlacedResidue(item.name, item, xyz) for item, copies in found for xyz in copies
+            ],
         )
     sites = tuple(crystal.sites[bound.sites[0]] for bound in bounds[: plan.probes])
-    model = assemble(crystal, parts, sites, box)
+    model = assemble_model(crystal, parts, sites, box)
     return model, _check(model, spec, (plan, parts), placed[0].height_nm if plan.probes else None)
 
 
 def _check(
-    model: Model, spec: ModelSpec, made: tuple[ModelPlan, Parts], height: float | None
+    model: Model, spec: ModelSpec, made: tuple[ModelPlan, ModelParts], height: float | None
 ) -> BuildCheck:
     plan, parts = made
     crystal, ligands = plan.crystal, spec.ligands

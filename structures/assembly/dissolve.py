@@ -8,10 +8,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from halobind.structures.crystals.a_site_molecules import Piece
+from halobind.structures.crystals.a_site_molecules import PlacedResidue
 from halobind.structures.molecules.catalogue import ION_CHARGES, Ligand
 from halobind.structures.molecules.molecule import make_molecule
-from halobind.structures.molecules.periodic import nearest, wrapped
+from halobind.structures.molecules.periodic import minimum_image, wrap
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
 TRIES = 2000
@@ -45,12 +45,12 @@ def check_dissolved(
         )
 
 
-def dissolve(
+def place_dissolved(
     wanted: Mapping[str, int],
-    there: tuple[list[Piece], Mapping[str, Ligand]],
+    there: tuple[list[PlacedResidue], Mapping[str, Ligand]],
     room: tuple[np.ndarray, np.ndarray],
     seed: int,
-) -> list[Piece]:
+) -> list[PlacedResidue]:
     """A Piece for each dissolved molecule or ion, outside the block and clear of what is `there`
     (pieces, ligand rows).
 
@@ -60,34 +60,39 @@ def dissolve(
     pieces, ligands = there
     box, block = room
     rng = np.random.default_rng(seed)
-    found: list[Piece] = []
+    found: list[PlacedResidue] = []
     for name, count in wanted.items():
         item = make_molecule(name, ligands[name]) if name in ligands else None
         shape = np.zeros((1, 3)) if item is None else item.positions - item.positions.mean(axis=0)
         for _ in range(count):
-            found.append(_one(Piece(name, item, shape), [*pieces, *found], (box, block), rng))
+            found.append(
+                _one(PlacedResidue(name, item, shape), [*pieces, *found], (box, block), rng)
+            )
     return found
 
 
 def _one(
-    piece: Piece, others: list[Piece], room: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
-) -> Piece:
+    piece: PlacedResidue,
+    others: list[PlacedResidue],
+    room: tuple[np.ndarray, np.ndarray],
+    rng: np.random.Generator,
+) -> PlacedResidue:
     box, block = room
     positions = np.concatenate([other.positions for other in others])
     radii = np.array([CONTACT_RADII[e] for other in others for e in other.elements])
-    tree = cKDTree(wrapped(positions, box), boxsize=box)
+    tree = cKDTree(wrap(positions, box), boxsize=box)
     mine = np.array([CONTACT_RADII[e] for e in piece.elements])
     for _ in range(TRIES):
         turned = (
             Rotation.from_quat(rng.normal(size=4)).apply(piece.positions)
             + rng.uniform(-0.5, 0.5, size=3) * box
         )
-        centred = nearest(turned, box)
+        centred = minimum_image(turned, box)
         if (np.abs(centred) < block).all(axis=1).any():
             continue
-        distance, index = tree.query(wrapped(turned, box), k=8)
+        distance, index = tree.query(wrap(turned, box), k=8)
         if (distance >= CONTACT_SCALE * (mine[:, None] + radii[index])).all():
-            return Piece(piece.name, piece.molecule, turned)
+            return PlacedResidue(piece.name, piece.molecule, turned)
     raise ValueError(
         f"dissolved: no place for {piece.name} in the solvent after {TRIES} tries: raise gap_nm, or"
         " dissolve less"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halobind.structures.crystals.a_site_molecules import Piece
+from halobind.structures.crystals.a_site_molecules import PlacedResidue
 from halobind.structures.crystals.crystal import Crystal, Site
 from halobind.structures.models.model import Model, Residue, check_groups
 from halobind.structures.molecules.catalogue import ION_CHARGES
@@ -18,21 +18,23 @@ SITE_DEPTH = 0.75  # if they are not this far below it (the other face of a thin
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class ModelParts:
     """The pieces of a model, by what they are. `ligand` are those whose binding is computed (one a
     head), `coating` all other bound ligands, `dissolved` what is added to the solvent: molecules
     and lone ions. `partners` are the crystal ions that leave with a ligand.
     """
 
-    ions: list[Piece]
-    ligand: list[Piece]
-    coating: list[Piece]
-    dissolved: list[Piece]
-    solvent: list[Piece]
+    ions: list[PlacedResidue]
+    ligand: list[PlacedResidue]
+    coating: list[PlacedResidue]
+    dissolved: list[PlacedResidue]
+    solvent: list[PlacedResidue]
     partners: tuple[int, ...] = ()
 
 
-def assemble(crystal: Crystal, parts: Parts, sites: tuple[Site, ...], box: np.ndarray) -> Model:
+def assemble_model(
+    crystal: Crystal, parts: ModelParts, sites: tuple[Site, ...], box: np.ndarray
+) -> Model:
     """One Model of all pieces, crystal first, solvent last. `sites` are those of the pieces in
     `parts.ligand`, in their order.
     """
@@ -72,7 +74,7 @@ def _residue_name(species: str) -> str:
     return species.upper() if species in ION_CHARGES else species
 
 
-def _vacant(crystal: Crystal, ions: list[Piece]) -> dict[str, np.ndarray]:
+def _vacant(crystal: Crystal, ions: list[PlacedResidue]) -> dict[str, np.ndarray]:
     """Lattice sites (n, 3) of a cluster that were left out, or given up to a ligand, by the name of
     the residue that belongs there.
     """
@@ -87,7 +89,7 @@ def _vacant(crystal: Crystal, ions: list[Piece]) -> dict[str, np.ndarray]:
 
 
 def _groups(
-    crystal: Crystal, parts: Parts, starts: np.ndarray, sites: tuple[Site, ...]
+    crystal: Crystal, parts: ModelParts, starts: np.ndarray, sites: tuple[Site, ...]
 ) -> dict[str, np.ndarray]:
     """Sorted atom indices of every group."""
     found, first = {}, 0

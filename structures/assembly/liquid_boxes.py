@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 LIQUIDS_FOLDER = Path(__file__).parent / "boxes"
 PM_PER_NM = 1000
@@ -60,7 +60,7 @@ def load_liquid(name: str) -> Liquid:
     density, _, error, _ = header.rsplit(", ", 1)[1].split()
     positions = (
         np.array([row.split() for row in rows], dtype=float).reshape(
-            len(rows), molecule(name).n_atoms, 3
+            len(rows), catalogue_molecule(name).n_atoms, 3
         )
         / PM_PER_NM
     )

@@ -5,20 +5,26 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.spatial import cKDTree
 
-from halobind.structures.assembly.pose_search import Placement, Seat, Surroundings, frame_of, place
-from halobind.structures.assembly.relax import SoftAtoms, relax
-from halobind.structures.crystals.a_site_molecules import Piece
-from halobind.structures.crystals.coating import Bound
+from halobind.structures.assembly.pose_search import (
+    Placement,
+    Seat,
+    Surroundings,
+    frame_of,
+    place_ligand,
+)
+from halobind.structures.assembly.relax import SoftAtoms, relax_contacts
+from halobind.structures.crystals.a_site_molecules import PlacedResidue
+from halobind.structures.crystals.coating import BoundLigand
 from halobind.structures.crystals.crystal import Crystal
 from halobind.structures.molecules.catalogue import MODES, Ligand
 from halobind.structures.molecules.molecule import bridging, make_molecule
-from halobind.structures.molecules.periodic import nearest, wrapped
+from halobind.structures.molecules.periodic import minimum_image, wrap
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
 TOLERATED = 0.95  # of the allowed distance, what soft spheres leave after relaxation
 
 
-def seat_of(crystal: Crystal, bound: Bound, ligands: Mapping[str, Ligand]) -> Seat:
+def seat_of(crystal: Crystal, bound: BoundLigand, ligands: Mapping[str, Ligand]) -> Seat:
     """Where and how a chosen ligand sits. Raises ValueError for a zwitterion that cannot span its
     two sites.
     """
@@ -45,10 +51,10 @@ def seat_of(crystal: Crystal, bound: Bound, ligands: Mapping[str, Ligand]) -> Se
     )
 
 
-def bind_all(
+def place_all_ligands(
     crystal: Crystal,
-    ions: list[Piece],
-    bounds: list[Bound],
+    ions: list[PlacedResidue],
+    bounds: list[BoundLigand],
     setting: tuple[Mapping[str, Ligand], np.ndarray],
 ) -> list[Placement]:
     """A Placement for every Bound, in order, without an overlap. `setting` is (ligand rows, box
@@ -64,7 +70,7 @@ def bind_all(
     placed = []
     for bound in bounds:
         seat = seat_of(crystal, bound, ligands)
-        found = place(seat, around)
+        found = place_ligand(seat, around)
         if found.score < 1.0 and found.rival < 0:
             site = crystal.sites[bound.sites[0]]
             raise ValueError(
@@ -101,7 +107,7 @@ def _relaxed(
         fixed=np.arange(len(around.positions)) < n_ions,
         pinned=pinned,
     )
-    moved = relax(atoms, around.box)
+    moved = relax_contacts(atoms, around.box)
     around.positions = moved
     return [
         Placement(moved[a:b], p.height_nm, p.score, p.rival)
@@ -110,16 +116,16 @@ def _relaxed(
 
 
 def _refuse_overlaps(
-    crystal: Crystal, bounds: list[Bound], placed: list[Placement], around: Surroundings
+    crystal: Crystal, bounds: list[BoundLigand], placed: list[Placement], around: Surroundings
 ) -> None:
     """Raise ValueError when two ligands, or a ligand and the crystal, still overlap."""
-    inside_box = wrapped(around.positions, around.box)
+    inside_box = wrap(around.positions, around.box)
     longest = 2 * CONTACT_SCALE * max(CONTACT_RADII.values())
     pairs = cKDTree(inside_box, boxsize=around.box).query_pairs(longest, output_type="ndarray")
     owner = around.owner
     pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
     delta = inside_box[pairs[:, 0]] - inside_box[pairs[:, 1]]
-    delta = nearest(delta, around.box)
+    delta = minimum_image(delta, around.box)
     room = np.linalg.norm(delta, axis=1) / (
         CONTACT_SCALE * (around.radii[pairs[:, 0]] + around.radii[pairs[:, 1]])
     )
@@ -146,7 +152,7 @@ def _refuse_overlaps(
     )
 
 
-def _site(crystal: Crystal, bound: Bound) -> str:
+def _site(crystal: Crystal, bound: BoundLigand) -> str:
     site = crystal.sites[bound.sites[0]]
     return f"the {site.kind} {site.role} site at {_point(site.point)} nm"
 

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from halobind.structures.molecules.molecule import Molecule
-from halobind.structures.molecules.periodic import nearest, wrapped
+from halobind.structures.molecules.periodic import minimum_image, wrap
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
 SPINS = np.arange(0.0, 360.0, 10.0)
@@ -67,7 +67,7 @@ class Surroundings:
         self.positions = positions
         self.radii = np.array([CONTACT_RADII[e] for e in elements])
         self.owner = np.full(len(elements), -1)
-        self.tree = cKDTree(wrapped(positions, box), boxsize=box)
+        self.tree = cKDTree(wrap(positions, box), boxsize=box)
         self.placed: list[np.ndarray] = []
         self.reach: list[float] = []
 
@@ -79,14 +79,14 @@ class Surroundings:
 
     def near(self, point: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
         """Indices of crystal atoms and of ligand atoms within `reach` of `point`."""
-        crystal = np.array(self.tree.query_ball_point(wrapped(point, self.box), reach), dtype=int)
+        crystal = np.array(self.tree.query_ball_point(wrap(point, self.box), reach), dtype=int)
         start = len(self.tree.data)
         delta = self.positions[start:] - point
-        delta = nearest(delta, self.box)
+        delta = minimum_image(delta, self.box)
         return crystal, start + np.flatnonzero((delta**2).sum(axis=1) < reach**2)
 
 
-def place(seat: Seat, around: Surroundings) -> Placement:
+def place_ligand(seat: Seat, around: Surroundings) -> Placement:
     """The placement of one ligand among `around`: at the lowest height where the crystal leaves an
     upright conformer room (or just above), the first of conformers and tilts in which a spin fits,
     the one with the most room. Below a score of 1 nothing fits.
@@ -180,7 +180,7 @@ def _room(xyz: np.ndarray, others: np.ndarray, limits: np.ndarray, box: np.ndarr
     if not len(others):
         return np.full(len(xyz), 9.0)
     centre = xyz[0, 0]
-    images = centre + nearest(others - centre, box)
+    images = centre + minimum_image(others - centre, box)
     square = (xyz**2).sum(-1)[:, :, None] + (images**2).sum(-1) - 2.0 * xyz @ images.T
     return np.sqrt(np.maximum(square, 0.0) / limits**2).min(axis=(1, 2))
 
@@ -207,7 +207,7 @@ def _image_room(xyz: np.ndarray, radii: np.ndarray, box: np.ndarray) -> np.ndarr
 def _rival(xyz: np.ndarray, around: Surroundings, ligands: np.ndarray, limits: np.ndarray) -> int:
     """Which placed ligand has the shortest contact with `xyz`."""
     delta = xyz[:, None] - around.positions[ligands][None]
-    delta = nearest(delta, around.box)
+    delta = minimum_image(delta, around.box)
     worst = int((np.linalg.norm(delta, axis=-1) / limits).min(axis=0).argmin())
     return int(around.owner[ligands[worst]])
 

@@ -35,7 +35,7 @@ class SoftAtoms:
     pinned: np.ndarray
 
 
-def relax(atoms: SoftAtoms, box: np.ndarray, iterations: int = 1500) -> np.ndarray:
+def relax_contacts(atoms: SoftAtoms, box: np.ndarray, iterations: int = 1500) -> np.ndarray:
     """Positions (n, 3) in nm after at most `iterations` steps of minimisation in the periodic `box`
     (3,) nm.
 

@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from halobind.structures.assembly.liquid_boxes import load_liquid
 from halobind.structures.assembly.packmol import pack_box
-from halobind.structures.assembly.relax import SoftAtoms, relax
+from halobind.structures.assembly.relax import SoftAtoms, relax_contacts
 from halobind.structures.molecules.catalogue import SOLVENTS
-from halobind.structures.molecules.molecule import Molecule, molecule
-from halobind.structures.molecules.periodic import nearest, wrapped
+from halobind.structures.molecules.molecule import Molecule, catalogue_molecule
+from halobind.structures.molecules.periodic import minimum_image, wrap
 from halobind.structures.molecules.radii import CONTACT_RADII
 
 AVOGADRO_PER_NM3 = 0.602214076  # molecules per nm3 in one mol per litre
@@ -81,7 +81,7 @@ def check_recipe(recipe: Mapping[str, float]) -> None:
         )
 
 
-def fill_counts(
+def solvent_counts(
     solute_nm3: float, box: np.ndarray, block: np.ndarray, recipe: Mapping[str, float]
 ) -> dict[str, int]:
     """How many molecules of each solvent the box (3,) holds beside the block of half-lengths
@@ -91,13 +91,18 @@ def fill_counts(
     room = float(np.prod(box) - np.prod(np.minimum(2 * block, box))) - solute_nm3
     return {
         name: max(
-            0, int(part * room * molecules_per_nm3(molecule(name), SOLVENTS[name].density_kg_m3))
+            0,
+            int(
+                part
+                * room
+                * molecules_per_nm3(catalogue_molecule(name), SOLVENTS[name].density_kg_m3)
+            ),
         )
         for name, part in recipe.items()
     }
 
 
-def fill(
+def fill_solvent(
     solute: tuple[tuple[str, ...], np.ndarray],
     box: np.ndarray,
     block: np.ndarray,
@@ -113,7 +118,7 @@ def fill(
     molecules.
     """
     rng = np.random.default_rng(seed)
-    items = [molecule(name) for name in counts]
+    items = [catalogue_molecule(name) for name in counts]
     wanted = list(counts.values())
     tiles = _tiles(counts, seed)
     for press in PRESSED:
@@ -148,15 +153,17 @@ def _tiles(counts: Mapping[str, int], seed: int) -> list[tuple[np.ndarray, float
         liquid = load_liquid(names[0])
         edge = (
             len(liquid.positions)
-            / molecules_per_nm3(molecule(names[0]), SOLVENTS[names[0]].density_kg_m3)
+            / molecules_per_nm3(catalogue_molecule(names[0]), SOLVENTS[names[0]].density_kg_m3)
         ) ** (1 / 3)
         return [(_scaled(liquid.positions, edge / liquid.edge_nm), edge)]
     volume = sum(
-        count / molecules_per_nm3(molecule(name), SOLVENTS[name].density_kg_m3)
+        count / molecules_per_nm3(catalogue_molecule(name), SOLVENTS[name].density_kg_m3)
         for name, count in counts.items()
     )
     share = MIXTURE_EDGE_NM**3 / max(volume, 1e-9)
-    kinds = [(molecule(name), max(1, round(count * share))) for name, count in counts.items()]
+    kinds = [
+        (catalogue_molecule(name), max(1, round(count * share))) for name, count in counts.items()
+    ]
     loose = MIXTURE_DENSITY ** (-1 / 3)
     return [
         (_scaled(part, 1 / loose), MIXTURE_EDGE_NM)
@@ -187,7 +194,7 @@ def _tiled(tile: np.ndarray, edge: float, box: np.ndarray) -> np.ndarray:
 
 def _outside(xyz: np.ndarray, box: np.ndarray, block: np.ndarray) -> np.ndarray:
     centres = xyz.mean(axis=1)
-    centres = nearest(centres, box)
+    centres = minimum_image(centres, box)
     return xyz[~(np.abs(centres) < block).all(axis=1)]
 
 
@@ -222,7 +229,7 @@ class _Liquid:
                 for item, part in zip(self.items, self.copies, strict=True)
             ]
         )
-        return wrapped(xyz, self.box), radii, np.repeat(np.arange(len(sizes)), sizes.astype(int))
+        return wrap(xyz, self.box), radii, np.repeat(np.arange(len(sizes)), sizes.astype(int))
 
     def _keep(self, mask: np.ndarray) -> None:
         ends = np.cumsum([len(part) for part in self.copies])[:-1]
@@ -253,7 +260,7 @@ class _Liquid:
         scale = np.repeat(scales, [len(part) for part in self.copies])[owner]
         tree = cKDTree(xyz, boxsize=self.box)
         if len(self.fixed):
-            solid = cKDTree(wrapped(self.fixed, self.box), boxsize=self.box)
+            solid = cKDTree(wrap(self.fixed, self.box), boxsize=self.box)
             near = solid.sparse_distance_matrix(
                 tree, 2 * solid_scale * max(CONTACT_RADII.values()), output_type="coo_matrix"
             )
@@ -268,7 +275,7 @@ class _Liquid:
             2 * scales.max() * radii.max() if total else 0.1, output_type="ndarray"
         )
         pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
-        delta = nearest(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], self.box)
+        delta = minimum_image(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], self.box)
         least = np.maximum(scale[pairs[:, 0]], scale[pairs[:, 1]]) * (
             radii[pairs[:, 0]] + radii[pairs[:, 1]]
         )
@@ -302,12 +309,12 @@ class _Liquid:
                 continue
             xyz, radii, _ = self._atoms()
             everything = (
-                np.concatenate([wrapped(self.fixed, self.box), xyz]) if len(self.fixed) else xyz
+                np.concatenate([wrap(self.fixed, self.box), xyz]) if len(self.fixed) else xyz
             )
             all_radii = np.concatenate([self.solute_radii, radii])
             tree = cKDTree(everything, boxsize=self.box)
             points = rng.uniform(0, 1, size=(TRIES * missing * 10, 3)) * self.box
-            centred = nearest(points, self.box)
+            centred = minimum_image(points, self.box)
             points = points[~(np.abs(centred) < block).all(axis=1)]
             points = points[np.argsort(-tree.query(points, k=1)[0])][: TRIES * missing]
             found = self.copies[k] if len(self.copies[k]) else item.positions[None]
@@ -321,7 +328,7 @@ class _Liquid:
                 )
                 + points[:, None]
             )
-            distance, index = tree.query(wrapped(turned, self.box), k=6)
+            distance, index = tree.query(wrap(turned, self.box), k=6)
             room = (distance / (self.radii[k][None, :, None] + all_radii[index])).min(axis=(1, 2))
             good = [
                 int(i)
@@ -334,7 +341,7 @@ class _Liquid:
             )
             for i in good:
                 delta = points[taken] - points[i]
-                delta = nearest(delta, self.box)
+                delta = minimum_image(delta, self.box)
                 if not len(taken) or np.linalg.norm(delta, axis=1).min() > reach:
                     taken.append(i)
                 if len(taken) == missing:
@@ -369,7 +376,7 @@ class _Liquid:
             fixed,
             np.zeros(len(xyz), dtype=bool),
         )
-        moved = relax(atoms, self.box)[n_fixed:]
+        moved = relax_contacts(atoms, self.box)[n_fixed:]
         ends = np.cumsum([part.size // 3 for part in self.copies])[:-1]
         self.copies = [
             new.reshape(part.shape)

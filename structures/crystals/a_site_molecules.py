@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from halobind.structures.crystals.crystal import Crystal
 from halobind.structures.molecules.catalogue import ION_CHARGES
-from halobind.structures.molecules.molecule import Molecule, molecule
-from halobind.structures.molecules.periodic import wrapped
+from halobind.structures.molecules.molecule import Molecule, catalogue_molecule
+from halobind.structures.molecules.periodic import wrap
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
 DRAWS = 4000
@@ -20,7 +20,7 @@ LIBRARY = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class PlacedResidue:
     """One residue of a model: its name, its Molecule (None for an ion), positions (n_atoms, 3) in
     nm, and the index of the crystal ion it stands for (-1 outside the crystal).
     """
@@ -35,7 +35,7 @@ class Piece:
         return (self.name,) if self.molecule is None else self.molecule.elements
 
 
-def crystal_pieces(crystal: Crystal, leaving: set[int], seed: int) -> list[Piece]:
+def crystal_residues(crystal: Crystal, leaving: set[int], seed: int) -> list[PlacedResidue]:
     """A Piece for every ion of the crystal but the `leaving` ones. The same seed gives the same
     orientations.
     """
@@ -44,19 +44,23 @@ def crystal_pieces(crystal: Crystal, leaving: set[int], seed: int) -> list[Piece
     for name in sorted({crystal.species[i] for i in kept} - set(ION_CHARGES)):
         mine = [i for i in kept if crystal.species[i] == name]
         turned |= dict(
-            zip(mine, orient(crystal, molecule(name), np.array(mine), seed), strict=True)
+            zip(
+                mine,
+                orient_molecules(crystal, catalogue_molecule(name), np.array(mine), seed),
+                strict=True,
+            )
         )
     pieces = []
     for i in kept:
         name = crystal.species[i]
         if i in turned:
-            pieces.append(Piece(name, molecule(name), turned[i], i))
+            pieces.append(PlacedResidue(name, catalogue_molecule(name), turned[i], i))
         else:
-            pieces.append(Piece(name, None, crystal.positions[[i]], i))
+            pieces.append(PlacedResidue(name, None, crystal.positions[[i]], i))
     return pieces
 
 
-def orient(crystal: Crystal, item: Molecule, sites: np.ndarray, seed: int) -> np.ndarray:
+def orient_molecules(crystal: Crystal, item: Molecule, sites: np.ndarray, seed: int) -> np.ndarray:
     """Positions (n_sites, n_atoms, 3) of `item` on the A sites with indices `sites`, its heavy
     atoms centred there.
 
@@ -98,7 +102,7 @@ def _neighbours(crystal: Crystal, points: np.ndarray, reach: float) -> np.ndarra
         return cKDTree(points).query_pairs(reach, output_type="ndarray")
     height = np.ptp(points[:, 2]) + 2 * reach
     size = np.array([*crystal.box_xy, height])
-    inside_box = wrapped(points - [0, 0, points[:, 2].min() - reach / 2], size)
+    inside_box = wrap(points - [0, 0, points[:, 2].min() - reach / 2], size)
     return cKDTree(inside_box, boxsize=size).query_pairs(reach, output_type="ndarray")
 
 

@@ -29,7 +29,7 @@ class Coat:
 
 
 @dataclass(frozen=True, eq=False)
-class Bound:
+class BoundLigand:
     """One ligand on the surface: the site of each head, and the crystal ions that leave for it (the
     sites' own ions included).
     """
@@ -85,12 +85,12 @@ def head_roles(row: Ligand, crystal: Crystal) -> tuple[str, ...]:
     return roles
 
 
-def choose(
+def choose_sites(
     crystal: Crystal,
     probes: tuple[tuple[str, int], ...],
     coats: tuple[Coat, ...],
     spec: tuple[Mapping[str, Ligand], str, int],
-) -> list[Bound]:
+) -> list[BoundLigand]:
     """Every bound ligand, the probes (ligand, index of its site) first. `spec` is (ligand rows,
     pattern, seed).
 
@@ -172,7 +172,7 @@ class _Picker:
         )
         return np.argsort(np.round(distance, 6), kind="stable")[:count]
 
-    def bind(self, name: str, site: int) -> Bound:
+    def bind(self, name: str, site: int) -> BoundLigand:
         """Bind a ligand with its first head on `site`, set aside before; partners and other ions it
         takes are the nearest free ones.
         """
@@ -186,7 +186,7 @@ class _Picker:
             extra = self._partner(name, site, "X" if balance < 0 else "A")
             removed.append(self.crystal.sites[extra].index)
             balance -= charge_of(self.crystal.species[removed[-1]])
-        return Bound(name, tuple(sites), tuple(removed))
+        return BoundLigand(name, tuple(sites), tuple(removed))
 
     def _partner(self, name: str, site: int, role: str) -> int:
         """Take the nearest free site of `role` that looks the same way as `site`. Raises ValueError
@@ -207,7 +207,7 @@ class _Picker:
         return partner
 
 
-def registered(own: Mapping[str, Ligand]) -> dict[str, Ligand]:
+def all_ligands(own: Mapping[str, Ligand]) -> dict[str, Ligand]:
     """Every ligand a campaign can name: the rows, and its own. Raises ValueError when a name is
     taken.
     """

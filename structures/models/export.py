@@ -117,7 +117,7 @@ def check_export(model_atoms: int, box: np.ndarray, kind: str) -> None:
         )
 
 
-def export(model: Model, path: Path, kind: str | None = None) -> None:
+def export_model(model: Model, path: Path, kind: str | None = None) -> None:
     """Write the model to `path` as one of FORMATS, by the extension of `path` where no `kind` is
     given. Raises ValueError when it does not fit and OSError when it cannot be written.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from halobind.structures.models.model import Model, residues_with
-from halobind.structures.molecules.periodic import nearest, nearest_shift, wrapped
+from halobind.structures.molecules.periodic import image_shift, minimum_image, wrap
 
 # about half the way to the next A site (0.58 nm); thermal displacements at 300 K stay below 0.15 nm
 DISPLACED_NM = 0.30
@@ -76,7 +76,7 @@ def check_slab(
     around = np.isin(starts[far], model.groups["site"])
     to = lattice.built[ions] + shift[far]
     came = (
-        np.linalg.norm(nearest(to[:, None] - model.site_points[None], box), axis=2).min(
+        np.linalg.norm(minimum_image(to[:, None] - model.site_points[None], box), axis=2).min(
             axis=1, initial=np.inf
         )
         < AROUND_NM
@@ -111,7 +111,7 @@ class Lattice:
         """
         found = np.zeros(len(ions), dtype=bool)
         for i, place in enumerate(self.built[ions] + shift if self.sites else ()):
-            apart = nearest(self.sites[self.kinds[ions[i]]] - place, box)
+            apart = minimum_image(self.sites[self.kinds[ions[i]]] - place, box)
             found[i] = np.linalg.norm(apart, axis=1).min() <= DISPLACED_NM
         return found
 
@@ -144,7 +144,7 @@ def displacements(
     crystal; a molecule by its centre.
     """
     core = model.groups["core"]
-    delta = nearest(positions[core] - model.positions[core], box)
+    delta = minimum_image(positions[core] - model.positions[core], box)
     starts = np.array(
         [residue.start for residue in model.residues if residue.start < len(core)]
     )  # the crystal comes first
@@ -160,7 +160,7 @@ def image_distance(ligands: list[np.ndarray], box: np.ndarray) -> float:
     for a, b in itertools.combinations_with_replacement(range(len(ligands)), 2):
         first, second = (
             ligands[a],
-            ligands[b] + nearest_shift(ligands[a].mean(axis=0) - ligands[b].mean(axis=0), box),
+            ligands[b] + image_shift(ligands[a].mean(axis=0) - ligands[b].mean(axis=0), box),
         )
         delta = first[:, None] - second[None]
         for step in itertools.product((-1, 0, 1), repeat=3):
@@ -178,7 +178,9 @@ def solvent_distance(model: Model, positions: np.ndarray, box: np.ndarray) -> tu
     heavy = [i for i in model.groups["solvent"] if model.elements[i] != "H"]
     if not heavy:
         return ()
-    apart = np.linalg.norm(nearest(positions[heavy] - model.site_points[:, None], box), axis=2)
+    apart = np.linalg.norm(
+        minimum_image(positions[heavy] - model.site_points[:, None], box), axis=2
+    )
     return tuple(np.round(apart.min(axis=1), 4).tolist())
 
 
@@ -197,7 +199,7 @@ def coordination(
         for i in np.setdiff1d(model.groups["core"], model.groups["partner"])
         if model.elements[i] in halides
     ]
-    inside_box = wrapped(positions, box)
+    inside_box = wrap(positions, box)
     tree = cKDTree(inside_box[ligands], boxsize=box)
     return tree.query_ball_point(
         inside_box[metals_of(model, metals)], COORDINATED_NM, return_length=True

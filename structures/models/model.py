@@ -13,7 +13,7 @@ from rdkit import Chem
 from scipy.spatial import cKDTree
 
 from halobind.structures.molecules.catalogue import LIGANDS, SOLVENTS
-from halobind.structures.molecules.periodic import nearest, wrapped
+from halobind.structures.molecules.periodic import minimum_image, wrap
 
 GROUPS = (
     "core",
@@ -118,13 +118,13 @@ def minimum_contact(model: Model) -> tuple[float, int, int]:
     owner = np.empty(model.n_atoms, dtype=int)
     for number, residue in enumerate(model.residues):
         owner[residue.start : residue.stop] = number
-    tree = cKDTree(wrapped(model.positions, model.box), boxsize=model.box)
+    tree = cKDTree(wrap(model.positions, model.box), boxsize=model.box)
     for radius in (0.15, 0.25, 0.5):
         pairs = tree.query_pairs(radius, output_type="ndarray")
         pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
         if len(pairs):
             delta = model.positions[pairs[:, 0]] - model.positions[pairs[:, 1]]
-            delta = nearest(delta, model.box)
+            delta = minimum_image(delta, model.box)
             distance = np.linalg.norm(delta, axis=1)
             closest = int(np.argmin(distance))
             return float(distance[closest]), int(pairs[closest, 0]), int(pairs[closest, 1])

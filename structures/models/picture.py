@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 
 from halobind.structures.models.model import PARTITION, Model
 from halobind.structures.molecules.catalogue import ION_CHARGES
-from halobind.structures.molecules.periodic import nearest
+from halobind.structures.molecules.periodic import minimum_image
 from halobind.structures.molecules.radii import CONTACT_RADII
 
 INCHES = (12.0, 7.1)
@@ -39,7 +39,7 @@ VIEWS = {
 }  # right, up, depth axis, sign that makes nearer larger
 
 
-def picture(model: Model, path: Path, solvent: bool = False) -> None:
+def draw_model(model: Model, path: Path, solvent: bool = False) -> None:
     """Draw the model into a PNG; the solvent is told in the caption and drawn, as thin lines, only
     when `solvent`.
 
@@ -116,13 +116,13 @@ def whole(model: Model) -> np.ndarray:
     """
     a, b = np.concatenate([model.bonds, model.bonds[:, ::-1]]).T
     delta = model.positions[b] - model.positions[a]
-    if np.allclose(delta, nearest(delta, model.box)):
+    if np.allclose(delta, minimum_image(delta, model.box)):
         return model.positions
     found = model.positions.copy()
     placed = np.zeros(model.n_atoms, dtype=bool)
     placed[[residue.start for residue in model.residues]] = True
     while len(step := np.flatnonzero(placed[a] & ~placed[b])):
-        found[b[step]] = found[a[step]] + nearest(delta[step], model.box)
+        found[b[step]] = found[a[step]] + minimum_image(delta[step], model.box)
         placed[b[step]] = True
     return found
 

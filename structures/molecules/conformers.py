@@ -58,7 +58,7 @@ def tail_ends(mol: Chem.Mol, head: int) -> list[int]:
     )
 
 
-def upright(mol: Chem.Mol, head: int, mode: str) -> np.ndarray:
+def upright_conformers(mol: Chem.Mol, head: int, mode: str) -> np.ndarray:
     """Conformers (k, n_atoms, 3) in nm, head at the origin, the tails gathered along +z, the
     tallest first.
 
@@ -85,13 +85,13 @@ def upright(mol: Chem.Mol, head: int, mode: str) -> np.ndarray:
             if around
             else np.zeros((1, 3))
         )
-        xyz = align(xyz, bonds.sum(axis=0) if mode == "donor" else xyz[ends].mean(axis=0))
+        xyz = align_with_z(xyz, bonds.sum(axis=0) if mode == "donor" else xyz[ends].mean(axis=0))
         gaps = np.linalg.norm(xyz[:, None] - xyz[None], axis=-1)[apart]
         if not gaps.size or gaps.min() >= CLOSEST_A:
             found.append((float(xyz[ends, 2].min()), xyz / 10.0))
     if not found:
         xyz = mol.GetConformer().GetPositions()
-        found = [(0.0, align(xyz - xyz[head], (xyz - xyz[head])[ends].mean(axis=0)) / 10.0)]
+        found = [(0.0, align_with_z(xyz - xyz[head], (xyz - xyz[head])[ends].mean(axis=0)) / 10.0)]
     found.sort(key=lambda item: -round(item[0], 3))
     return _distinct(
         [xyz for height, xyz in found if height >= found[0][0] - 0.4 * abs(found[0][0])]
@@ -130,7 +130,7 @@ def _distinct(shapes: list[np.ndarray]) -> np.ndarray:
     return np.stack(kept)
 
 
-def span(mol: Chem.Mol, heads: tuple[int, int], separation_nm: float) -> np.ndarray:
+def spanning_conformers(mol: Chem.Mol, heads: tuple[int, int], separation_nm: float) -> np.ndarray:
     """Conformers (k, n_atoms, 3) in nm with the second head `separation_nm` from the first, or as
     near to that as it reaches within 0.2 nm: first head at the origin, second on +x, the rest
     turned towards +z, the one that stands highest above its heads first.
@@ -213,7 +213,7 @@ def _lowest(mol: Chem.Mol, xyz: np.ndarray, heads: tuple[int, int]) -> float:
     return float(xyz[others, 2].min()) if others else 0.0
 
 
-def align(xyz: np.ndarray, axis: np.ndarray) -> np.ndarray:
+def align_with_z(xyz: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """Rotate xyz about the origin so that `axis` lies along +z."""
     length = np.linalg.norm(axis)
     if length < 1e-6:

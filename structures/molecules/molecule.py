@@ -11,7 +11,11 @@ from rdkit.Chem import AllChem
 from rdkit.Chem.rdMolTransforms import SetDihedralDeg
 
 from halobind.structures.molecules.catalogue import LIGANDS, MODES, SOLVENTS, Ligand, Solvent
-from halobind.structures.molecules.conformers import chain_dihedrals, span, upright
+from halobind.structures.molecules.conformers import (
+    chain_dihedrals,
+    spanning_conformers,
+    upright_conformers,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class Molecule:
         return len(self.names)
 
 
-def molecule(name: str) -> Molecule:
+def catalogue_molecule(name: str) -> Molecule:
     """The Molecule of a LIGANDS or SOLVENTS row. Raises KeyError when no row has that name."""
     return make_molecule(name, LIGANDS[name] if name in LIGANDS else SOLVENTS[name])
 
@@ -74,7 +78,7 @@ def make_molecule(name: str, row: Ligand | Solvent) -> Molecule:
     heads = (0,)
     if isinstance(row, Ligand):
         heads = head_atoms(name, row, mol)
-        conformers = upright(mol, heads[0], row.mode)
+        conformers = upright_conformers(mol, heads[0], row.mode)
     else:
         conformers = mol.GetConformer().GetPositions()[None] / 10.0
     return Molecule(
@@ -108,7 +112,7 @@ def bridging(name: str, row: Ligand, separation_nm: float) -> np.ndarray:
     the rest towards +z. (0, n_atoms, 3) when it cannot.
     """
     mol = _prepared(name, row)
-    return span(mol, head_atoms(name, row, mol)[:2], separation_nm)
+    return spanning_conformers(mol, head_atoms(name, row, mol)[:2], separation_nm)
 
 
 def rdkit_molecule(item: Molecule) -> Chem.Mol:

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def wrapped(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
+def wrap(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Positions (..., 3) moved into [0, box): -1e-17 modulo the box is the box itself, which a
     periodic tree refuses.
     """
@@ -11,12 +11,12 @@ def wrapped(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
     return np.where(found >= box, 0.0, found)
 
 
-def nearest(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
+def minimum_image(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Differences (..., 3) between nearest images."""
-    return delta - nearest_shift(delta, box)
+    return delta - image_shift(delta, box)
 
 
-def nearest_shift(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
+def image_shift(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
     """What must be added to the second of two places, which differ by `delta` (..., 3), to have its
     image nearest to the first.
     """

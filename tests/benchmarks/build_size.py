@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.coating import Coat
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.model import write_model
@@ -26,7 +26,7 @@ def one(cells: int) -> str:
     """
     crystal = CrystalSpec("CsPbBr3", "cuboid", (cells,) * 3, "AX", LATTICE_NM)
     start = time.perf_counter()
-    model, check = build(
+    model, check = build_model(
         ModelSpec(crystal, None, "face", (("toluene", 1.0),), 6.0, (Coat("all", "DA", 1.0),))
     )
     built = time.perf_counter() - start

@@ -24,7 +24,7 @@ from halobind.forcefields.packs.pack import load_pack
 from halobind.jobs.gpus import has_mps, seats, shared_gpus, visible_gpus
 from halobind.jobs.local import run_side_by_side
 from halobind.pipeline.sampling.platforms import PlatformError, choose
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 
 SYSTEMS = {
@@ -40,7 +40,7 @@ def write_system(name: str, folder: Path) -> int:
     cells, gap, cutoff = SYSTEMS[name]
     pack = load_pack("bond-increment")
     crystal = CrystalSpec("CsPbBr3", "slab", cells, "AX", pack.lattice_nm["CsPbBr3"])
-    model = build(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), gap))[0]
+    model = build_model(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), gap))[0]
     system = make_system(model, pack, SystemSettings(cutoff, 1000.0))
     context = mm.Context(system, mm.VerletIntegrator(0.001))
     context.setPositions(model.positions)

@@ -49,7 +49,7 @@ from halobind.pipeline.observables.scalars import HALIDE_NM, METAL_NM, OBSERVABL
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import grid_windows, window_chain
 from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
-from halobind.structures.assembly.build import build
+from halobind.structures.assembly.build import build_model
 from halobind.structures.models.integrity import Integrity
 from halobind.structures.models.model import write_model
 
@@ -71,7 +71,7 @@ def draw(folder: Path, n_frames: int) -> tuple[Run, Path]:
     (run,) = runs_of(folder, campaign)
     target = run.path("build")
     target.mkdir(parents=True)
-    write_model(build(run_model_spec(run.spec, run.id))[0], target)
+    write_model(build_model(run_model_spec(run.spec, run.id))[0], target)
     model, window = built_model(target), grid_windows(run.spec, campaign.windows)[3]
     segment = run.path(f"{window_chain(window)}/seg-000")
     segment.mkdir(parents=True)

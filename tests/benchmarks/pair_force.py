@@ -29,7 +29,7 @@ from halobind.forcefields.hamiltonian.system import SystemSettings, make_system,
 from halobind.forcefields.packs.charges import ions_of
 from halobind.forcefields.packs.pack import FORCEFIELDS, Pack, load_pack
 from halobind.forcefields.packs.pairs import mixed
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.model import Model
 
@@ -170,7 +170,7 @@ def main(arguments: list[str]) -> None:
         crystal = CrystalSpec(
             perovskite, "slab", (cells, cells, 3), "AX", pack.lattice_nm[perovskite]
         )
-        model = build(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 4.0))[0]
+        model = build_model(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 4.0))[0]
         system = make_system(model, pack, SystemSettings(1.0, 1000.0))
         mover = mm.Context(
             system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName(platform)

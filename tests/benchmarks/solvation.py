@@ -12,7 +12,7 @@ from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
 
-from halobind.structures.assembly.solvate import fill, fill_counts
+from halobind.structures.assembly.solvate import fill_solvent, solvent_counts
 
 SIZES = ((5, 0), (8, 2), (12, 6), (16, 10), (16, 0))
 NOTHING = ((), np.zeros((0, 3)))
@@ -24,8 +24,8 @@ def one(edge: float, hole: float, name: str) -> str:
     """
     box, block = np.full(3, edge), np.full(3, hole / 2)
     start = time.perf_counter()
-    counts = fill_counts(0.0, box, block, {name: 1.0})
-    item, xyz = fill(NOTHING, box, block, counts, 1)[0]
+    counts = solvent_counts(0.0, box, block, {name: 1.0})
+    item, xyz = fill_solvent(NOTHING, box, block, counts, 1)[0]
     seconds = time.perf_counter() - start
     peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
     return (

@@ -16,7 +16,7 @@ from halobind.pipeline.free_energy.samples import GAS_CONSTANT
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import grid_windows, window_chain
 from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
-from halobind.structures.assembly.build import build
+from halobind.structures.assembly.build import build_model
 from halobind.structures.models.model import Model, write_model
 from tests.pipeline import tiny
 
@@ -113,7 +113,7 @@ def draw_campaign(folder: Path, build_folder: Path | None, frames: str = "solute
     target = run.path("build")
     target.mkdir(parents=True)
     if build_folder is None:
-        write_model(build(run_model_spec(run.spec, run.id))[0], target)
+        write_model(build_model(run_model_spec(run.spec, run.id))[0], target)
     else:
         for name in ("model.cif", "groups.json"):
             (target / name).write_bytes((build_folder / name).read_bytes())

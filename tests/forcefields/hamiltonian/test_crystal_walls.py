@@ -10,7 +10,7 @@ import pytest
 from openmm import unit
 
 from halobind.forcefields.hamiltonian.crystal_walls import WALL_K, add_surface_walls
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.model import Model, residues_with
 
@@ -30,7 +30,7 @@ REACH = 0.15
 
 @pytest.fixture(scope="module", params=[CAESIUM, ORGANIC], ids=["CsPbBr3", "MAPbBr3"])
 def model(request: pytest.FixtureRequest) -> Model:
-    return build(request.param)[0]
+    return build_model(request.param)[0]
 
 
 def walled(model: Model) -> mm.Context:

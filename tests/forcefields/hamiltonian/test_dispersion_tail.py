@@ -9,7 +9,7 @@ from halobind.forcefields.hamiltonian.dispersion_tail import tail_pressure_bar
 from halobind.forcefields.validation.equilibrate_liquids import liquid_cell
 from halobind.structures.assembly.solvate import molecules_per_nm3
 from halobind.structures.molecules.catalogue import SOLVENTS
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 
 @pytest.mark.parametrize("name", ["acetone", "hexane", "chloroform", "water"])
@@ -17,7 +17,7 @@ def test_pressure_is_that_of_the_dispersion_correction(name: str) -> None:
     """E = N^2 C / V, so p = -dE/dV = E / V of OpenMM's correction, in a box at the density of the
     row.
     """
-    item, count = molecule(name), {"water": 120}.get(name, 40)
+    item, count = catalogue_molecule(name), {"water": 120}.get(name, 40)
     edge = (count / molecules_per_nm3(item, SOLVENTS[name].density_kg_m3)) ** (1 / 3)
     cell = liquid_cell(item, count, 1.15 * edge)
     force = next(f for f in cell.system.getForces() if isinstance(f, mm.NonbondedForce))

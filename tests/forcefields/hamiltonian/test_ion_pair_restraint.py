@@ -14,11 +14,11 @@ from halobind.forcefields.hamiltonian.ion_pair_restraint import add_pair_restrai
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.charges import ion_charges
 from halobind.forcefields.packs.pack import load_pack
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.integrity import check_slab
 from halobind.structures.models.model import Model
-from halobind.structures.molecules.periodic import nearest
+from halobind.structures.molecules.periodic import minimum_image
 
 SPEC = ModelSpec(
     CrystalSpec("CsPbBr3", "slab", (4, 4, 2), "AX", 0.586, seed=3),
@@ -34,18 +34,20 @@ K = 5000.0
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return build(SPEC)[0]
+    return build_model(SPEC)[0]
 
 
 def neighbours(model: Model, atom: int, reach_nm: float = 0.36) -> list[int]:
-    distance = np.linalg.norm(nearest(model.positions - model.positions[atom], model.box), axis=1)
+    distance = np.linalg.norm(
+        minimum_image(model.positions - model.positions[atom], model.box), axis=1
+    )
     return [int(i) for i in np.flatnonzero(distance < reach_nm) if model.elements[i] == "Pb"]
 
 
 def test_what_leaves_has_its_formal_charge_and_its_metal_is_richer(model: Model) -> None:
     pack = load_pack("bond-increment")
     scale, t = pack.charges.charge_scale, pack.charges.t
-    bound = build(replace(SPEC, leaving="cation"))[0]
+    bound = build_model(replace(SPEC, leaving="cation"))[0]
     assert np.array_equal(bound.positions, model.positions)
     paired, plain = ion_charges(model, pack), ion_charges(bound, pack)
     changed = {i: paired[i] - plain[i] for i in paired if abs(paired[i] - plain[i]) > 1e-12}
@@ -63,7 +65,7 @@ def test_what_leaves_has_its_formal_charge_and_its_metal_is_richer(model: Model)
     [("bond-increment", "MA"), ("bond-increment", "octanoate"), ("pascazio-primary", "MA")],
 )
 def test_every_pair_leaves_the_box_neutral(pack: str, ligand: str) -> None:
-    found, forcefield = build(replace(SPEC, ligand=ligand, faces=1))[0], load_pack(pack)
+    found, forcefield = build_model(replace(SPEC, ligand=ligand, faces=1))[0], load_pack(pack)
     report = audit(make_system(found, forcefield, SystemSettings(0.8, 1000.0)), found, forcefield)
     assert abs(report.net_charge_e) < 1e-9
     assert report.charge_e["partner"] == pytest.approx(
@@ -109,7 +111,7 @@ def test_the_restraint_does_nothing_while_bound_and_holds_each_pair_afterwards(
                 )
             ]
         )
-        apart = np.linalg.norm(nearest(moved[anchor] - moved[own], model.box))
+        apart = np.linalg.norm(minimum_image(moved[anchor] - moved[own], model.box))
         assert apart > 0.65 and energy(context, moved) == pytest.approx(
             0.5 * K * (apart - 0.5) ** 2, rel=1e-5
         )

@@ -24,7 +24,7 @@ import pytest
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.pack import MOLECULES_FOLDER, PACKS_FOLDER, load_pack
 from halobind.forcefields.validation.lattice_constant import bulk_model
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.model import Model
 
@@ -444,7 +444,7 @@ def test_lammps_has_the_same_energies_and_forces(
         crystal = CrystalSpec(
             perovskite, "slab", (4, 4, 1), "AX", pack.lattice_nm[perovskite], seed=3
         )
-        model = build(ModelSpec(crystal, what[0], "face", ((what[1], 1.0),), 1.6))[0]
+        model = build_model(ModelSpec(crystal, what[0], "face", ((what[1], 1.0),), 1.6))[0]
     positions = model.positions + np.random.default_rng(1).normal(
         scale=0.004, size=model.positions.shape
     )

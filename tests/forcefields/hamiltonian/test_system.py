@@ -23,7 +23,7 @@ from halobind.forcefields.packs.charges import ion_charges
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.pairs import pair_for
 from halobind.pipeline.sampling.platforms import probe
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.model import Model
 
@@ -35,7 +35,7 @@ CUTOFF = 0.9
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return build(SPEC)[0]
+    return build_model(SPEC)[0]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_charges_follow_the_bond_rule(model: Model) -> None:
 @pytest.mark.parametrize("ligand", ["DA", "DDA", "DMDDA"])
 @pytest.mark.parametrize("solvent", ["acetone", "toluene"])
 def test_every_box_is_neutral(ligand: str, solvent: str) -> None:
-    model = build(replace(SPEC, ligand=ligand, solvent=((solvent, 1.0),), gap_nm=3.0))[0]
+    model = build_model(replace(SPEC, ligand=ligand, solvent=((solvent, 1.0),), gap_nm=3.0))[0]
     system = make_system(model, PACK, SystemSettings(CUTOFF, 1000.0))
     found = audit(system, model, PACK)
     assert abs(found.net_charge_e) < 1e-6

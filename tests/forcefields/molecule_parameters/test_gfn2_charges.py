@@ -17,7 +17,7 @@ from halobind.forcefields.molecule_parameters.gfn2_charges import (
     united,
 )
 from halobind.structures.molecules.catalogue import Ligand
-from halobind.structures.molecules.molecule import make_molecule, molecule
+from halobind.structures.molecules.molecule import catalogue_molecule, make_molecule
 
 needs_tblite = pytest.mark.skipif(
     not util.find_spec("tblite"), reason='needs tblite: pip install -c constraints.txt ".[params]"'
@@ -29,7 +29,7 @@ def test_gfn2_of_water() -> None:
     """GFN2-xTB (J. Chem. Theory Comput. 2019, 15, 1652): hydrogens of about +0.28 e, dipole moment
     near 2.2 D.
     """
-    item = molecule("water")
+    item = catalogue_molecule("water")
     found = of_gfn2(item, item.positions)
     assert found.charges == pytest.approx(
         [-0.565, 0.282, 0.282], abs=0.01
@@ -39,7 +39,7 @@ def test_gfn2_of_water() -> None:
 
 def test_point_charges_have_the_dipole_of_tip3p() -> None:
     """TIP3P: 2.35 D (Jorgensen et al., J. Chem. Phys. 1983, 79, 926)."""
-    item, half = molecule("water"), np.radians(104.52 / 2)
+    item, half = catalogue_molecule("water"), np.radians(104.52 / 2)
     positions = 0.09572 * np.array(
         [[0, 0, 0], [np.sin(half), np.cos(half), 0], [-np.sin(half), np.cos(half), 0]]
     )
@@ -49,7 +49,7 @@ def test_point_charges_have_the_dipole_of_tip3p() -> None:
 
 
 def test_charges_that_differ_much_are_warned_of() -> None:
-    item = molecule("butylammonium")
+    item = catalogue_molecule("butylammonium")
     assert sorted(len(atoms) for atoms in united(item).values()) == [3, 3, 3, 4, 4]
     (head,) = head_groups(item).values()
     assert {item.elements[i] for i in head} == {"N", "C", "H"} and len(head) == 7
@@ -81,7 +81,7 @@ def test_high_penalties_are_found() -> None:
 
 def test_a_nitro_group_is_no_zwitterion() -> None:
     assert not is_zwitterion(make_molecule("x", Ligand("NCC[N+](=O)[O-]", "donor", 0, "x")))
-    assert is_zwitterion(molecule("leucine"))
+    assert is_zwitterion(catalogue_molecule("leucine"))
 
 
 def test_a_missing_system_library_is_told_with_its_package(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from halobind.forcefields.molecule_parameters.molecule_xml import graph_terms
 from halobind.forcefields.molecule_parameters.parameter_checks import check_bonds, check_run, stereo
 from halobind.forcefields.packs.pack import MOLECULES_FOLDER, molecule_file
 from halobind.structures.molecules.catalogue import LIGANDS, SOLVENTS
-from halobind.structures.molecules.molecule import molecule, rdkit_molecule
+from halobind.structures.molecules.molecule import catalogue_molecule, rdkit_molecule
 
 ROWS = [name for name in (*LIGANDS, *SOLVENTS) if name not in WITHOUT_GAFF]
 GAFF_BY_HAND = {  # gaff.dat, version 1.81: kcal/mol and angstrom, E = k (r - r0)^2
@@ -71,7 +71,7 @@ def every_file() -> app.ForceField:
 
 def lone(name: str) -> app.Topology:
     """One molecule of a row, in a residue whose name tells OpenMM nothing."""
-    item, topology = molecule(name), app.Topology()
+    item, topology = catalogue_molecule(name), app.Topology()
     owner = topology.addResidue("X", topology.addChain())
     atoms = [
         topology.addAtom(n, app.Element.getBySymbol(e), owner)
@@ -85,7 +85,7 @@ def lone(name: str) -> app.Topology:
 def one_molecule(name: str) -> tuple[mm.System, np.ndarray]:
     return (
         every_file().createSystem(lone(name), nonbondedMethod=app.NoCutoff),
-        molecule(name).positions,
+        catalogue_molecule(name).positions,
     )
 
 
@@ -96,7 +96,10 @@ def test_a_row_matches_its_own_template_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_file_names_the_atoms_of_the_builder(name: str) -> None:
-    assert tuple(atom.get("name") for atom in residue(name).findall("Atom")) == molecule(name).names
+    assert (
+        tuple(atom.get("name") for atom in residue(name).findall("Atom"))
+        == catalogue_molecule(name).names
+    )
     assert residue(name).get("name") == name
 
 
@@ -104,14 +107,17 @@ def test_file_names_the_atoms_of_the_builder(name: str) -> None:
 def test_file_is_the_one_in_sources(name: str) -> None:
     source = json.loads((MOLECULES_FOLDER / SOURCES).read_text(encoding="utf-8"))[name]
     assert hashlib.sha256(molecule_file(name).read_bytes()).hexdigest() == source["sha256"]
-    assert source["smiles"] == molecule(name).smiles and source["charge_e"] == molecule(name).charge
+    assert (
+        source["smiles"] == catalogue_molecule(name).smiles
+        and source["charge_e"] == catalogue_molecule(name).charge
+    )
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_charges_sum_exactly_and_respect_symmetry(name: str) -> None:
     q = charges(name)
-    assert abs(q.sum() - molecule(name).charge) < 1e-9
-    for atoms in symmetry_classes(molecule(name)):
+    assert abs(q.sum() - catalogue_molecule(name).charge) < 1e-9
+    for atoms in symmetry_classes(catalogue_molecule(name)):
         assert np.ptp(q[atoms]) == 0.0
 
 
@@ -120,9 +126,9 @@ def test_charges_sum_exactly_and_respect_symmetry(name: str) -> None:
     [("FA", "N1 N2"), ("valerate", "O1 O2"), ("methylphosphonate", "O1 O2 O3"), ("DMF", "C1 C2")],
 )
 def test_atoms_that_only_the_drawing_tells_apart_are_equal(name: str, equal: str) -> None:
-    names = molecule(name).names
+    names = catalogue_molecule(name).names
     assert equal in [
-        " ".join(names[i] for i in atoms) for atoms in symmetry_classes(molecule(name))
+        " ".join(names[i] for i in atoms) for atoms in symmetry_classes(catalogue_molecule(name))
     ]
 
 
@@ -131,14 +137,14 @@ def test_atoms_that_only_the_drawing_tells_apart_are_equal(name: str, equal: str
 )
 def test_the_charge_sits_on_the_head(name: str, low: float, high: float) -> None:
     """The ammonium group with the groups next to it carries most of the charge."""
-    item, q = molecule(name), charges(name)
+    item, q = catalogue_molecule(name), charges(name)
     near = np.array(Chem.GetDistanceMatrix(rdkit_molecule(item)))[item.anchor]
     assert low < q[near <= 2].sum() < high
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_term_of_the_graph_is_there_once(name: str) -> None:
-    item = molecule(name)
+    item = catalogue_molecule(name)
     system, _ = one_molecule(name)
     forces = {force.getName(): force for force in system.getForces()}
     near = [set() for _ in range(item.n_atoms)]
@@ -221,7 +227,7 @@ def test_minimum_has_sane_bonds(name: str) -> None:
     state = context.getState(getPositions=True, getEnergy=True)
     xyz = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     assert np.isfinite(state.getPotentialEnergy()._value)
-    item = molecule(name)
+    item = catalogue_molecule(name)
     for i, j in item.bonds:
         low, high = BONDS["".join(sorted((item.elements[i], item.elements[j])))]
         assert low < np.linalg.norm(xyz[i] - xyz[j]) < high, (item.names[i], item.names[j])
@@ -232,7 +238,7 @@ def test_minimum_has_sane_bonds(name: str) -> None:
     ["water", "2-propanol", "FA", "cinnamate", "hydrogen-methylphosphonate", "leucine", "arginine"],
 )
 def test_a_short_run_keeps_the_molecule(name: str) -> None:
-    check_run(molecule(name), molecule_file(name).read_text(encoding="utf-8"))
+    check_run(catalogue_molecule(name), molecule_file(name).read_text(encoding="utf-8"))
 
 
 def test_a_run_finds_the_acid_proton_without_a_radius() -> None:
@@ -243,11 +249,11 @@ def test_a_run_finds_the_acid_proton_without_a_radius() -> None:
     with pytest.raises(
         RuntimeError, match="hydrogen-methylphosphonate: a 10 ps run in vacuum ends at nan"
     ):
-        check_run(molecule("hydrogen-methylphosphonate"), bare)
+        check_run(catalogue_molecule("hydrogen-methylphosphonate"), bare)
 
 
 def test_a_proton_that_jumps_is_found() -> None:
-    item = molecule("6-aminohexanoic-acid")
+    item = catalogue_molecule("6-aminohexanoic-acid")
     check_bonds(item, item.positions, "nothing")
     positions, (proton, oxygen, carbon) = (
         item.positions.copy(),
@@ -263,7 +269,7 @@ def test_a_proton_that_jumps_is_found() -> None:
 
 
 def test_stereo_is_read_from_the_positions() -> None:
-    leucine, cinnamate = molecule("leucine"), molecule("cinnamate")
+    leucine, cinnamate = catalogue_molecule("leucine"), catalogue_molecule("cinnamate")
     mirrored = stereo(leucine, leucine.positions * np.array([1.0, 1.0, -1.0]))
     assert stereo(leucine, leucine.positions) == Chem.CanonSmiles(leucine.smiles) != mirrored
     assert stereo(cinnamate, cinnamate.positions) == Chem.CanonSmiles(cinnamate.smiles)
@@ -292,7 +298,7 @@ def test_double_bonds_are_stiff(name: str) -> None:
 
 
 def test_balancing_spreads_the_excess_and_refuses_nonsense() -> None:
-    item = molecule("acetone")
+    item = catalogue_molecule("acetone")
     raw = charges("acetone") + 0.002 / item.n_atoms
     assert balanced_charges(item, raw) == pytest.approx(charges("acetone"), abs=1e-7)
     assert abs(balanced_charges(item, raw + 1e-5 * np.arange(10)).sum()) < 1e-12
@@ -302,7 +308,7 @@ def test_balancing_spreads_the_excess_and_refuses_nonsense() -> None:
 
 def test_graph_terms_of_acetone() -> None:
     kinds = [atom.get("type").rsplit("-", 1)[1] for atom in residue("acetone").findall("Atom")]
-    terms = graph_terms(molecule("acetone"), kinds)
+    terms = graph_terms(catalogue_molecule("acetone"), kinds)
     assert {tuple(sorted(t)) for t in terms["Bond"]} == {("c", "c3"), ("c", "o"), ("c3", "hc")}
     assert ("c", "c3", "c3", "o") in terms["Improper"] and ("hc", "c3", "c", "o") in terms["Proper"]
 
@@ -312,7 +318,7 @@ def test_impropers_have_the_barriers_of_gaff(name: str, barriers: list[float]) -
     """gaff.dat: X-X-c-o 10.5, X-X-ca-ha 1.1 and ca-ca-ca-c3 1.1 kcal/mol, in what OpenMM really
     applies.
     """
-    item, (system, _) = molecule(name), one_molecule(name)
+    item, (system, _) = catalogue_molecule(name), one_molecule(name)
     torsions = next(
         force for force in system.getForces() if isinstance(force, mm.PeriodicTorsionForce)
     )
@@ -366,7 +372,7 @@ def test_rows_without_parameters_say_why(capsys: pytest.CaptureFixture) -> None:
 )
 def test_zwitterions_keep_their_charges_apart(name: str) -> None:
     """Had a proton jumped in the AM1 optimisation, neither head would carry its charge."""
-    item, q = molecule(name), charges(name)
+    item, q = catalogue_molecule(name), charges(name)
     near = np.array(Chem.GetDistanceMatrix(rdkit_molecule(item)))
     cation, anion = item.heads
     assert q[near[cation] <= 2].sum() > 0.4 and q[near[anion] <= 1].sum() < -0.4

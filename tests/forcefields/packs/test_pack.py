@@ -32,7 +32,7 @@ from halobind.forcefields.packs.validity import (
     wanted_of,
 )
 from halobind.forcefields.validation.lattice_constant import bulk_model, lattice_constant
-from halobind.structures.assembly.build import ModelSpec, build, plan_model
+from halobind.structures.assembly.build import ModelSpec, build_model, plan_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.molecules.catalogue import LIGANDS
 
@@ -227,11 +227,11 @@ def test_every_claimed_shape_is_neutral_and_not_refused(
 ) -> None:
     spec = spec_of(perovskite, shape, CELLS[shape.split()[0]])
     assert problem(PACKS[name], wanted_of(spec, plan_model(spec))) is None
-    assert abs(model_charge(build(spec)[0], PACKS[name], FORMAL)) < 1e-9
+    assert abs(model_charge(build_model(spec)[0], PACKS[name], FORMAL)) < 1e-9
 
 
 def test_a_ligand_carries_the_charge_of_cesium_in_the_scaled_packs() -> None:
-    model = build(spec_of("CsPbBr3", "slab AX", (4, 4, 1), "butylammonium"))[0]
+    model = build_model(spec_of("CsPbBr3", "slab AX", (4, 4, 1), "butylammonium"))[0]
     for name in ("pascazio-primary", "bond-increment"):
         pack = PACKS[name]
         found = audit(make_system(model, pack, SystemSettings(0.9, 1000.0)), model, pack)

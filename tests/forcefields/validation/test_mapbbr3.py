@@ -14,11 +14,11 @@ from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.validation.dynamics import TIMESTEP_PS, Sampling, sample
 from halobind.forcefields.validation.lattice_constant import lattice_constant
 from halobind.forcefields.validation.surfaces import anchor_height
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.integrity import check_slab, displacements
 from halobind.structures.models.model import Model
-from halobind.structures.molecules.periodic import nearest
+from halobind.structures.molecules.periodic import minimum_image
 
 PACK = load_pack("bond-increment")
 CUTOFF_NM, KELVIN = 1.0, 300.0
@@ -57,7 +57,7 @@ def autocorrelation(axes: np.ndarray) -> np.ndarray:
 @pytest.mark.slow
 def test_mapbbr3_with_a_ligand_in_acetone_is_stable_at_4_fs() -> None:
     crystal = CrystalSpec("MAPbBr3", "slab", (4, 4, 2), "AX", PACK.lattice_nm["MAPbBr3"])
-    model, _ = build(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 3.4))
+    model, _ = build_model(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 3.4))
     system = make_system(model, PACK, SystemSettings(CUTOFF_NM, 1000.0))
     contexts = []
 
@@ -77,7 +77,7 @@ def test_mapbbr3_with_a_ligand_in_acetone_is_stable_at_4_fs() -> None:
         kelvin.append(
             (2 * kinetic / (freedom * unit.MOLAR_GAS_CONSTANT_R)).value_in_unit(unit.kelvin)
         )
-        axis = nearest(frame.positions[nitrogens] - frame.positions[carbons], frame.box)
+        axis = minimum_image(frame.positions[nitrogens] - frame.positions[carbons], frame.box)
         axes.append(axis / np.linalg.norm(axis, axis=1, keepdims=True))
         shifts.append(displacements(model, frame.positions, frame.box)[1])
         heights.append(anchor_height(model, frame, PACK))

@@ -43,9 +43,9 @@ from halobind.forcefields.validation.solvents import gas_system
 from halobind.forcefields.validation.suite import NAMES, checks, key, unclaimed
 from halobind.forcefields.validation.surfaces import anchor_height, hydrogen_bonds, worst
 from halobind.forcefields.validation.trials import Trial, load_trials, trial_pack
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 PACK = load_pack("bond-increment")
 UNSCALED = PACK.model_copy(
@@ -182,7 +182,7 @@ def test_pocket_energy_is_the_one_of_openmm(head: str) -> None:
     elements, ions = cluster()
     charges = cluster_charges(PACK, elements, ions)
     root = app.ForceField(str(molecule_file(head)))
-    item, atoms = molecule(head), head_geometry(head)
+    item, atoms = catalogue_molecule(head), head_geometry(head)
     topology = gas_topology(item)
     system = root.createSystem(topology, nonbondedMethod=app.NoCutoff)
     nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
@@ -275,7 +275,7 @@ def test_gas_phase_depths_are_claimed_by_unscaled_charges_only() -> None:
 
 def test_bonds_and_height_of_a_placed_head() -> None:
     crystal = CrystalSpec("CsPbBr3", "slab", (4, 4, 1), "AX", PACK.lattice_nm["CsPbBr3"])
-    model, _ = build(ModelSpec(crystal, "MA", "face", (), 2.0))
+    model, _ = build_model(ModelSpec(crystal, "MA", "face", (), 2.0))
     anchor = int(model.groups["anchor"][0])
     xyz = model.positions.copy()
     xyz[model.groups["ligand"]] += [0, 0, 0.123 - (xyz[anchor, 2] - model.site_point[2])]
@@ -306,7 +306,7 @@ def test_energy_of_a_gas_molecule_is_that_of_its_freedom() -> None:
     """The mean potential energy of the harmonic angle of rigid-bond carbon-free water is zero: it
     has no freedom left.
     """
-    item = molecule("water")
+    item = catalogue_molecule("water")
     frames = list(
         sample(
             gas_system(item), item.positions, None, Sampling(298.15, 0.1, 1.0, 10), reference_engine

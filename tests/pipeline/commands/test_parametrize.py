@@ -25,7 +25,7 @@ from halobind.pipeline.campaign.run_directory import own_molecules_folder, runs_
 from halobind.pipeline.campaign.settings import load_campaign
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.sampling.model_and_system import run_model_spec
-from halobind.structures.assembly.build import build
+from halobind.structures.assembly.build import build_model
 from halobind.structures.molecules.user_ligands import guessed_ligand
 from tests.pipeline import tiny
 from tests.pipeline.tiny import copy, edited
@@ -403,7 +403,7 @@ def test_mirror_images_side_by_side_have_their_own_files(tmp_path: Path) -> None
     }
     run = runs_of(campaign, load_campaign(campaign / "campaign.toml"))[0]
     pack, own = load_pack("bond-increment"), own_molecules_folder(campaign)
-    model, _ = build(run_model_spec(run.spec, run.id))
+    model, _ = build_model(run_model_spec(run.spec, run.id))
     assert {"left", "right"} <= set(molecule_names(model))
     system = make_system(model, pack, SystemSettings(0.9, 1000.0), own)
     assert {"c3:n4", "f"} <= set(audit(system, model, pack, own).types)

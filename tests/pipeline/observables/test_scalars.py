@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 
 from halobind.pipeline.observables.scalars import OBSERVABLES, height, hydrogen_bonds
 from halobind.pipeline.observables.scene import Chemistry, Scene, scenes_of
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.integrity import check_slab
 from halobind.structures.models.model import GROUPS, Model, Residue
 from halobind.structures.molecules.catalogue import LIGANDS, MODES
-from halobind.structures.molecules.molecule import molecule, rdkit_molecule
+from halobind.structures.molecules.molecule import catalogue_molecule, rdkit_molecule
 
 BOX = np.array([3.0, 3.2, 5.0])
 SITE = np.array([1.5, 1.6, 2.0])
@@ -48,14 +48,14 @@ def small(name: str, solvent: str | None = "acetone") -> Model:
     """A ligand with its anchor on the site, over a few ions, and one molecule of solvent 1 nm above
     it.
     """
-    ligand = molecule(name)
+    ligand = catalogue_molecule(name)
     pieces = [
         ([e], [e], np.array([xyz], dtype=float), np.zeros((0, 2), dtype=int))
         for e, xyz in zip(CORE, CORE_XYZ, strict=True)
     ]
     pieces.append((ligand.elements, ligand.names, ligand.positions, ligand.bonds))
     if solvent:
-        other = molecule(solvent)
+        other = catalogue_molecule(solvent)
         pieces.append(
             (
                 other.elements,
@@ -239,7 +239,7 @@ def test_a_straight_tail_turned_by_a_known_angle() -> None:
 def test_gauche_dihedrals_are_counted() -> None:
     model = small("DA")
     one, ligand = scene(model), model.groups["ligand"]
-    mol = rdkit_molecule(molecule("DA"))
+    mol = rdkit_molecule(catalogue_molecule("DA"))
     for number, angle in ((3, 65.0), (7, -70.0), (8, 150.0)):
         SetDihedralDeg(
             mol.GetConformer(), *(int(i) for i in one.dihedrals[number] - ligand[0]), angle
@@ -283,7 +283,7 @@ def test_hops_on_a_cluster_are_told_from_displacements() -> None:
     """A caesium of a cube one cell further, at a vacant corner, in one frame; 0.4 nm off the
     crystal in the next.
     """
-    model = build(
+    model = build_model(
         ModelSpec(
             CrystalSpec("CsPbBr3", "cuboid", (2, 2, 2), "AX", 0.583, seed=3), "MA", "face", (), 3.0
         )

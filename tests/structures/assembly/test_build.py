@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halobind.structures.assembly.build import CLOSEST_NM, ModelSpec, build, check_model, plan_model
+from halobind.structures.assembly.build import (
+    CLOSEST_NM,
+    ModelSpec,
+    build_model,
+    check_model,
+    plan_model,
+)
 from halobind.structures.crystals.coating import Coat
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.model import (
@@ -22,7 +28,7 @@ from halobind.structures.models.model import (
     write_model,
 )
 from halobind.structures.molecules.catalogue import LIGANDS, MODES, SOLVENTS
-from halobind.structures.molecules.molecule import molecule
+from halobind.structures.molecules.molecule import catalogue_molecule
 
 A_NM = 0.586
 SLAB = ModelSpec(
@@ -50,7 +56,7 @@ def gaps_to(model: Model, group: str, elements: str, point: np.ndarray) -> np.nd
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return build(SLAB)[0]
+    return build_model(SLAB)[0]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +67,8 @@ def test_every_ligand_binds_without_overlap(name: str, spec: ModelSpec) -> None:
     """On its own site kind: no contact under 0.8 of the radii, neutral, the head where its mode
     puts it.
     """
-    built, check = build(replace(spec, ligand=name))
-    row, item = LIGANDS[name], molecule(name)
+    built, check = build_model(replace(spec, ligand=name))
+    row, item = LIGANDS[name], catalogue_molecule(name)
     assert check.formal_charge == 0 and check.bound == {name: 1}
     assert check.closest_contact_nm > 0.17
     assert check.charge_of_bound == row.charge == check.charge_of_replaced
@@ -89,8 +95,8 @@ def test_every_ligand_binds_without_overlap(name: str, spec: ModelSpec) -> None:
 
 @pytest.mark.parametrize("name", ["DA", "octylammonium", "benzylammonium", "MA"])
 def test_three_hydrogens_of_a_primary_ammonium_look_at_bromides(name: str) -> None:
-    built, _ = build(replace(SLAB, ligand=name, solvent=()))
-    item, xyz = molecule(name), built.positions[built.groups["ligand"]]
+    built, _ = build_model(replace(SLAB, ligand=name, solvent=()))
+    item, xyz = catalogue_molecule(name), built.positions[built.groups["ligand"]]
     hydrogens = [
         i
         for i in item.bonds[(item.bonds == item.anchor).any(axis=1)].ravel()
@@ -103,12 +109,12 @@ def test_three_hydrogens_of_a_primary_ammonium_look_at_bromides(name: str) -> No
 @pytest.mark.parametrize("solvent", SOLVENTS)
 def test_every_solvent_fills_the_gap(solvent: str) -> None:
     spec = replace(SLAB, solvent=((solvent, 1.0),), gap_nm=3.4)
-    built, check = build(spec)
+    built, check = build_model(spec)
     planned = plan_model(spec)
     assert check.solvent[solvent] >= 0.97 * planned.counts[solvent] - 1
     assert check.closest_contact_nm > CLOSEST_NM
-    volume = 2.344**2 * (3.4 - 2 * 0.2) - molecule("DA").masses.sum() / (745 * 0.602214)
-    density = check.solvent[solvent] * molecule(solvent).masses.sum() / 0.602214 / volume
+    volume = 2.344**2 * (3.4 - 2 * 0.2) - catalogue_molecule("DA").masses.sum() / (745 * 0.602214)
+    density = check.solvent[solvent] * catalogue_molecule(solvent).masses.sum() / 0.602214 / volume
     assert density == pytest.approx(SOLVENTS[solvent].density_kg_m3, rel=0.04)
     assert abs(built.n_atoms - planned.n_atoms) <= 0.03 * planned.n_atoms
 
@@ -132,7 +138,9 @@ def test_solvent_stays_outside_the_crystal(model: Model) -> None:
     heights = np.abs(model.positions[model.groups["solvent"], 2])
     heights = np.minimum(heights, model.box[2] - heights)
     assert heights.min() > A_NM / 2 - 0.05
-    mixed, check = build(replace(CUBE, solvent=(("toluene", 0.6), ("acetone", 0.4)), gap_nm=4.0))
+    mixed, check = build_model(
+        replace(CUBE, solvent=(("toluene", 0.6), ("acetone", 0.4)), gap_nm=4.0)
+    )
     centres = np.array(
         [
             mixed.positions[r.start : r.stop].mean(axis=0)
@@ -143,14 +151,16 @@ def test_solvent_stays_outside_the_crystal(model: Model) -> None:
     centres -= mixed.box * np.round(centres / mixed.box)
     assert not (np.abs(centres) < 1.5 * A_NM + 0.1).all(axis=1).any()
     litres = {
-        name: check.solvent[name] * molecule(name).masses.sum() / SOLVENTS[name].density_kg_m3
+        name: check.solvent[name]
+        * catalogue_molecule(name).masses.sum()
+        / SOLVENTS[name].density_kg_m3
         for name in check.solvent
     }
     assert litres["toluene"] / sum(litres.values()) == pytest.approx(0.6, abs=0.02)
 
 
 def test_methylammonium_fills_its_sites_in_many_orientations() -> None:
-    built, check = build(
+    built, check = build_model(
         cut(replace(SLAB, ligand=None, solvent=()), perovskite="MAPbBr3", cells=(4, 4, 2))
     )
     assert check.composition == {"MA": 48, "PB": 32, "BR": 112} and check.closest_contact_nm > 0.17
@@ -175,7 +185,7 @@ def test_minimum_contact_against_all_pairs(model: Model) -> None:
 
 
 def test_same_seed_same_model_other_seed_other_solvent(model: Model, tmp_path: Path) -> None:
-    again, other = build(SLAB)[0], build(cut(SLAB, seed=12))[0]
+    again, other = build_model(SLAB)[0], build_model(cut(SLAB, seed=12))[0]
     assert np.array_equal(model.positions, again.positions)
     assert not np.array_equal(
         model.groups["solvent"].shape, other.groups["solvent"].shape
@@ -231,7 +241,7 @@ def test_any_small_coated_crystal_is_neutral_and_free_of_overlap(
         tuple(Coat("all", name, part) for name, part in coats.items()),
     )
     try:
-        built, check = build(spec)
+        built, check = build_model(spec)
     except ValueError as error:
         assert any(
             words in str(error) for words in ("cannot both fit", "no free", "does not fit")
@@ -242,7 +252,9 @@ def test_any_small_coated_crystal_is_neutral_and_free_of_overlap(
 
 
 def test_dissolved_salt_is_in_the_ledger() -> None:
-    built, check = build(replace(SLAB, dissolved=(("octylammonium", 2), ("Br", 2)), gap_nm=4.0))
+    built, check = build_model(
+        replace(SLAB, dissolved=(("octylammonium", 2), ("Br", 2)), gap_nm=4.0)
+    )
     assert check.dissolved == {"octylammonium": 2, "Br": 2} and check.charge_of_dissolved == 0
     assert len(built.groups["counterion"]) == 2 * 29 + 2
     assert len(built.groups["charged"]) == 41 + 2 * 29
@@ -250,7 +262,7 @@ def test_dissolved_salt_is_in_the_ledger() -> None:
 
 def test_full_coverage_of_a_crowded_ligand_builds_or_says_how_much_does() -> None:
     cube = cut(replace(CUBE, ligand=None, gap_nm=6.0), cells=(2, 2, 2))
-    _, check = build(replace(cube, coating=(Coat("all", "DDA", 1.0),)))
+    _, check = build_model(replace(cube, coating=(Coat("all", "DDA", 1.0),)))
     assert check.bound == {"DDA": 19} and check.closest_contact_nm > 0.16
     slab = cut(replace(SLAB, ligand=None, solvent=(), gap_nm=6.0), cells=(3, 3, 1))
     with pytest.raises(
@@ -260,7 +272,7 @@ def test_full_coverage_of_a_crowded_ligand_builds_or_says_how_much_does() -> Non
             r" an overlap"
         ),
     ):
-        build(replace(slab, coating=(Coat("all", "DDA", 1.0),)))
+        build_model(replace(slab, coating=(Coat("all", "DDA", 1.0),)))
 
 
 @pytest.mark.parametrize(
@@ -301,4 +313,4 @@ def test_the_advised_gap_is_enough() -> None:
 
 def test_heads_are_one_per_site_of_the_mode() -> None:
     for name, row in LIGANDS.items():
-        assert len(molecule(name).heads) == len(MODES[row.mode].sites)
+        assert len(catalogue_molecule(name).heads) == len(MODES[row.mode].sites)

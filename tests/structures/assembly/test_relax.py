@@ -5,9 +5,16 @@ were.
 import numpy as np
 import pytest
 
-from halobind.structures.assembly.relax import MARGIN, PIN_K, SOFT_K, SoftAtoms, relax, springs
-from halobind.structures.molecules.molecule import Molecule, molecule
-from halobind.structures.molecules.periodic import nearest
+from halobind.structures.assembly.relax import (
+    MARGIN,
+    PIN_K,
+    SOFT_K,
+    SoftAtoms,
+    relax_contacts,
+    springs,
+)
+from halobind.structures.molecules.molecule import Molecule, catalogue_molecule
+from halobind.structures.molecules.periodic import minimum_image
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
 BOX = np.array([3.0, 3.5, 4.0])
@@ -66,7 +73,7 @@ def dihedral(xyz: np.ndarray, i: int, j: int, k: int, m: int) -> float:
 
 
 def test_two_molecules_part_over_the_boundary_and_no_further_than_they_must() -> None:
-    item = molecule("acetone")
+    item = catalogue_molecule("acetone")
     centred = item.positions - item.positions.mean(axis=0)
     xyz = np.concatenate(
         [centred + np.array([0.1, 1.0, 1.0]), centred + np.array([2.9, 1.1, 1.05])]
@@ -75,12 +82,12 @@ def test_two_molecules_part_over_the_boundary_and_no_further_than_they_must() ->
         np.concatenate([item.bonds, item.bonds + item.n_atoms]),
         np.zeros(2 * item.n_atoms, dtype=bool),
     )
-    moved = relax(
+    moved = relax_contacts(
         SoftAtoms(item.elements * 2, xyz, bonds, np.tile(item.rigid, 2), nothing, nothing), BOX
     )
     radii = np.array([CONTACT_RADII[e] for e in item.elements])
     gaps = np.linalg.norm(
-        nearest(moved[: item.n_atoms, None] - moved[None, item.n_atoms :], BOX), axis=-1
+        minimum_image(moved[: item.n_atoms, None] - moved[None, item.n_atoms :], BOX), axis=-1
     ) / (radii[:, None] + radii)
     assert 0.97 * CONTACT_SCALE < gaps.min() < 1.3 * CONTACT_SCALE
     assert np.linalg.norm(moved - xyz, axis=1).max() < 0.5
@@ -88,7 +95,7 @@ def test_two_molecules_part_over_the_boundary_and_no_further_than_they_must() ->
 
 def test_a_pin_gives_way_by_the_ratio_of_the_springs() -> None:
     """Two pinned carbons 0.2 nm apart: PIN_K x = SOFT_K (d - 0.2 - 2 x) for each."""
-    moved = relax(
+    moved = relax_contacts(
         lone("C C", [[1.0, 1.0, 1.0], [1.2, 1.0, 1.0]], [False, False], [True, True]), BOX
     )
     contact = MARGIN * CONTACT_SCALE * 2 * CONTACT_RADII["C"]
@@ -104,15 +111,15 @@ def test_what_is_fixed_stays_and_what_is_far_enough_stays() -> None:
         [True, True, False, False],
         [False] * 4,
     )
-    moved = relax(atoms, BOX)
+    moved = relax_contacts(atoms, BOX)
     assert np.array_equal(moved[:2], atoms.positions[:2])
     assert np.linalg.norm(moved[2] - moved[:2], axis=1).min() > 0.26
     assert moved[3] == pytest.approx(atoms.positions[3], abs=1e-5)
 
 
 def test_the_same_input_gives_the_same_positions() -> None:
-    atoms = pair_of(molecule("oleylammonium"), (0.08, 0.0, 0.03))
-    assert np.array_equal(relax(atoms, BOX), relax(atoms, BOX))
+    atoms = pair_of(catalogue_molecule("oleylammonium"), (0.08, 0.0, 0.03))
+    assert np.array_equal(relax_contacts(atoms, BOX), relax_contacts(atoms, BOX))
 
 
 @pytest.mark.parametrize(
@@ -120,12 +127,12 @@ def test_the_same_input_gives_the_same_positions() -> None:
 )
 def test_molecules_pushed_apart_keep_their_shape(name: str) -> None:
     """Bonds within 2 %, angles, rings, double bonds and handedness."""
-    item = molecule(name)
+    item = catalogue_molecule(name)
     atoms = pair_of(item, (0.09, 0.05, 0.02))
-    moved = relax(atoms, BOX)
+    moved = relax_contacts(atoms, BOX)
     radii = np.array([CONTACT_RADII[e] for e in item.elements])
     first, second = moved[: item.n_atoms], moved[item.n_atoms :]
-    gaps = np.linalg.norm(nearest(first[:, None] - second[None], BOX), axis=-1) / (
+    gaps = np.linalg.norm(minimum_image(first[:, None] - second[None], BOX), axis=-1) / (
         radii[:, None] + radii
     )
     assert gaps.min() > 0.95 * CONTACT_SCALE
@@ -163,7 +170,7 @@ def test_single_bonds_turn_and_rigid_ones_do_not() -> None:
     over the double bond only.
     """
     octane, octadecene = (
-        pair_of(molecule(name), (1.0, 1.0, 1.0)) for name in ("octane", "1-octadecene")
+        pair_of(catalogue_molecule(name), (1.0, 1.0, 1.0)) for name in ("octane", "1-octadecene")
     )
     assert len(springs(octane)) == 2 * (25 + 8 * 6)
     assert len(springs(octadecene)) == 2 * (53 + 16 * 6 + 2 * 3 + 4)
@@ -173,7 +180,7 @@ def test_a_chain_against_a_wall_bends_and_its_head_stays() -> None:
     """A pinned dodecylammonium whose tail runs into fixed bromides is turned aside about its single
     bonds.
     """
-    item = molecule("DA")
+    item = catalogue_molecule("DA")
     assert (item.n_atoms, len(item.bonds)) == (DA_ATOMS, DA_BONDS)
     head = item.positions + np.array([1.5, 1.75, 0.6])
     tail = head[np.argmax(head[:, 2])]
@@ -188,11 +195,11 @@ def test_a_chain_against_a_wall_bends_and_its_head_stays() -> None:
         fixed,
         pinned,
     )
-    moved = relax(atoms, BOX)
+    moved = relax_contacts(atoms, BOX)
     assert np.linalg.norm(moved[item.anchor] - head[item.anchor]) < 0.02
     assert np.array_equal(moved[DA_ATOMS:], wall)
     radii = np.array([CONTACT_RADII[e] for e in item.elements])
-    gaps = np.linalg.norm(nearest(moved[:DA_ATOMS, None] - wall[None], BOX), axis=-1) / (
+    gaps = np.linalg.norm(minimum_image(moved[:DA_ATOMS, None] - wall[None], BOX), axis=-1) / (
         radii[:, None] + CONTACT_RADII["Br"]
     )
     assert gaps.min() > 0.95 * CONTACT_SCALE

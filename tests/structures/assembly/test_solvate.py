@@ -5,10 +5,15 @@ import pytest
 from scipy.spatial import cKDTree
 
 from halobind.structures.assembly.liquid_boxes import load_liquid
-from halobind.structures.assembly.solvate import check_recipe, fill, fill_counts, molecules_per_nm3
+from halobind.structures.assembly.solvate import (
+    check_recipe,
+    fill_solvent,
+    molecules_per_nm3,
+    solvent_counts,
+)
 from halobind.structures.molecules.catalogue import SOLVENTS
-from halobind.structures.molecules.molecule import molecule
-from halobind.structures.molecules.periodic import nearest, wrapped
+from halobind.structures.molecules.molecule import catalogue_molecule
+from halobind.structures.molecules.periodic import minimum_image, wrap
 from halobind.structures.molecules.radii import CONTACT_RADII
 
 NOTHING = ((), np.zeros((0, 3)))
@@ -18,7 +23,7 @@ def closest(found: list, box: np.ndarray) -> float:
     """The shortest contact between molecules as a fraction of the sum of the radii, over all
     periodic boundaries.
     """
-    xyz = wrapped(np.concatenate([part.reshape(-1, 3) for _, part in found]), box)
+    xyz = wrap(np.concatenate([part.reshape(-1, 3) for _, part in found]), box)
     radii = np.concatenate(
         [np.tile([CONTACT_RADII[e] for e in item.elements], len(part)) for item, part in found]
     )
@@ -28,13 +33,13 @@ def closest(found: list, box: np.ndarray) -> float:
     )
     pairs = cKDTree(xyz, boxsize=box).query_pairs(0.28, output_type="ndarray")
     pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
-    delta = nearest(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], box)
+    delta = minimum_image(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], box)
     return float((np.linalg.norm(delta, axis=1) / (radii[pairs[:, 0]] + radii[pairs[:, 1]])).min())
 
 
 @pytest.mark.parametrize("name", SOLVENTS)
 def test_shipped_liquids_have_the_density_of_the_real_ones(name: str) -> None:
-    liquid, item = load_liquid(name), molecule(name)
+    liquid, item = load_liquid(name), catalogue_molecule(name)
     off = liquid.density_kg_m3 / SOLVENTS[name].density_kg_m3 - 1
     assert abs(off) < 0.03
     assert len(liquid.positions) / liquid.edge_nm**3 == pytest.approx(
@@ -54,11 +59,11 @@ def test_shipped_liquids_have_the_density_of_the_real_ones(name: str) -> None:
 @pytest.mark.parametrize("name", SOLVENTS)
 def test_a_box_of_every_solvent_holds_its_count(name: str) -> None:
     box, block = np.array([3.3, 3.0, 3.6]), np.zeros(3)
-    counts = fill_counts(0.0, box, block, {name: 1.0})
+    counts = solvent_counts(0.0, box, block, {name: 1.0})
     assert counts[name] == int(
-        np.prod(box) * molecules_per_nm3(molecule(name), SOLVENTS[name].density_kg_m3)
+        np.prod(box) * molecules_per_nm3(catalogue_molecule(name), SOLVENTS[name].density_kg_m3)
     )
-    found = fill(NOTHING, box, block, counts, 1)
+    found = fill_solvent(NOTHING, box, block, counts, 1)
     assert len(found[0][1]) >= 0.97 * counts[name]
     assert closest(found, box) > 0.72
 
@@ -69,11 +74,11 @@ def test_three_thin_seams_are_made_up_for(name: str) -> None:
     reach their count.
     """
     box, block = np.full(3, 5.0), np.zeros(3)
-    counts = fill_counts(0.0, box, block, {name: 1.0})
-    found = fill(NOTHING, box, block, counts, 1)
+    counts = solvent_counts(0.0, box, block, {name: 1.0})
+    found = fill_solvent(NOTHING, box, block, counts, 1)
     assert 0.97 * counts[name] <= len(found[0][1]) <= counts[name]
     assert closest(found, box) > 0.72
-    item, tile = molecule(name), load_liquid(name).positions
+    item, tile = catalogue_molecule(name), load_liquid(name).positions
 
     def lengths(xyz: np.ndarray) -> np.ndarray:
         return np.linalg.norm(xyz[:, item.bonds[:, 0]] - xyz[:, item.bonds[:, 1]], axis=-1)
@@ -84,12 +89,15 @@ def test_three_thin_seams_are_made_up_for(name: str) -> None:
 
 def test_the_block_stays_empty_across_the_boundary() -> None:
     box, block = np.array([2.34, 2.34, 4.8]), np.array([np.inf, np.inf, 1.08])
-    counts = fill_counts(0.5, box, block, {"toluene": 1.0})
-    found = fill(NOTHING, box, block, counts, 3)
+    counts = solvent_counts(0.5, box, block, {"toluene": 1.0})
+    found = fill_solvent(NOTHING, box, block, counts, 3)
     assert len(found[0][1]) >= 0.97 * counts["toluene"]
-    heights = np.abs(nearest(found[0][1].mean(axis=1), box)[:, 2])
+    heights = np.abs(minimum_image(found[0][1].mean(axis=1), box)[:, 2])
     assert heights.min() > 1.0
-    again, other = fill(NOTHING, box, block, counts, 3), fill(NOTHING, box, block, counts, 4)
+    again, other = (
+        fill_solvent(NOTHING, box, block, counts, 3),
+        fill_solvent(NOTHING, box, block, counts, 4),
+    )
     assert np.array_equal(found[0][1], again[0][1])
     assert other[0][1].shape != found[0][1].shape or not np.array_equal(other[0][1], found[0][1])
 
@@ -98,8 +106,8 @@ def test_a_mixture_has_its_volume_fractions_and_clears_the_solute() -> None:
     box, block = np.full(3, 3.4), np.zeros(3)
     solute = (("Cs", "Br"), np.array([[1.0, 1.0, 1.0], [3.3, 0.1, 2.0]]))
     recipe = {"toluene": 0.5, "acetone": 0.3, "hexane": 0.2}
-    counts = fill_counts(0.0, box, block, recipe)
-    found = fill(solute, box, block, counts, 1)
+    counts = solvent_counts(0.0, box, block, recipe)
+    found = fill_solvent(solute, box, block, counts, 1)
     volume = {
         item.name: len(xyz) / molecules_per_nm3(item, SOLVENTS[item.name].density_kg_m3)
         for item, xyz in found
@@ -108,7 +116,7 @@ def test_a_mixture_has_its_volume_fractions_and_clears_the_solute() -> None:
         assert volume[name] / sum(volume.values()) == pytest.approx(part, abs=0.02)
     assert sum(volume.values()) >= 0.96 * 3.4**3
     everything = np.concatenate([xyz.reshape(-1, 3) for _, xyz in found])
-    gaps = np.linalg.norm(nearest(everything[:, None] - solute[1][None], box), axis=-1)
+    gaps = np.linalg.norm(minimum_image(everything[:, None] - solute[1][None], box), axis=-1)
     assert gaps.min() > 0.2
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from halobind.structures.crystals.coating import (
     PATTERNS,
     Coat,
+    all_ligands,
     check_coating,
-    choose,
+    choose_sites,
     head_roles,
-    registered,
 )
 from halobind.structures.crystals.crystal import (
     Crystal,
@@ -41,7 +41,7 @@ def pick(
         if probe
         else ()
     )
-    return choose(crystal, start, coats, (LIGANDS, pattern, seed))
+    return choose_sites(crystal, start, coats, (LIGANDS, pattern, seed))
 
 
 def points(crystal: Crystal, bounds: list, name: str) -> np.ndarray:
@@ -199,9 +199,9 @@ def test_impossible_coatings_are_refused(coats: tuple[Coat, ...], message: str) 
 
 
 def test_a_name_is_taken_once() -> None:
-    assert "mine" in registered({"mine": Ligand("CC[NH3+]", "cation", 1, "ethylammonium")})
+    assert "mine" in all_ligands({"mine": Ligand("CC[NH3+]", "cation", 1, "ethylammonium")})
     with pytest.raises(ValueError, match=r"\[ligands.DA\]: DA is a ligand of halobind"):
-        registered({"DA": Ligand("CC[NH3+]", "cation", 1, "ethylammonium")})
+        all_ligands({"DA": Ligand("CC[NH3+]", "cation", 1, "ethylammonium")})
     with pytest.raises(
         ValueError, match="pattern = 'striped' is not one of uniform, random, segmented"
     ):

@@ -10,7 +10,7 @@ import pytest
 
 from halobind.structures.assembly.build import (
     ModelSpec,
-    build,
+    build_model,
     check_model,
     plan_model,
     reach_limit,
@@ -45,7 +45,7 @@ def cut(spec: ModelSpec, **changes: object) -> ModelSpec:
     ids=["DA", "oleate", "octylamine", "MA"],
 )
 def test_both_faces_are_mirror_images(spec: ModelSpec, tmp_path: Path) -> None:
-    model, check = build(replace(spec, faces=2))
+    model, check = build_model(replace(spec, faces=2))
     assert check.formal_charge == 0 and check.bound == {spec.ligand: 2}
     assert (
         model.site_points[1] == pytest.approx(model.site_points[0] * (1, 1, -1))
@@ -171,7 +171,7 @@ def test_the_greatest_height_is_the_last_that_is_not_refused(spec: ModelSpec) ->
 @pytest.mark.parametrize("ligand", ["DA", "octanoate"])
 @pytest.mark.parametrize("faces", [1, 2])
 def test_an_ion_of_the_other_sign_leaves_from_beside_each_head(ligand: str, faces: int) -> None:
-    model, check = build(replace(SLAB, ligand=ligand, faces=faces, leaving="ion_pair"))
+    model, check = build_model(replace(SLAB, ligand=ligand, faces=faces, leaving="ion_pair"))
     element = "Br" if LIGANDS[ligand].charge > 0 else "Cs"
     partners = model.groups["partner"]
     assert check.formal_charge == 0 and [model.elements[i] for i in partners] == [element] * faces
@@ -185,11 +185,11 @@ def test_an_ion_of_the_other_sign_leaves_from_beside_each_head(ligand: str, face
             len(own) == 1
             and np.linalg.norm(model.positions[own[0]] - model.positions[anchor]) < 0.5
         )
-    assert not len(build(replace(SLAB, ligand=ligand, faces=faces))[0].groups["partner"])
+    assert not len(build_model(replace(SLAB, ligand=ligand, faces=faces))[0].groups["partner"])
 
 
 def test_the_partner_of_an_anion_on_a_molecular_a_site_is_its_head() -> None:
-    model, _ = build(
+    model, _ = build_model(
         replace(cut(SLAB, perovskite="MAPbBr3"), ligand="octanoate", leaving="ion_pair")
     )
     assert [model.elements[i] for i in model.groups["partner"]] == ["N"]

@@ -12,12 +12,12 @@ from ase.io import read
 from matplotlib.image import imread
 from openmm import app, unit
 
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.coating import Coat
 from halobind.structures.crystals.crystal import CrystalSpec
-from halobind.structures.models.export import FORMATS, check_export, export, residue_codes
+from halobind.structures.models.export import FORMATS, check_export, export_model, residue_codes
 from halobind.structures.models.model import Model
-from halobind.structures.models.picture import picture
+from halobind.structures.models.picture import draw_model
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def model() -> Model:
     """A MAPbBr3 cube with two kinds of ligands and a few solvent molecules."""
     crystal = CrystalSpec("MAPbBr3", "cuboid", (2, 2, 2), "AX", 0.586)
     coats = (Coat("face", "butylammonium", 0.5), Coat("face", "valerate", 2))
-    return build(ModelSpec(crystal, None, "face", (("2-propanol", 1.0),), 2.6, coats))[0]
+    return build_model(ModelSpec(crystal, None, "face", (("2-propanol", 1.0),), 2.6, coats))[0]
 
 
 def bond_set(topology: object) -> set[tuple[int, int]]:
@@ -40,12 +40,12 @@ def residues_of(model: Model) -> list[str]:
 def test_positions_box_and_elements_come_back(kind: str, model: Model, tmp_path: Path) -> None:
     path = tmp_path / f"model.{kind}"
     if kind == "cif":  # ASE compares every atom of a CIF with every other
-        model = build(
+        model = build_model(
             ModelSpec(
                 CrystalSpec("CsPbBr3", "cuboid", (3, 3, 2), "AX", 0.586), "DA", "face", (), 5.0
             )
         )[0]
-    export(model, path, kind)
+    export_model(model, path, kind)
     if kind == "mmcif":
         table = (
             gemmi.cif.read(str(path))
@@ -69,7 +69,7 @@ def test_positions_box_and_elements_come_back(kind: str, model: Model, tmp_path:
 
 def test_pdb_keeps_residues_and_bonds(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "model.pdb"
-    export(model, path, "pdb")
+    export_model(model, path, "pdb")
     codes = residue_codes(model)
     expected = {tuple(sorted(pair)) for pair in model.bonds.tolist()}
     ours = app.PDBFile(str(path))
@@ -97,7 +97,7 @@ def test_pdb_keeps_residues_and_bonds(model: Model, tmp_path: Path) -> None:
 
 def test_mmcif_is_read_by_openmm_with_residue_names(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "model.cif"
-    export(model, path, "mmcif")
+    export_model(model, path, "mmcif")
     file = app.PDBxFile(str(path))
     assert [residue.name for residue in file.topology.residues()] == residues_of(model)
     assert file.getPositions(asNumpy=True).value_in_unit(unit.nanometer) == pytest.approx(
@@ -109,7 +109,7 @@ def test_mmcif_is_read_by_openmm_with_residue_names(model: Model, tmp_path: Path
 
 
 def test_extxyz_carries_names_and_residues(model: Model, tmp_path: Path) -> None:
-    export(model, tmp_path / "model.extxyz", "extxyz")
+    export_model(model, tmp_path / "model.extxyz", "extxyz")
     atoms = read(tmp_path / "model.extxyz")
     assert tuple(atoms.arrays["atomname"]) == model.names
     assert [atoms.arrays["resname"][residue.start] for residue in model.residues] == residues_of(
@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_picture_shows_the_crystal_and_the_ligands(model: Model, tmp_path: Path) -> None:
-    picture(model, tmp_path / "picture.png")
+    draw_model(model, tmp_path / "picture.png")
     pixels = imread(tmp_path / "picture.png")[:, :, :3]
     height, width, _ = pixels.shape
     assert 1400 < width < 1800 and 800 < height < 1100
@@ -149,7 +149,7 @@ def test_colours_of_elements_survive_in_the_file(model: Model, tmp_path: Path) -
     """Fewer shades make a small file; a palette fitted to the picture made nitrogen look like
     caesium.
     """
-    picture(model, tmp_path / "picture.png")
+    draw_model(model, tmp_path / "picture.png")
     pixels = imread(tmp_path / "picture.png")[-60:, :, :3].reshape(-1, 3)  # the legend
     for element in set(model.elements):
         off = np.abs(pixels - jmol_colors[atomic_numbers[element]]).max(axis=1)
@@ -159,4 +159,4 @@ def test_colours_of_elements_survive_in_the_file(model: Model, tmp_path: Path) -
 
 def test_an_unwritable_picture_is_told(model: Model, tmp_path: Path) -> None:
     with pytest.raises(OSError):
-        picture(model, tmp_path / "none" / "picture.png")
+        draw_model(model, tmp_path / "none" / "picture.png")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from halobind.structures.assembly.build import ModelSpec, build
+from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.integrity import check_slab, image_distance, solvent_distance
 from halobind.structures.models.model import Model, read_model, write_model
@@ -14,7 +14,7 @@ from halobind.structures.models.model import Model, read_model, write_model
 @pytest.fixture(scope="module")
 def model() -> Model:
     crystal = CrystalSpec("CsPbBr3", "slab", (4, 4, 1), "AX", 0.583, seed=3)
-    return build(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 2.9))[0]
+    return build_model(ModelSpec(crystal, "DA", "face", (("acetone", 1.0),), 2.9))[0]
 
 
 def check(model: Model, positions: np.ndarray):
@@ -75,7 +75,7 @@ def test_ions_around_the_pocket_are_told_from_the_others(model: Model) -> None:
 @pytest.fixture(scope="module")
 def cube() -> Model:
     crystal = CrystalSpec("CsPbBr3", "cuboid", (2, 2, 2), "AX", 0.583, seed=3)
-    return build(ModelSpec(crystal, "MA", "face", (), 3.0))[0]
+    return build_model(ModelSpec(crystal, "MA", "face", (), 3.0))[0]
 
 
 def caesium_beside(cube: Model, vacant: np.ndarray, at_site: bool) -> int:

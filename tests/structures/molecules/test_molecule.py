@@ -10,7 +10,12 @@ from rdkit.Chem import AllChem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
 from halobind.structures.molecules.catalogue import LIGANDS, MODES, SOLVENTS, Ligand
-from halobind.structures.molecules.molecule import bridging, make_molecule, molecule, rdkit_molecule
+from halobind.structures.molecules.molecule import (
+    bridging,
+    catalogue_molecule,
+    make_molecule,
+    rdkit_molecule,
+)
 from halobind.structures.molecules.user_ligands import check_ligand, ligand_from_file
 
 FORMULAS = {
@@ -93,7 +98,7 @@ def stereo(item, xyz: np.ndarray) -> tuple:
 
 @pytest.mark.parametrize("name", [*LIGANDS, *SOLVENTS])
 def test_composition(name: str) -> None:
-    item = molecule(name)
+    item = catalogue_molecule(name)
     assert re.sub(r"[+-]\d*$", "", CalcMolFormula(rdkit_molecule(item))) == FORMULAS[name]
     assert len(set(item.names)) == item.n_atoms == len(item.elements)
     assert item.masses.sum() == pytest.approx(
@@ -104,7 +109,7 @@ def test_composition(name: str) -> None:
 @pytest.mark.parametrize("name", LIGANDS)
 def test_rows_are_what_they_say(name: str) -> None:
     check_ligand(name, LIGANDS[name])
-    item, row = molecule(name), LIGANDS[name]
+    item, row = catalogue_molecule(name), LIGANDS[name]
     assert item.charge == row.charge and item.charged == (row.mode != "donor")
     kinds = {"A": ("N", "C"), "X": ("C", "P", "S"), "M": ("N",)}
     assert all(
@@ -115,7 +120,7 @@ def test_rows_are_what_they_say(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIGANDS)
 def test_heads_down_tails_up_in_every_conformer(name: str) -> None:
-    item, row = molecule(name), LIGANDS[name]
+    item, row = catalogue_molecule(name), LIGANDS[name]
     assert 1 <= len(item.conformers) <= 12
     heavy = np.array([e != "H" for e in item.elements])
     far = np.array(Chem.GetDistanceMatrix(rdkit_molecule(item)))[item.anchor]
@@ -142,7 +147,7 @@ def test_heads_down_tails_up_in_every_conformer(name: str) -> None:
 
 def test_both_tails_of_a_two_chain_ligand_point_up() -> None:
     for name in ("DDA", "DMDDA"):
-        item = molecule(name)
+        item = catalogue_molecule(name)
         ends = [
             i
             for i, e in enumerate(item.elements)
@@ -164,13 +169,13 @@ def test_both_tails_of_a_two_chain_ligand_point_up() -> None:
     [("oleate", "Z"), ("oleylammonium", "Z"), ("oleylamine", "Z"), ("cinnamate", "E")],
 )
 def test_double_bonds_keep_their_geometry(name: str, expected: str) -> None:
-    item = molecule(name)
+    item = catalogue_molecule(name)
     assert all(stereo(item, xyz)[1] == [expected] for xyz in item.conformers)
 
 
 @pytest.mark.parametrize("name", TWO_HEADED)
 def test_zwitterions_span_neighbouring_sites(name: str) -> None:
-    item = molecule(name)
+    item = catalogue_molecule(name)
     found = bridging(name, LIGANDS[name], 0.4144)
     assert len(found) >= 1
     for xyz in found:
@@ -188,9 +193,9 @@ def test_zwitterions_span_neighbouring_sites(name: str) -> None:
 def test_a_short_zwitterion_cannot_span_far_sites() -> None:
     assert bridging("phenylalanine", LIGANDS["phenylalanine"], 0.926).shape == (0, 23, 3)
     long = bridging("12-aminododecanoic-acid", LIGANDS["12-aminododecanoic-acid"], 0.926)
-    assert np.linalg.norm(long[0][molecule("12-aminododecanoic-acid").heads[1]]) == pytest.approx(
-        0.926, abs=0.03
-    )
+    assert np.linalg.norm(
+        long[0][catalogue_molecule("12-aminododecanoic-acid").heads[1]]
+    ) == pytest.approx(0.926, abs=0.03)
 
 
 def test_same_row_same_molecule() -> None:
