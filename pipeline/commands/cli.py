@@ -11,14 +11,14 @@ from halobind.jobs.clusters import EXAMPLE
 from halobind.jobs.stop import Stopped
 from halobind.jobs.workplace import Reach
 from halobind.pipeline.campaign.settings import CampaignError
-from halobind.pipeline.commands.build import BuildOptions, build_models, known_formats
-from halobind.pipeline.commands.calibrate import calibrate
-from halobind.pipeline.commands.doctor import examine
-from halobind.pipeline.commands.extend import ExtendOptions, extend
-from halobind.pipeline.commands.observe import ObserveOptions, observe_campaign
-from halobind.pipeline.commands.parametrize import parametrize_ligands
-from halobind.pipeline.commands.submit import SubmitOptions, cancel_campaign, submit_campaign
-from halobind.pipeline.commands.validate import ValidateOptions, known_pack, validate
+from halobind.pipeline.commands.campaign_models import BuildOptions, build_models, known_formats
+from halobind.pipeline.commands.campaign_observables import ObserveOptions, observe_campaign
+from halobind.pipeline.commands.extension import ExtendOptions, extend
+from halobind.pipeline.commands.installation import examine
+from halobind.pipeline.commands.ligand_parameters import parametrize_ligands
+from halobind.pipeline.commands.pack_calibration import calibrate
+from halobind.pipeline.commands.pack_validation import ValidateOptions, known_pack, validate
+from halobind.pipeline.commands.submission import SubmitOptions, cancel_campaign, submit_campaign
 from halobind.pipeline.commands.verbs import (
     RunOptions,
     make_tables,

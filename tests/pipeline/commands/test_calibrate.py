@@ -17,7 +17,7 @@ from halobind.forcefields.validation.trials import (
     surface_part,
     trial_pack,
 )
-from halobind.pipeline.commands import calibrate as module
+from halobind.pipeline.commands import pack_calibration as module
 from halobind.pipeline.commands.cli import main
 
 PACK, TRIALS = load_pack("bond-increment"), load_trials()

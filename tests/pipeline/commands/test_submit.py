@@ -389,14 +389,14 @@ def test_without_an_environment_the_halobind_that_submits_is_used(
     campaign: Path, pbs: Scheduler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(
-        "halobind.pipeline.commands.submit.shutil.which",
+        "halobind.pipeline.commands.submission.shutil.which",
         lambda name, path=None: f"/opt/h/bin/{name}",
     )
     assert main(["submit", str(campaign), "--cluster", "bare", "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert out.count("export PATH=/opt/h/bin:$PATH\n") == 3 and "--part $LSB_JOBINDEX/6" in out
     monkeypatch.setattr(
-        "halobind.pipeline.commands.submit.shutil.which", lambda name, path=None: None
+        "halobind.pipeline.commands.submission.shutil.which", lambda name, path=None: None
     )
     assert main(["submit", str(campaign), "--cluster", "bare", "--dry-run"]) == 1
     assert "no halobind command is installed here" in capsys.readouterr().err
@@ -415,7 +415,7 @@ def test_two_at_once_wait_for_each_other(
 ) -> None:
     (campaign / "jobs").mkdir()
     with claim(campaign / "jobs" / "submitted.lock"):
-        monkeypatch.setattr("halobind.pipeline.commands.submit.PATIENCE_S", 0.1)
+        monkeypatch.setattr("halobind.pipeline.commands.submission.PATIENCE_S", 0.1)
         assert (
             submit(campaign) == 1 and "another halobind submit or cancel" in capsys.readouterr().err
         )
@@ -426,7 +426,7 @@ def test_two_at_once_wait_for_each_other(
         text=True,
     )
     assert held.stdout.readline() == "held\n"
-    monkeypatch.setattr("halobind.pipeline.commands.submit.PATIENCE_S", 60)
+    monkeypatch.setattr("halobind.pipeline.commands.submission.PATIENCE_S", 60)
     assert submit(campaign) == 0 and held.wait(timeout=10) == 0 and len(pbs.calls()) == 3
 
 
@@ -438,7 +438,7 @@ def test_no_more_parts_are_submitted_than_can_have_something_to_do(
     sampling, last = names(campaign)
     pbs.hold(("1[].head", sampling, [1, 2, 3]), ("2.head", last, []))
     monkeypatch.setattr(
-        "halobind.pipeline.commands.submit._most", lambda runs, campaign: 1
+        "halobind.pipeline.commands.submission._most", lambda runs, campaign: 1
     )  # one round to decide, for whoever comes
     assert submit(campaign) == 0 and len(pbs.calls()) == 2
 

@@ -10,7 +10,7 @@ import pytest
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.validation.check_rows import Check, Result, Row, Target, judged, told
 from halobind.jobs.claims import claim
-from halobind.pipeline.commands import validate as module
+from halobind.pipeline.commands import pack_validation as module
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.commands.validation_table import csv_text, draw, json_text, markdown_text
 

@@ -10,7 +10,7 @@ import pytest
 from halobind.jobs.clusters import EXAMPLE
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.commands.cli import main
-from halobind.pipeline.commands.doctor import madelung_error
+from halobind.pipeline.commands.installation import madelung_error
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymbar import MBAR
 
-from halobind.pipeline.commands.observe import left_out
+from halobind.pipeline.commands.campaign_observables import left_out
 from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 from halobind.pipeline.observables.frame_weights import BLOCKS, frame_weights

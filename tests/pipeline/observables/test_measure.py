@@ -20,8 +20,8 @@ from mdtraj.formats import DCDTrajectoryFile
 from halobind.jobs import dask_map as mapping
 from halobind.jobs.claims import claim
 from halobind.jobs.workplace import MappingError
+from halobind.pipeline.commands.campaign_observables import chemistry_of
 from halobind.pipeline.commands.cli import main
-from halobind.pipeline.commands.observe import chemistry_of
 from halobind.pipeline.observables.dcd import open_dcd
 from halobind.pipeline.observables.frame_tasks import (
     Chunk,

@@ -14,7 +14,7 @@ from halobind.jobs.stop import Stopped, StopSignal
 from halobind.pipeline.campaign.run_directory import Run, derived_seed, runs_of
 from halobind.pipeline.campaign.settings import Campaign, CampaignError, parse_campaign
 from halobind.pipeline.commands.cli import main
-from halobind.pipeline.commands.extend import ExtendOptions, extend
+from halobind.pipeline.commands.extension import ExtendOptions, extend
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT
 from halobind.pipeline.results.collect import run_row
 from halobind.pipeline.results.table_rows import combine
@@ -284,7 +284,9 @@ def test_extend_shows_the_plan_records_it_and_the_worker_follows(
         windows
     )
     assert rounds_of(run) == before
-    monkeypatch.setattr("halobind.pipeline.commands.extend.run_campaign", lambda folder, options: 0)
+    monkeypatch.setattr(
+        "halobind.pipeline.commands.extension.run_campaign", lambda folder, options: 0
+    )
     assert extend(tmp_path, ExtendOptions(1, None, None, False)) == 0
     assert set(windows_of(run, campaign).values()) == {3} and rounds_due([run], campaign)
     assert extend(tmp_path, ExtendOptions(None, 0.3, 5.0, False)) == 0

@@ -16,7 +16,7 @@ from halobind.jobs.stop import StopSignal
 from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.campaign.versions import versions
-from halobind.pipeline.commands.build import check_writable
+from halobind.pipeline.commands.campaign_models import check_writable
 from halobind.pipeline.commands.validation_table import csv_text, draw, json_text, markdown_text
 from halobind.pipeline.sampling.platforms import Choice, choose, cores
 

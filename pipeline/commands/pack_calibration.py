@@ -23,8 +23,8 @@ from halobind.jobs.publish import write_atomic
 from halobind.jobs.stop import StopSignal
 from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.campaign.text import duration
-from halobind.pipeline.commands.build import check_writable
-from halobind.pipeline.commands.validate import result_of
+from halobind.pipeline.commands.campaign_models import check_writable
+from halobind.pipeline.commands.pack_validation import result_of
 from halobind.pipeline.results.table_rows import rounded
 from halobind.pipeline.sampling.platforms import Choice, choose, cores
 
