@@ -1,4 +1,5 @@
 # make demo: an environment, the installation, the demo campaign and its table.   make test: the same environment, the tests.
+# make test-all: every test that can run on this machine; make lint: style and types.
 # PYTHON=python3.12 names an interpreter; VENV=somewhere and DEMO=somewhere (without spaces) move environment and demo.
 VENV ?= .venv
 DEMO ?= demo
@@ -8,20 +9,28 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DRIVER := $(shell nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9][0-9]*\).*/\1/p' | head -n 1)
 CUDA := $(if $(DRIVER),$(shell if [ "$(DRIVER)" -ge 13 ]; then echo "[cuda13]"; elif [ "$(DRIVER)" -eq 12 ]; then echo "[cuda12]"; fi))
 FAILED := the installation failed: it needs a package index that pip can reach (network, proxy); its own message is above
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-all lint clean
 
 demo: $(VENV)/.installed
 	@test -f $(DEMO)/campaign.toml || $(BIN)/halobind new $(DEMO) --from demo
 	$(BIN)/halobind run $(DEMO)
 
-test: $(VENV)/.installed-test
-	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+test: lint
+	$(PYTEST)
+
+# Everything that can run here, ring by ring.
+test-all: test
+	$(PYTEST) -m "(rows or stats or hostile or packaging) and not (params or slurm or slow or gpu)"
+	$(PYTEST) -m "params and not slow"
+	$(PYTEST) -n 0 -m slurm
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 $(BIN)/python:
 	@for python in $(PYTHON); do \
@@ -39,6 +48,11 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing halobind[test,hpc] into $(VENV) (about a minute)"
 	@$(PIP) --editable ".[test,hpc]" || { echo "$(FAILED)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed-params: $(VENV)/.installed-test
+	@echo "installing halobind[params] into $(VENV)"
+	@$(PIP) --editable ".[test,hpc,params]" || { echo "$(FAILED)" >&2; exit 1; }
 	@touch $@
 
 clean:

@@ -16,6 +16,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 NODE = Path(__file__).with_name("slurm_node.py")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where everything can be installed (HALOBIND_NO_SKIPS=1), a skipped test is one that was lost."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    lost = [report for report in skipped if "CUDA" not in str(report.longrepr)]
+    if os.environ.get("HALOBIND_NO_SKIPS") == "1" and lost:
+        terminalreporter.section("skipped, though it could run here")
+        for report in lost:
+            terminalreporter.line(f"{report.nodeid}: {report.longrepr[2]}")
+        terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Path]:
     """A SLURM of one node with four CPUs and the partition "main", in a temporary directory, while
