@@ -2,6 +2,7 @@
 builder's settings they become.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,10 +25,13 @@ VACUUM = "vacuum"
 
 
 class Section(BaseModel):
+    """A section of a campaign file: no unknown keys, no conversion of types, no change later."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def row_of(registry: object):
+def name_check(registry: Iterable[str]) -> Callable[[str], str]:
+    """A validator that takes the names of `registry` only."""
     names = tuple(registry)
 
     def check(value: str) -> str:
@@ -39,15 +43,18 @@ def row_of(registry: object):
 
 
 class LigandSection(Section):
-    """A ligand of the campaign's own: `smiles`, or `file` (mol2, sdf; atom order and names are
-    kept), how it binds, its charge in e.
-    """
+    """A ligand of the user, [ligands.NAME]: give either `smiles` or `file`."""
 
     smiles: str | None = None
+    """The molecule as SMILES."""
     file: str | None = None
+    """A mol2 or sdf file, beside the campaign file; order and names of its atoms are kept."""
     mode: Literal["cation", "anion", "donor", "zwitterion"]
+    """How it binds, a key of MODES."""
     charge: int
+    """Its charge (e)."""
     heads: list[str] = Field(default_factory=list)
+    """SMARTS patterns of the groups that bind; empty for those of the mode."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "LigandSection":
@@ -60,27 +67,38 @@ class LigandSection(Section):
             )
         return self
 
-    def row(self, name: str, folder: Path) -> Ligand:
-        """The ligand as the builder takes it; a file is looked up from `folder`. Raises ValueError
-        and OSError for a bad file.
+    def ligand(self, name: str, folder: Path) -> Ligand:
+        """The ligand as the builder takes it.
+
+        Args:
+            name: its name in the campaign file.
+            folder: where `file` is looked up.
+
+        Raises:
+            ValueError, OSError: the file is bad or missing.
         """
         if self.file is not None:
             return ligand_from_file(folder / self.file, self.mode, self.charge, tuple(self.heads))
+        if self.smiles is None:
+            raise ValueError("give either smiles or file")
         return Ligand(self.smiles, self.mode, self.charge, name, tuple(self.heads))
 
 
-class OwnLigand(Section):
-    """A ligand of the campaign's own as a run records it: everything the builder needs, no files."""
+class LigandRecord(Section):
+    """A ligand of the user as a run records it: everything the builder needs, no files."""
 
     smiles: str
     mode: str
     charge: int
     heads: list[str]
     molblock: str
+    """The molecule as a MOL block, where it came from a file."""
     names: list[str]
+    """Names of its atoms, where it came from a file."""
 
     @property
-    def row(self) -> Ligand:
+    def ligand(self) -> Ligand:
+        """The ligand as the builder takes it."""
         return Ligand(
             self.smiles,
             self.mode,
@@ -92,14 +110,15 @@ class OwnLigand(Section):
         )
 
 
-def own_ligand(row: Ligand) -> OwnLigand:
-    return OwnLigand(
-        smiles=row.smiles,
-        mode=row.mode,
-        charge=row.charge,
-        heads=list(row.heads),
-        molblock=row.molblock,
-        names=list(row.names),
+def ligand_record(ligand: Ligand) -> LigandRecord:
+    """What a run records of a ligand of the user."""
+    return LigandRecord(
+        smiles=ligand.smiles,
+        mode=ligand.mode,
+        charge=ligand.charge,
+        heads=list(ligand.heads),
+        molblock=ligand.molblock,
+        names=list(ligand.names),
     )
 
 
@@ -107,35 +126,52 @@ class ModelSection(Section):
     """What is in the box."""
 
     perovskite: str
+    """The crystal, a key of PEROVSKITES."""
     shape: str = "slab"
+    """Slab, cuboid or molecular, one of SHAPES."""
     cells: str = Field(pattern=r"^[1-9]\d{0,2}x[1-9]\d{0,2}x[1-9]\d{0,2}$")
+    """Unit cells along x, y and z, for example "4x4x3"."""
     termination: str = "AX"
+    """The layer at the faces of the crystal, one of TERMINATIONS."""
     vacancies: str = "corner"
+    """Kind of A site that a cuboid empties first where it has too many, one of KINDS."""
     ligand: str | None = None
+    """The ligand that is sampled."""
     site: str = "face"
+    """Kind of site that it binds to, one of KINDS."""
     faces: Literal[1, 2] = 1
+    """Number of faces of a slab that carry a sampled ligand."""
     coating: dict[str, dict[str, int | float]] = Field(default_factory=dict)
+    """Other ligands: kind of site -> name -> number, or fraction of the sites."""
     pattern: str = "uniform"
+    """How the coating is spread over its sites, one of PATTERNS."""
     solvent: str | dict[str, float]
+    """Name of a solvent, "vacuum", or the volume fraction of each solvent of a mixture."""
     dissolved: dict[str, int] = Field(default_factory=dict)
+    """Molecules and ions in the solvent: name -> number."""
     gap_nm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)]
+    """Room for the solvent along the normal (nm)."""
 
-    _perovskite = field_validator("perovskite")(row_of(PEROVSKITES))
-    _shape = field_validator("shape")(row_of(SHAPES))
-    _termination = field_validator("termination")(row_of(TERMINATIONS))
-    _vacancies = field_validator("vacancies")(row_of(KINDS))
-    _site = field_validator("site")(row_of(KINDS))
-    _pattern = field_validator("pattern")(row_of(PATTERNS))
+    _perovskite = field_validator("perovskite")(name_check(PEROVSKITES))
+    _shape = field_validator("shape")(name_check(SHAPES))
+    _termination = field_validator("termination")(name_check(TERMINATIONS))
+    _vacancies = field_validator("vacancies")(name_check(KINDS))
+    _site = field_validator("site")(name_check(KINDS))
+    _pattern = field_validator("pattern")(name_check(PATTERNS))
 
     @field_validator("solvent")
     @classmethod
     def _solvent(cls, value: str | dict[str, float]) -> str | dict[str, float]:
-        for name in [value] if isinstance(value, str) else value:
-            row_of((*SOLVENTS, VACUUM) if isinstance(value, str) else SOLVENTS)(name)
+        if isinstance(value, str):
+            name_check((*SOLVENTS, VACUUM))(value)
+            return value
+        for name in value:
+            name_check(SOLVENTS)(name)
         return value
 
     @property
     def cells_xyz(self) -> tuple[int, int, int]:
+        """Unit cells along x, y and z."""
         nx, ny, nz = (int(n) for n in self.cells.split("x"))
         return nx, ny, nz
 
@@ -149,34 +185,35 @@ class ModelSection(Section):
     @property
     def solvent_label(self) -> str:
         """The solvent in one word: "toluene", "vacuum", "acetone0.2+toluene0.8"."""
-        return (
-            self.solvent
-            if isinstance(self.solvent, str)
-            else "+".join(f"{name}{part:g}" for name, part in sorted(self.solvent.items()))
-        )
+        if isinstance(self.solvent, str):
+            return self.solvent
+        return "+".join(f"{name}{part:g}" for name, part in sorted(self.solvent.items()))
 
     @property
     def ligand_names(self) -> tuple[str, ...]:
-        """Every ligand the model names, the one that is sampled first; ions dissolved in the
-        solvent are not among them.
-        """
+        """Every ligand of the model, the sampled one first; dissolved ions are not among them."""
         coats = [name for kind in self.coating.values() for name in kind]
         names = [*([self.ligand] if self.ligand else []), *coats, *self.dissolved]
         return tuple(dict.fromkeys(name for name in names if name not in ION_CHARGES))
 
     @property
     def label(self) -> str:
-        """What a run of this model is called: perovskite, shape, ligand or "bare" or "coated",
-        solvent.
-        """
+        """The name of the model: perovskite, shape, ligand or "bare" or "coated", solvent."""
         ligand = self.ligand or ("coated" if self.coating else "bare")
         return f"{self.perovskite}-{self.shape}-{ligand}-{self.solvent_label}"
 
-    def spec(self, lattice_nm: float, own: dict[str, Ligand], seed: int, leaving: str) -> ModelSpec:
-        """The builder's settings; the lattice constant comes from the force-field pack, how the
-        ligand leaves from the coordinate.
+    def spec(
+        self, lattice_nm: float, user_ligands: dict[str, Ligand], seed: int, leaving: str
+    ) -> ModelSpec:
+        """The settings of the builder.
+
+        Args:
+            lattice_nm: lattice constant of the force-field pack (nm).
+            user_ligands: the ligands of the user by name; those that the model names are taken.
+            seed: seed of everything that the builder draws.
+            leaving: how the ligand leaves, see CoordinateSection.
         """
-        cut = CrystalSpec(
+        crystal = CrystalSpec(
             self.perovskite,
             self.shape,
             self.cells_xyz,
@@ -187,11 +224,11 @@ class ModelSection(Section):
         )
         coats = tuple(
             Coat(kind, name, amount)
-            for kind, found in self.coating.items()
-            for name, amount in found.items()
+            for kind, amounts in self.coating.items()
+            for name, amount in amounts.items()
         )
         return ModelSpec(
-            crystal=cut,
+            crystal=crystal,
             ligand=self.ligand,
             site=self.site,
             solvent=tuple(self.recipe.items()),
@@ -200,29 +237,32 @@ class ModelSection(Section):
             pattern=self.pattern,
             dissolved=tuple(self.dissolved.items()),
             user_ligands=tuple(
-                (name, row) for name, row in own.items() if name in self.ligand_names
+                (name, ligand) for name, ligand in user_ligands.items() if name in self.ligand_names
             ),
             faces=self.faces,
             leaving=leaving,
         )
 
 
-def unknown_ligand(section: ModelSection, own: dict[str, Ligand]) -> str | None:
-    """One sentence on the first ligand of the model that is neither a row nor the campaign's own;
-    None when there is none.
+def unknown_ligand(section: ModelSection, user_ligands: dict[str, Ligand]) -> str | None:
+    """A sentence on the first ligand of the model that nobody defines; None where there is none.
+
+    Args:
+        section: the model.
+        user_ligands: the ligands of the user by name; the catalogue is known too.
     """
-    known = (*LIGANDS, *own)
+    known = (*LIGANDS, *user_ligands)
     for name in section.ligand_names:
         if name not in known:
-            key = (
-                "ligand"
-                if name == section.ligand
-                else "dissolved"
-                if name in section.dissolved
-                else "coating"
-            )
             return (
-                f"{key} = {name!r}: there is no {name!r}; choose one of {', '.join(known)}, or give"
-                f" its SMILES in [ligands.{name}]"
+                f"{_key_of(section, name)} = {name!r}: there is no {name!r}; choose one of"
+                f" {', '.join(known)}, or give its SMILES in [ligands.{name}]"
             )
     return None
+
+
+def _key_of(section: ModelSection, name: str) -> str:
+    """The key of the section under which a ligand stands."""
+    if name == section.ligand:
+        return "ligand"
+    return "dissolved" if name in section.dissolved else "coating"

@@ -19,12 +19,15 @@ from halobind.pipeline.campaign.versions import versions
 from halobind.structures.molecules.catalogue import ION_CHARGES, PEROVSKITES
 from halobind.structures.molecules.molecule import make_molecule
 
-FORMAT = 4
+FORMAT = 4  # of what a run id is made from and what a run directory holds
 
 
 def identity(spec: RunSpec, files: dict[str, str]) -> str:
-    """Readable label + 8 hex digits of sha256 over every physics setting and every force-field
-    file.
+    """The id of a run: a readable label and 8 hex digits of sha256 over all that decides it.
+
+    Args:
+        spec: every setting of the physics.
+        files: checksums of the force-field files, see `forcefield_files`.
     """
     content = json.dumps(
         {"format": FORMAT, "spec": spec.model_dump(), "forcefield_files": files}, sort_keys=True
@@ -33,7 +36,7 @@ def identity(spec: RunSpec, files: dict[str, str]) -> str:
 
 
 def derived_seed(*parts: str | int) -> int:
-    """A seed in 1 .. 2^31 - 1 from the names of what it is for. Seeds are derived, never drawn."""
+    """A seed in 1 .. 2^31 - 1, derived from the names of what it is for; none is ever drawn."""
     digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
     return int.from_bytes(digest[:4], "big") % (2**31 - 1) + 1
 
@@ -44,7 +47,7 @@ class DamagedError(RuntimeError):
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a published product is read into a DamagedError that names it."""
+    """Turn every error of reading a published product into a DamagedError that names it."""
     try:
         yield
     except DamagedError:
@@ -60,20 +63,23 @@ def reading(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a campaign: `folder` is <campaign>/runs/<id>, `first` that of its first replica,
-    which holds the rounds of them all.
-    """
+    """One run of a campaign, whether or not it is on disk yet."""
 
     folder: Path
+    """<campaign>/runs/<id>."""
     spec: RunSpec
+    """Everything that decides its physics."""
     first: Path | None = None
+    """Folder of the first replica, which holds the rounds of them all; None for the run itself."""
 
     @property
     def id(self) -> str:
+        """Readable label and 8 hex digits, see `identity`."""
         return self.folder.name
 
     @property
     def campaign(self) -> Path:
+        """The directory of its campaign."""
         return self.folder.parent.parent
 
     @property
@@ -83,40 +89,37 @@ class Run:
 
     def rounds(self) -> list[Path]:
         """The published rounds of the run and its replicas, in order."""
-        folder, found = (self.first or self.folder) / "rounds", []
-        while (folder / f"{len(found):03d}").is_dir():
-            found.append(folder / f"{len(found):03d}")
-        return found
+        return _numbered_folders((self.first or self.folder) / "rounds", "")
 
     def path(self, product: str) -> Path:
         """Where a product (for example "windows/z+0.350-k2000/seg-000") is or will be published."""
         return self.folder / product
 
     def has(self, product: str) -> bool:
+        """Whether a product is published."""
         return self.path(product).is_dir()
 
     def published(self, products: Iterable[str]) -> set[str]:
-        """Those of `products` that are published; each directory is listed once, however many
-        products it holds.
-        """
-        asked = set(products)
-        found = set()
-        for folder in {name.rpartition("/")[0] for name in asked}:
+        """Those of `products` that are published; each directory that holds some is listed once."""
+        names = set(products)
+        on_disk: set[str] = set()
+        for folder in {name.rpartition("/")[0] for name in names}:
             if (self.folder / folder).is_dir():
                 with os.scandir(self.folder / folder) as items:
-                    found |= {
+                    on_disk |= {
                         f"{folder}/{item.name}" if folder else item.name
                         for item in items
                         if item.is_dir()
                     }
-        return found & asked
+        return on_disk & names
 
     def lock(self, chain: str) -> Path:
-        """The lock file that whoever works on `chain` holds."""
+        """The lock file that the process which works on `chain` holds."""
         return self.folder / ".locks" / f"{chain.replace('/', '_')}.lock"
 
     @property
     def failures_folder(self) -> Path:
+        """Where failures are recorded."""
         return self.folder / "failures"
 
     def failures(self, product: str) -> list[Path]:
@@ -124,46 +127,65 @@ class Run:
         return sorted(self.failures_folder.glob(f"{product.replace('/', '_')}-[0-9]*"))
 
     def window_chains(self) -> list[str]:
-        """The chains of all windows on disk ("windows/z+0.350-k2000"), whether or not the campaign
-        still asks for them.
-        """
+        """The chains of all windows on disk ("windows/z+0.350-k2000"), asked for or not."""
         return sorted(
             f"windows/{path.name}" for path in (self.folder / "windows").glob("z*") if path.is_dir()
         )
 
     def walker_chains(self, settings: str = "*") -> list[str]:
         """The chains of all walkers of metadynamics on disk whose names end in "-settings"."""
-        found = (
-            path
-            for path in (self.folder / "metadynamics").glob(f"walker-[0-9]*-{settings}")
-            if path.is_dir()
-        )
+        paths = (self.folder / "metadynamics").glob(f"walker-[0-9]*-{settings}")
+        names = [path.name for path in paths if path.is_dir()]
         return [
-            f"metadynamics/{path.name}"
-            for path in sorted(found, key=lambda path: (len(path.name), path.name))
+            f"metadynamics/{name}" for name in sorted(names, key=lambda name: (len(name), name))
         ]
 
     def segments(self, chain: str) -> list[Path]:
         """Published segments of a chain, in order, up to the first one that is missing."""
-        found = []
-        while (self.path(chain) / f"seg-{len(found):03d}").is_dir():
-            found.append(self.path(chain) / f"seg-{len(found):03d}")
-        return found
+        return _numbered_folders(self.path(chain), "seg-")
 
     def observed(self, segment: Path, key: str) -> Path:
         """Where the observables of a published segment are or will be published under that key."""
         return self.folder / "observed" / segment.parent.name / f"{segment.name}-{key}"
 
 
+def _numbered_folders(parent: Path, prefix: str) -> list[Path]:
+    """The folders prefix000, prefix001, ... of `parent`, up to the first one that is missing."""
+    folders: list[Path] = []
+    while (parent / f"{prefix}{len(folders):03d}").is_dir():
+        folders.append(parent / f"{prefix}{len(folders):03d}")
+    return folders
+
+
+@dataclass(frozen=True)
+class CampaignRuns:
+    """A campaign directory that was opened: its settings and its runs."""
+
+    folder: Path
+    """The campaign directory."""
+    settings: Campaign
+    """The content of campaign.toml."""
+    runs: list[Run]
+    """Its runs, in the order of `settings.specs`."""
+
+
 def campaign_file(campaign: Path) -> Path:
+    """What a person asks for."""
     return campaign / "campaign.toml"
 
 
+def runs_folder(campaign: Path) -> Path:
+    """The directories of its runs."""
+    return campaign / "runs"
+
+
 def tables_folder(campaign: Path) -> Path:
+    """The tables and what they predict."""
     return campaign / "tables"
 
 
 def logs_folder(campaign: Path) -> Path:
+    """What jobs print."""
     return campaign / "jobs"
 
 
@@ -178,22 +200,29 @@ def job_prefix(campaign: Path) -> str:
 
 
 def models_folder(campaign: Path) -> Path:
+    """The models that `halobind build` makes."""
     return campaign / "models"
 
 
-def own_molecules_folder(campaign: Path) -> Path:
-    """Where `halobind parametrize` puts the force-field files of the campaign's own ligands."""
+def user_molecules_folder(campaign: Path) -> Path:
+    """Where `halobind parametrize` puts the force-field files of the user's ligands."""
     return campaign / "molecules"
 
 
 def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
-    """The runs of a campaign, whether or not they exist on disk yet. Raises CampaignError when one
-    on disk was edited.
+    """The runs of a campaign, whether or not they are on disk yet.
+
+    Args:
+        campaign_folder: the campaign directory.
+        campaign: the content of its campaign file.
+
+    Raises:
+        CampaignError: a run on disk was edited, or a force-field file is missing or wrong.
     """
     runs = []
     for spec in campaign.specs:
         files = forcefield_files(spec, campaign_folder)
-        folder = campaign_folder / "runs"
+        folder = runs_folder(campaign_folder)
         run = Run(
             folder / identity(spec, files),
             spec,
@@ -208,41 +237,44 @@ def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
 
 
 def forcefield_files(spec: RunSpec, campaign: Path) -> dict[str, str]:
-    """Checksums of every force-field file of a run of the campaign in that directory.
+    """Checksums of every force-field file of a run.
 
-    Raises CampaignError for a molecule without parameters, and for a file of an own ligand that is
-    of another molecule.
+    Args:
+        spec: the run.
+        campaign: the campaign directory, which holds the files of the user's ligands.
+
+    Raises:
+        CampaignError: a molecule has no parameters, or the file of a user's ligand is of another
+            molecule.
     """
     a_site = PEROVSKITES[spec.model.perovskite].a_site
     names = [*spec.model.ligand_names, a_site, *sorted(spec.model.recipe)]
     molecules = tuple(dict.fromkeys(name for name in names if name not in ION_CHARGES))
-    own = own_molecules_folder(campaign)
+    user_molecules = user_molecules_folder(campaign)
     command = f"halobind parametrize {shlex.quote(str(campaign))}"
     try:
         for name in molecules:
             if name in spec.ligands:
-                path = own / f"{name}.xml"
+                path = user_molecules / f"{name}.xml"
                 if not path.is_file():
                     raise CampaignError(
                         f"ligand {name!r} has no force-field parameters yet ({path}); make them"
                         f" with: {command}"
                     )
-                check_file(path, make_molecule(name, spec.ligands[name].row))
-        return checksums(spec.forcefield.pack, molecules, own)
+                check_file(path, make_molecule(name, spec.ligands[name].ligand))
+        return checksums(spec.forcefield.pack, molecules, user_molecules)
     except FileNotFoundError as error:
         raise CampaignError(str(error)) from None
+    except CampaignError:
+        raise
     except ValueError as error:
-        if isinstance(error, CampaignError):
-            raise
         raise CampaignError(
             f"{error}: put it right, or remove the file and make it anew with: {command}"
         ) from None
 
 
 def write_record(run: Run) -> None:
-    """Write run.json, first of all, with every default, the force-field checksums and the package
-    versions; once only.
-    """
+    """Write run.json, the first file of a run, once: settings, force-field checksums, versions."""
     path = run.folder / "run.json"
     if path.exists():
         return
@@ -258,14 +290,15 @@ def write_record(run: Run) -> None:
 
 
 def check_system(run: Run) -> None:
-    """Refuse a run whose system.xml is not the one that was audited. Raises CampaignError."""
+    """Raise CampaignError for a run whose system.xml is not the one that was audited."""
     folder = run.path("system")
     try:
         expected = json.loads((folder / "audit.json").read_text(encoding="utf-8"))["sha256"]
-        found = hashlib.sha256((folder / "system.xml").read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        expected, found = None, type(error).__name__
-    if found != expected:
+        checksum = hashlib.sha256((folder / "system.xml").read_bytes()).hexdigest()
+        intact = checksum == expected
+    except (OSError, ValueError, KeyError, TypeError):
+        intact = False
+    if not intact:
         path = folder / "system.xml"
         raise CampaignError(
             f"{path} was edited: its checksum is not the one in audit.json; move {run.folder} away"
@@ -274,18 +307,19 @@ def check_system(run: Run) -> None:
 
 
 def check_record(run: Run, files: dict[str, str]) -> None:
-    """Refuse a run directory whose run.json does not give the id in its name. Raises CampaignError."""
+    """Raise CampaignError for a run directory whose run.json does not give the id in its name."""
     path = run.folder / "run.json"
     advice = f"restore {path}, or move {run.folder} away and run again"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         spec = RunSpec.model_validate(record["spec"])
-        found = identity(spec, record["forcefield_files"])
+        recorded_id = identity(spec, record["forcefield_files"])
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         raise CampaignError(
             f"{path} was edited and cannot be read any more ({type(error).__name__}): {advice}"
         ) from None
-    if found != run.id or record.get("id") != run.id or record["forcefield_files"] != files:
+    ids_agree = recorded_id == run.id and record.get("id") == run.id
+    if not ids_agree or record["forcefield_files"] != files:
         raise CampaignError(
-            f"{path} was edited: its content belongs to {found}, not to {run.id}; {advice}"
+            f"{path} was edited: its content belongs to {recorded_id}, not to {run.id}; {advice}"
         )

@@ -1,6 +1,7 @@
 """How times are written for a person, and how often a log gets a line."""
 
 LINE_EVERY_S = 15.0
+"""Time between two lines of progress in a log (s)."""
 
 
 def duration(seconds: float) -> str:

@@ -6,11 +6,11 @@ PACKAGES = ("halobind", "openmm", "numpy", "pymbar", "mdtraj", "rdkit", "ase")
 
 
 def versions() -> dict[str, str]:
-    """Installed version of each of PACKAGES ("not installed" when there is none)."""
-    found = {}
+    """Installed version of each of PACKAGES ("not installed" for a missing one)."""
+    installed = {}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            installed[name] = "not installed"
+    return installed

@@ -13,8 +13,9 @@ from halobind.forcefields.packs.charges import model_charge
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import check_pack, planning_lattice, wanted_of
 from halobind.jobs.publish import publishing
+from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import campaign_file, derived_seed, models_folder
-from halobind.pipeline.campaign.settings import CampaignError, RunSpec, load_campaign
+from halobind.pipeline.campaign.settings import CampaignError, RunSpec
 from halobind.structures.assembly.build import (
     BuildCheck,
     ModelSpec,
@@ -102,7 +103,7 @@ def _orders(file: Path, options: BuildOptions) -> list[_Order]:
 
 def _order(run: RunSpec, out: Path, seed: int) -> _Order:
     pack = load_pack(run.forcefield.pack)
-    own = {name: row.row for name, row in run.ligands.items()}
+    own = {name: record.ligand for name, record in run.ligands.items()}
     lattice = planning_lattice(pack, run.model.perovskite)
     content = json.dumps(
         [

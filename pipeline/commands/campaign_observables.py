@@ -193,7 +193,7 @@ def chemistry_of(run: Run) -> Chemistry:
     """Metals, halides and the role of the site of the sampled ligand."""
     spec = run.spec
     pack, name = load_pack(spec.forcefield.pack), spec.model.ligand
-    row = spec.ligands[name].row if name in spec.ligands else LIGANDS[name]
+    row = spec.ligands[name].ligand if name in spec.ligands else LIGANDS[name]
     return Chemistry(pack.metals, pack.halides, MODES[row.mode].sites[0])
 
 

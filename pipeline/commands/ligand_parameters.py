@@ -33,8 +33,9 @@ from halobind.forcefields.molecule_parameters.molecule_xml import check_file
 from halobind.jobs.claims import claim
 from halobind.jobs.publish import write_atomic
 from halobind.jobs.stop import StopSignal
-from halobind.pipeline.campaign.run_directory import campaign_file, own_molecules_folder
-from halobind.pipeline.campaign.settings import CampaignError, load_ligands
+from halobind.pipeline.campaign.load import load_ligands
+from halobind.pipeline.campaign.run_directory import campaign_file, user_molecules_folder
+from halobind.pipeline.campaign.settings import CampaignError
 from halobind.structures.crystals.coating import all_ligands
 from halobind.structures.molecules.catalogue import Ligand
 from halobind.structures.molecules.molecule import Molecule, make_molecule
@@ -107,7 +108,7 @@ def _campaign_order(path: Path, name: str | None, campaign: Path | None) -> _Ord
         )
     if not rows:
         print(f"{file} has no ligands of its own ([ligands.NAME]): nothing to do")
-    return _Order(own_molecules_folder(file.parent), rows if name is None else {name: rows[name]})
+    return _Order(user_molecules_folder(file.parent), rows if name is None else {name: rows[name]})
 
 
 def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
@@ -136,7 +137,7 @@ def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
     except (ValueError, OSError) as error:
         raise CampaignError(str(error)) from None
     if name in written:
-        return _Order(own_molecules_folder(folder), {name: written[name]})
+        return _Order(user_molecules_folder(folder), {name: written[name]})
     source = (
         f"file = {json.dumps(os.path.relpath(what, folder))}"
         if row.molblock
@@ -144,7 +145,7 @@ def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
     )
     section = f'\n[ligands.{name}]\n{source}\nmode = "{row.mode}"\ncharge = {row.charge}'
     return _Order(
-        own_molecules_folder(folder), {name: row}, f"to use it, add to {file}:\n{section}"
+        user_molecules_folder(folder), {name: row}, f"to use it, add to {file}:\n{section}"
     )
 
 

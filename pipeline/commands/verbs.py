@@ -15,15 +15,16 @@ from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import provenance
 from halobind.jobs.batch import clock
 from halobind.jobs.stop import FOLLOW_PARENT, StopSignal
+from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import (
     DamagedError,
     Run,
     campaign_file,
-    own_molecules_folder,
     runs_of,
+    user_molecules_folder,
     write_record,
 )
-from halobind.pipeline.campaign.settings import Campaign, CampaignError, load_campaign
+from halobind.pipeline.campaign.settings import Campaign, CampaignError
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.results.collect import publish_tables
 from halobind.pipeline.results.swap_statistics import exchange_lines
@@ -120,7 +121,7 @@ def show_plan(folder: Path) -> int:
     for name in dict.fromkeys(run.spec.forcefield.pack for run in runs):
         print("\n".join(provenance(load_pack(name))))
     for name in dict.fromkeys(name for run in runs for name in run.spec.ligands):
-        print(f"ligand {name}: {source_of(own_molecules_folder(folder) / f'{name}.xml')}")
+        print(f"ligand {name}: {source_of(user_molecules_folder(folder) / f'{name}.xml')}")
     nanoseconds, count = (
         sum(plan.left_ps for plan in plans) / 1000,
         sum(plan.left_bytes for plan in plans),

@@ -13,7 +13,7 @@ from halobind.forcefields.hamiltonian.ion_pair_restraint import add_pair_restrai
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import planning_lattice
-from halobind.pipeline.campaign.run_directory import derived_seed, own_molecules_folder
+from halobind.pipeline.campaign.run_directory import derived_seed, user_molecules_folder
 from halobind.pipeline.campaign.settings import RunSpec
 from halobind.pipeline.sampling.segment_files import (
     Workshop,
@@ -28,7 +28,7 @@ from halobind.structures.models.model import write_model
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
     """The builder's settings of a run; the lattice constant comes from the force-field pack."""
     lattice = planning_lattice(load_pack(spec.forcefield.pack), spec.model.perovskite)
-    own = {name: ligand.row for name, ligand in spec.ligands.items()}
+    own = {name: record.ligand for name, record in spec.ligands.items()}
     return spec.model.spec(lattice, own, derived_seed(run_id, "build"), spec.coordinate.leaving)
 
 
@@ -40,7 +40,7 @@ def make_build(shop: Workshop, out: Path) -> None:
 
 def make_parametrize(shop: Workshop, out: Path) -> None:
     spec, model = shop.run.spec, built_model(shop.run.path("build"))
-    pack, own = load_pack(spec.forcefield.pack), own_molecules_folder(shop.run.campaign)
+    pack, own = load_pack(spec.forcefield.pack), user_molecules_folder(shop.run.campaign)
     system = make_system(
         model,
         pack,

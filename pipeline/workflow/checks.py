@@ -15,7 +15,12 @@ from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import check_pack, wanted_of
 from halobind.pipeline.campaign.model_settings import ModelSection
 from halobind.pipeline.campaign.run_directory import Run, campaign_file
-from halobind.pipeline.campaign.settings import Campaign, CampaignError, EquilibrateSection, RunSpec
+from halobind.pipeline.campaign.settings import (
+    Campaign,
+    CampaignError,
+    EquilibrateSection,
+    RunSpec,
+)
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import PREPARE, all_products, grid_windows, sampling_chains
 from halobind.structures.assembly.build import ModelPlan, check_model, plan_model

@@ -23,8 +23,8 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
+from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import runs_of
-from halobind.pipeline.campaign.settings import load_campaign
 from halobind.pipeline.free_energy.binding import binding
 from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window

@@ -21,8 +21,8 @@ from pathlib import Path
 import openmm as mm
 from openmm import app, unit
 
+from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import campaign_file, runs_of
-from halobind.pipeline.campaign.settings import load_campaign
 from halobind.pipeline.sampling.md_leg import Leg, MDState, load_state, run_leg
 from halobind.pipeline.sampling.platforms import Choice, choose
 from halobind.pipeline.sampling.products import prepare_products

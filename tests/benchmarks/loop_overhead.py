@@ -16,8 +16,8 @@ from pathlib import Path
 
 import openmm as mm
 
+from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import campaign_file, runs_of
-from halobind.pipeline.campaign.settings import load_campaign
 from halobind.pipeline.sampling.md_leg import load_state, run_leg
 from halobind.pipeline.sampling.platforms import choose
 from halobind.pipeline.sampling.products import prepare_products

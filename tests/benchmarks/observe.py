@@ -32,8 +32,8 @@ from halobind.jobs import dask_map as mapping
 from halobind.jobs.dask_clusters import local_cluster
 from halobind.jobs.dask_map import mapped
 from halobind.jobs.workplace import Place
+from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import Run, runs_of
-from halobind.pipeline.campaign.settings import load_campaign
 from halobind.pipeline.commands.campaign_observables import chemistry_of
 from halobind.pipeline.commands.cli import TEMPLATES
 from halobind.pipeline.observables.dcd import open_dcd

@@ -10,7 +10,7 @@ import pytest
 
 from halobind.jobs.gpus import MPSError, has_mps, seats, shared_gpus, visible_gpus
 from halobind.jobs.local import run_side_by_side
-from halobind.pipeline.campaign.settings import parse_campaign
+from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.sampling.platforms import Choice
 from halobind.pipeline.workflow import local_processes as processes
 

@@ -11,8 +11,9 @@ import openmm as mm
 import pytest
 
 from halobind.forcefields.packs.pack import load_pack
+from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import runs_of
-from halobind.pipeline.campaign.settings import CampaignError, load_campaign
+from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.sampling.md_leg import load_state
 from halobind.pipeline.sampling.start_states import Ended, Norm, damage

@@ -10,15 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from halobind.pipeline.campaign.load import load_campaign, parse_campaign
 from halobind.pipeline.campaign.model_settings import ModelSection
 from halobind.pipeline.campaign.run_directory import derived_seed, runs_of, write_record
-from halobind.pipeline.campaign.settings import (
-    SHARED,
-    CampaignError,
-    RunSpec,
-    load_campaign,
-    parse_campaign,
-)
+from halobind.pipeline.campaign.settings import SHARED_SECTIONS, Campaign, CampaignError, RunSpec
 from halobind.pipeline.commands.cli import TEMPLATES, main, templates
 from halobind.pipeline.sampling.products import (
     all_products,
@@ -178,7 +173,7 @@ def test_the_template_names_every_key_and_writes_out_defaults() -> None:
         for name, field in RunSpec.model_fields.items()
         if name not in ("model", "ligands", "replica")
     }
-    sections |= {name: section() for name, section in SHARED.items()}
+    sections |= {name: Campaign.model_fields[name].annotation() for name in SHARED_SECTIONS}
     assert set(everything) == {"model", *sections}
     assert set(everything["model"]) == set(ModelSection.model_fields)
     for name, section in sections.items():

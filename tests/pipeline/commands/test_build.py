@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from halobind.pipeline.campaign.settings import CampaignError, load_campaign
+from halobind.pipeline.campaign.load import load_campaign
+from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.commands.cli import main
 from halobind.structures.models.model import read_model
 

@@ -21,8 +21,8 @@ from halobind.forcefields.hamiltonian.audit import audit
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system, molecule_names
 from halobind.forcefields.molecule_parameters import gaff as programs
 from halobind.forcefields.packs.pack import load_pack
-from halobind.pipeline.campaign.run_directory import own_molecules_folder, runs_of
-from halobind.pipeline.campaign.settings import load_campaign
+from halobind.pipeline.campaign.load import load_campaign
+from halobind.pipeline.campaign.run_directory import runs_of, user_molecules_folder
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.structures.assembly.build import build_model
@@ -402,7 +402,7 @@ def test_mirror_images_side_by_side_have_their_own_files(tmp_path: Path) -> None
         "right.xml",
     }
     run = runs_of(campaign, load_campaign(campaign / "campaign.toml"))[0]
-    pack, own = load_pack("bond-increment"), own_molecules_folder(campaign)
+    pack, own = load_pack("bond-increment"), user_molecules_folder(campaign)
     model, _ = build_model(run_model_spec(run.spec, run.id))
     assert {"left", "right"} <= set(molecule_names(model))
     system = make_system(model, pack, SystemSettings(0.9, 1000.0), own)

@@ -12,8 +12,8 @@ import openmm as mm
 import pytest
 
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
+from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import DamagedError, Run
-from halobind.pipeline.campaign.settings import parse_campaign
 from halobind.pipeline.free_energy.binding import binding
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from halobind.pipeline.campaign.settings import Campaign, parse_campaign
+from halobind.pipeline.campaign.load import parse_campaign
+from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.commands.cli import TEMPLATES
 from halobind.pipeline.free_energy.anchor_checks import anchor_notes, cylinder_notes
 from halobind.pipeline.free_energy.samples import EstimateSettings, Samples, Window

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from halobind.jobs.stop import Stopped, StopSignal
+from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import Run, derived_seed, runs_of
-from halobind.pipeline.campaign.settings import Campaign, CampaignError, parse_campaign
+from halobind.pipeline.campaign.settings import Campaign, CampaignError
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.commands.extension import ExtendOptions, extend
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT

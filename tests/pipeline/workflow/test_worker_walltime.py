@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from halobind.jobs.stop import Stopped, StopSignal
+from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import Run
-from halobind.pipeline.campaign.settings import parse_campaign
 from halobind.pipeline.sampling.platforms import Choice
 from halobind.pipeline.sampling.products import Product, prepare_products
 from halobind.pipeline.sampling.segment_files import Workshop
