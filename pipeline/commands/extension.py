@@ -134,7 +134,8 @@ def _shown(group: Sequence[Run], campaign: Campaign, planned: Round) -> list[str
     """The plan of one ligand as lines to read: what was found, then each window with its segments
     now and then.
     """
-    lines = [f"{group[0].id}: {text}" for text in (*planned.notes, *planned.problems)]
+    texts = (*planned.notes, *(problem.text for problem in planned.problems))
+    lines = [f"{group[0].id}: {text}" for text in texts]
     now = {run.id: windows_of(run, campaign) for run in group}
     for wish in planned.wishes:
         before = now[wish.run_id].get(wish.window, 0)

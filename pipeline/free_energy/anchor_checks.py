@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.metadynamics_pmf import Walks
 from halobind.pipeline.free_energy.samples import (
     Conditions,
@@ -24,8 +25,8 @@ LONG = 0.01  # of a window's samples
 WALL_KT = 8
 
 
-def anchor_notes(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> list[str]:
-    """A sentence where the anchor was under the crystal, or outside its cylinder, in over 1 % of
+def anchor_flags(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> list[Flag]:
+    """A flag where the anchor was under the crystal, or outside its cylinder, in over 1 % of
     the samples of a window or walker.
 
     `lateral` are the distances (nm) from the site axis, like samples.z.
@@ -38,30 +39,38 @@ def anchor_notes(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> lis
             min(window.center_nm for window in samples.windows),
             "windows",
         )
-    notes, total, conditions = [], len(set(owners)), samples.conditions
+    flags: list[Flag] = []
+    total = len(set(owners))
+    conditions = samples.conditions
     floor = min(UNDER_NM, lowest - UNDER_WINDOW_NM)
     under = {owner for owner, z in zip(owners, samples.z, strict=True) if np.mean(z < floor) > LONG}
     if under:
         deepest = min(float(z.min()) for z in samples.z)
-        notes.append(
-            f"the ligand was under the crystal in {len(under)} of {total} {kind} (anchor down to"
-            f" {deepest:.2f} nm): the path is wrong"
+        flags.append(
+            Flag(
+                FlagKind.UNDER_CRYSTAL,
+                f"the ligand was under the crystal in {len(under)} of {total} {kind} (anchor down"
+                f" to {deepest:.2f} nm): the path is wrong",
+            )
         )
     edge = conditions.radius_nm + math.sqrt(2 * WALL_KT * conditions.kT / conditions.wall_k)
     outside = {owner for owner, r in zip(owners, lateral, strict=True) if np.mean(r > edge) > LONG}
     if outside:
         farthest = max(float(r.max()) for r in lateral)
         where = f"{farthest:.2f} nm from the axis, where the wall ends at {edge:.2f}"
-        notes.append(
-            f"the anchor was outside its cylinder in {len(outside)} of {total} {kind} ({where}):"
-            " use a stiffer wall or shorter steps"
+        flags.append(
+            Flag(
+                FlagKind.OUTSIDE_CYLINDER,
+                f"the anchor was outside its cylinder in {len(outside)} of {total} {kind}"
+                f" ({where}): use a stiffer wall or shorter steps",
+            )
         )
-    return notes
+    return flags
 
 
-def cylinder_notes(
+def cylinder_flags(
     samples: Samples, lateral: Sequence[np.ndarray], settings: EstimateSettings
-) -> list[str]:
+) -> list[Flag]:
     """Whether the unbound anchor is spread evenly over the cylinder, as K_a takes for granted, in
     the plateau windows.
     """
@@ -72,19 +81,12 @@ def cylinder_notes(
         asked.add(window)
         if unexplored(r[int(settings.discard_fraction * len(r)) :], samples.conditions, settings):
             failed.add(window)
-    return (
-        [
-            f"the unbound head has not explored its cylinder in {len(failed)} of {len(asked)}"
-            " plateau windows"
-        ]
-        if failed
-        else []
-    )
+    return _unexplored_flags(len(failed), f"{len(asked)} plateau windows")
 
 
-def walker_cylinder_notes(
+def walker_cylinder_flags(
     walks: Walks, lateral: Sequence[np.ndarray], settings: EstimateSettings
-) -> list[str]:
+) -> list[Flag]:
     """Whether each walker's anchor, while on the plateau, is spread evenly over the cylinder (the
     bias acts along z only).
     """
@@ -92,11 +94,14 @@ def walker_cylinder_notes(
     for z, r in zip(walks.z, lateral, strict=True):
         kept = slice(int(settings.discard_fraction * len(r)), None)
         failed += unexplored(r[kept][z[kept] > start], walks.conditions, settings)
-    return (
-        [f"the unbound head has not explored its cylinder in {failed} of {len(walks.z)} walkers"]
-        if failed
-        else []
-    )
+    return _unexplored_flags(failed, f"{len(walks.z)} walkers")
+
+
+def _unexplored_flags(failed: int, total: str) -> list[Flag]:
+    if not failed:
+        return []
+    text = f"the unbound head has not explored its cylinder in {failed} of {total}"
+    return [Flag(FlagKind.UNEXPLORED_CYLINDER, text)]
 
 
 def unexplored(r: np.ndarray, conditions: Conditions, settings: EstimateSettings) -> bool:

@@ -25,6 +25,7 @@ from halobind.pipeline.free_energy.convergence_checks import (
     window_flags,
 )
 from halobind.pipeline.free_energy.curve_reader import Landmarks, Reader, landmarks
+from halobind.pipeline.free_energy.flags import Flag
 from halobind.pipeline.free_energy.kinetics import Diffusion, Residence, diffusion, residence
 from halobind.pipeline.free_energy.samples import Conditions, EstimateSettings, Quantity, Samples
 from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS, Pmf
@@ -35,8 +36,7 @@ class Binding:
     """Binding numbers of one run, or their mean over `replicas` runs; kJ/mol, nm, K, ns. Barriers
     are over the well and over the plateau.
 
-    `flags` are sentences that say what is wrong, with numbers; a binding without flags is
-    converged. Without a maximum above the plateau (`has_barrier` false) the adsorption barrier is 0
+    `flags` say what is wrong, with numbers; a binding without flags is converged. Without a maximum above the plateau (`has_barrier` false) the adsorption barrier is 0
     and the desorption barrier the depth.
 
     `penetration_nm` is how far below its site plane the anchor is on average, weighed by exp(-W/kT)
@@ -63,7 +63,7 @@ class Binding:
     well_depth_difference_kJ_mol: float = math.nan
     residence_is_bound: bool = False
     replicas: int = 1
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -71,7 +71,7 @@ class Binding:
 
     def as_dict(self) -> dict:
         """For JSON: nested dicts, with None for what is not finite."""
-        return _plain(asdict(self))
+        return _plain({**asdict(self), "flags": [flag.as_dict() for flag in self.flags]})
 
     @staticmethod
     def from_dict(content: dict) -> "Binding":
@@ -80,7 +80,8 @@ class Binding:
         for name in QUANTITIES:
             values[name] = Quantity(**{key: _number(x) for key, x in values[name].items()})
         numbers = {f.name: _number(values[f.name]) for f in fields(Binding) if f.type is float}
-        return Binding(**{**values, **numbers, "flags": tuple(values["flags"])})
+        flags = tuple(Flag.from_dict(flag) for flag in values["flags"])
+        return Binding(**{**values, **numbers, "flags": flags})
 
 
 QUANTITIES = tuple(f.name for f in fields(Binding) if f.type is Quantity)

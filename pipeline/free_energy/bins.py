@@ -58,7 +58,8 @@ def make_grid(samples: Samples, settings: EstimateSettings) -> Grid:
         sampled = f"the sampled range, {z.min():.3f} to {end:.3f} nm"
         raise EstimateError(
             f"{sampled}, is too short for plateau_nm = {settings.plateau_nm:g}: pull further out,"
-            " or lower it"
+            " or lower it",
+            cause="sampled range too short",
         )
     low, mid, high = (
         np.array([np.quantile(series, q) for series in samples.z]) for q in (0.02, 0.5, 0.98)

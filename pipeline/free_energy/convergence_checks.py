@@ -1,10 +1,11 @@
-"""What is wrong with an estimate, as sentences with numbers; an estimate without any is converged."""
+"""What is wrong with an estimate, as flags with numbers; an estimate without any is converged."""
 
 import math
 
 import numpy as np
 
 from halobind.pipeline.free_energy.curve_reader import Landmarks, Reader
+from halobind.pipeline.free_energy.flags import Flag, FlagKind, about
 from halobind.pipeline.free_energy.samples import EstimateSettings, Quantity, Samples
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
@@ -13,18 +14,28 @@ UNCONNECTED = (
 )
 
 
-def window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list[str]:
+def window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list[Flag]:
     """What is wrong with the windows: overlap, independent samples, block length."""
-    total, flags = len(samples.distinct), []
+    total = len(samples.distinct)
+    flags: list[Flag] = []
     poor = samples.windows_where(pmf.neighbour_overlap < settings.min_overlap)
     if poor:
         flags.append(
-            f"{poor} of {total} windows overlap below {settings.min_overlap:g} with a neighbour"
+            Flag(
+                FlagKind.LOW_OVERLAP,
+                f"{poor} of {total} windows overlap below {settings.min_overlap:g} with a"
+                " neighbour",
+            )
         )
     lowest = float(pmf.neighbour_overlap.min())
     if lowest < UNCONNECTED:
         flags.append(
-            f"error is a lower bound: neighbour windows overlap by no more than {lowest:.0e}"
+            Flag(
+                FlagKind.UNCONNECTED_WINDOWS,
+                f"error is a lower bound: neighbour windows overlap by no more than {lowest:.0e}",
+                error_is_bound=True,
+                subject="" if lowest else "no overlap at all",
+            )
         )
     effective = samples.effective_counts()
     few, worst = (
@@ -36,24 +47,34 @@ def window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list
         f" {samples.windows[worst].center_nm:.3f}"
     )
     if few == 1:
-        flags.append(f"only {text}")
+        flags.append(Flag(FlagKind.FEW_INDEPENDENT_SAMPLES, f"only {text}", subject="one window"))
     elif few:
         flags.append(
-            f"fewer than {settings.min_effective_samples:g} independent samples in {few} of {total}"
-            f" windows (worst: {text})"
+            Flag(
+                FlagKind.FEW_INDEPENDENT_SAMPLES,
+                f"fewer than {settings.min_effective_samples:g} independent samples in {few} of"
+                f" {total} windows (worst: {text})",
+                subject="several windows",
+            )
         )
     short = samples.windows_where(pmf.blocks.short)
     if short:
         flags.append(
-            f"error is a lower bound: time blocks are shorter than 2 correlation times in {short}"
-            f" of {total} windows"
+            Flag(
+                FlagKind.SHORT_TIME_BLOCKS,
+                "error is a lower bound: time blocks are shorter than 2 correlation times in"
+                f" {short} of {total} windows",
+                error_is_bound=True,
+            )
         )
     return flags
 
 
-def curve_flags(reader: Reader, marks: Landmarks) -> list[str]:
+def curve_flags(reader: Reader, marks: Landmarks) -> list[Flag]:
     """What is wrong with the curve: gaps, a well at the edge, no plateau."""
-    pmf, low, flags = reader.pmf, marks.low, []
+    pmf = reader.pmf
+    low = marks.low
+    flags: list[Flag] = []
     empty = np.flatnonzero(np.isnan(pmf.W[slice(*pmf.middle)])) + pmf.middle[0]
     if len(empty):
         runs = np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1)
@@ -63,18 +84,30 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[str]:
             f" {pmf.z_nm[widest[-1]] + pmf.bin_nm / 2:.3f} nm"
         )
         flags.append(
-            f"sampled range has gaps: {len(empty)} of {np.diff(pmf.middle)[0]} bins are empty, the"
-            f" widest gap is {where}"
+            Flag(
+                FlagKind.GAPS,
+                f"sampled range has gaps: {len(empty)} of {np.diff(pmf.middle)[0]} bins are empty,"
+                f" the widest gap is {where}",
+            )
         )
     below = np.nan_to_num(pmf.W[pmf.core[0] : low] - pmf.W[low])
     if marks.depth.value < -reader.kT and np.max(below, initial=0.0) < reader.kT:
-        flags.append(f"the well lies at the edge of the sampled range ({pmf.z_nm[low]:.3f} nm)")
+        flags.append(
+            Flag(
+                FlagKind.WELL_AT_EDGE,
+                f"the well lies at the edge of the sampled range ({pmf.z_nm[low]:.3f} nm)",
+            )
+        )
     change = reader.quantity(reader.plateau_change)
     length = (pmf.plateau[1] - pmf.plateau[0]) * pmf.bin_nm
     if not math.isfinite(change.value + change.error):
         flags.append(
-            f"no plateau: there are too few samples in the last {length:.2f} nm, so dG0 is not a"
-            " binding energy"
+            Flag(
+                FlagKind.NO_PLATEAU,
+                f"no plateau: there are too few samples in the last {length:.2f} nm, so dG0 is not"
+                " a binding energy",
+                subject="too few samples",
+            )
         )
     elif abs(change.value) > max(2 * change.error, reader.kT / 4):
         verb, bound = ("rises", "an upper") if change.value > 0 else ("falls", "a lower")
@@ -82,51 +115,80 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[str]:
             f"{verb} by {abs(change.value):.1f} ± {change.error:.1f} kJ/mol over the last"
             f" {length:.2f} nm"
         )
-        flags.append(f"no plateau: the curve still {size}, so dG0 is only {bound} bound")
+        flags.append(
+            Flag(
+                FlagKind.NO_PLATEAU,
+                f"no plateau: the curve still {size}, so dG0 is only {bound} bound",
+                subject=verb,
+            )
+        )
     elif change.error > reader.kT / 2:
         size = f"{change.value:.1f} ± {change.error:.1f} kJ/mol"
         flags.append(
-            f"plateau not resolved: the curve changes by {size} over the last {length:.2f} nm"
+            Flag(
+                FlagKind.UNRESOLVED_PLATEAU,
+                f"plateau not resolved: the curve changes by {size} over the last {length:.2f} nm",
+            )
         )
     return flags
 
 
-def time_flags(reader: Reader, dG0: Quantity, marks: Landmarks) -> list[str]:
+def time_flags(reader: Reader, dG0: Quantity, marks: Landmarks) -> list[Flag]:
     """Whether the halves of the data in time agree within twice the error of their difference,
     which is twice the error of the whole.
     """
-    flags = []
+    flags: list[Flag] = []
     for name, whole, read in (
         ("dG0", dG0, lambda W: reader.free_energy(W, marks.stop)),
         ("well depth", marks.depth, reader.depth),
     ):
         first, second = (read(W) for W in reader.pmf.halves)
         if not math.isfinite(first - second):
-            flags.append(f"a half of the data gives no {name}: sample longer")
+            flags.append(
+                Flag(
+                    FlagKind.HALF_WITHOUT_NUMBER,
+                    f"a half of the data gives no {name}: sample longer",
+                    subject=name,
+                )
+            )
         elif not abs(first - second) <= max(4 * whole.error, reader.kT):
             flags.append(
-                f"halves of the data differ by {abs(first - second):.1f} kJ/mol in {name} (error"
-                f" {whole.error:.1f})"
+                Flag(
+                    FlagKind.HALVES_DIFFER,
+                    f"halves of the data differ by {abs(first - second):.1f} kJ/mol in {name}"
+                    f" (error {whole.error:.1f})",
+                    subject=about(name, whole.error),
+                )
             )
     return flags
 
 
 def estimator_flags(
     differences: dict[str, tuple[float, float]], dG0: Quantity, depth: Quantity, kT: float
-) -> list[str]:
+) -> list[Flag]:
     """Which estimators differ from MBAR by more than twice its error and kT/2, in dG0 or in depth:
     name -> both differences (kJ/mol).
     """
-    flags = []
+    flags: list[Flag] = []
     for name, values in differences.items():
         for what, difference, whole in zip(
             ("dG0", "well depth"), values, (dG0, depth), strict=True
         ):
             if not math.isfinite(difference):
-                flags.append(f"{name} gives no {what}: sample longer")
+                flags.append(
+                    Flag(
+                        FlagKind.ESTIMATOR_WITHOUT_NUMBER,
+                        f"{name} gives no {what}: sample longer",
+                        subject=f"{name}, {what}",
+                    )
+                )
             elif abs(difference) > max(2 * whole.error, kT / 2):
                 flags.append(
-                    f"{name} differs from MBAR by {difference:.1f} kJ/mol in {what} (error"
-                    f" {whole.error:.1f})"
+                    Flag(
+                        FlagKind.ESTIMATORS_DIFFER,
+                        f"{name} differs from MBAR by {difference:.1f} kJ/mol in {what} (error"
+                        f" {whole.error:.1f})",
+                        subject=f"{name}, {what}",
+                    )
                 )
     return flags

@@ -146,7 +146,8 @@ def landmarks(reader: Reader) -> Landmarks:
     if low is None:
         raise EstimateError(
             f"there are no samples below {pmf.z_nm[pmf.plateau[0]]:.3f} nm, where the plateau"
-            " begins: start windows deeper"
+            " begins: start windows deeper",
+            cause="no samples before the plateau",
         )
     depth, rise = reader.quantity(reader.depth), reader.quantity(reader.rise, low + 1)
     if rise.value > max(BARRIER_ERRORS * rise.error, reader.kT / 2):

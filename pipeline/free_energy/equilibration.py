@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import EstimateSettings, Samples, inefficiency
 
 STARTS = 40  # of the series: candidates for the first equilibrated sample, evenly spaced
@@ -51,8 +52,8 @@ class Equilibrated:
         """Samples of each window before anything was left out, (K,)."""
         return self.start + self.samples.counts
 
-    def flags(self) -> list[str]:
-        """A sentence where windows equilibrate in their second half only."""
+    def flags(self) -> list[Flag]:
+        """A flag where windows equilibrate in their second half only."""
         part = self.detected / self.counts
         late, worst = self.samples.windows_where(part > LATE), int(np.argmax(part))
         if not late:
@@ -60,10 +61,11 @@ class Equilibrated:
         where = (
             f"window {self.samples.windows[worst].center_nm:.3f}, after {100 * part[worst]:.0f} %"
         )
-        return [
+        text = (
             f"{late} of {len(self.samples.distinct)} windows equilibrate in their second half only"
             f" (worst: {where}): sample longer"
-        ]
+        )
+        return [Flag(FlagKind.LATE_EQUILIBRATION, text)]
 
 
 def equilibrated(samples: Samples, settings: EstimateSettings) -> Equilibrated:

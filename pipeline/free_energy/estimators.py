@@ -89,7 +89,8 @@ def wham(samples: Samples, grid: Grid) -> np.ndarray:
     if not worst <= WHAM_TOLERANCE:
         raise EstimateError(
             f"WHAM did not converge: probabilities sum to 1 within {worst:.2g} only, not"
-            f" {WHAM_TOLERANCE:g}: sample longer"
+            f" {WHAM_TOLERANCE:g}: sample longer",
+            cause="WHAM did not converge",
         )
     return grid.curve(c * np.exp(mixture.min() - mixture), used // STEPS)
 
@@ -105,7 +106,8 @@ def umbrella_integration(samples: Samples, grid: Grid) -> np.ndarray:
     if len(still):
         where = f"window {samples.windows[still[0]].center_nm:.3f}"
         raise EstimateError(
-            f"umbrella integration: all heights of {where} are equal: sample it again"
+            f"umbrella integration: all heights of {where} are equal: sample it again",
+            cause="heights do not vary",
         )
     center, k = (
         np.array([getattr(w, name) for w in samples.windows])[:, None]

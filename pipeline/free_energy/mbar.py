@@ -57,7 +57,8 @@ def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     except (ParameterError, DataError, np.linalg.LinAlgError) as error:
         raise EstimateError(
             f"MBAR did not converge ({str(error).strip()}): sample longer, or set the windows"
-            " closer"
+            " closer",
+            cause="MBAR did not converge",
         ) from error
     check_weights(mbar.Log_W_nk, samples.counts)
     N = samples.counts.astype(float)
@@ -74,7 +75,8 @@ def check_weights(log_W_nk: np.ndarray, counts: np.ndarray) -> None:
     if not worst <= WEIGHT_TOLERANCE:
         raise EstimateError(
             f"MBAR did not converge: weights sum to 1 within {worst:.2g} only, not"
-            f" {WEIGHT_TOLERANCE:g}: sample longer"
+            f" {WEIGHT_TOLERANCE:g}: sample longer",
+            cause="MBAR weights do not sum to 1",
         )
 
 
@@ -129,5 +131,6 @@ def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) 
         return f
     raise EstimateError(
         f"MBAR did not converge within {NEWTON_STEPS} steps: sample longer, or set the windows"
-        " closer"
+        " closer",
+        cause="binned MBAR did not converge",
     )

@@ -25,6 +25,7 @@ from scipy.stats import t as student
 
 from halobind.pipeline.free_energy.binding import Binding, curve_binding
 from halobind.pipeline.free_energy.bins import over_plateau
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.hills import Hills
 from halobind.pipeline.free_energy.samples import (
     GAS_CONSTANT,
@@ -108,7 +109,8 @@ def crossings(walks: Walks, settings: EstimateSettings) -> list[int]:
         raise EstimateError(
             f"none of {len(z)} walkers has been {'above' if low < near else 'below'}"
             f" {far if low < near else near:.2f} nm: sample longer, or raise height_kJ_mol or"
-            " bias_factor"
+            " bias_factor",
+            cause="path not covered",
         )
     for series in z:
         side = np.where(series < near, -1, np.where(series > far, 1, 0))
@@ -214,7 +216,8 @@ class _Bins:
         if self.plateau[0] < 2:
             raise EstimateError(
                 f"the walkers, {z.min():.3f} to {z.max():.3f} nm, cover too little of the path for"
-                f" plateau_nm = {settings.plateau_nm:g}: sample longer, or lower it"
+                f" plateau_nm = {settings.plateau_nm:g}: sample longer, or lower it",
+                cause="sampled range too short",
             )
         self._walks, self._step, self._first = walks, width / FINE, first * FINE
         self.z_nm = (first + np.arange(count) + 0.5) * width
@@ -224,7 +227,9 @@ class _Bins:
         (blocks, 2, steps). Raises EstimateError.
         """
         if len(z) < 2 * MIN_BLOCKS:
-            raise EstimateError(f"a walker has {len(z)} records only: sample longer")
+            raise EstimateError(
+                f"a walker has {len(z)} records only: sample longer", cause="too few samples"
+            )
         size, force = FINE * len(self.z_nm), push + self._walks.wall_force(z)
         step = np.floor(z / self._step).astype(int) - self._first
         number = int(np.clip(len(z) / (2 * inefficiency(z)), MIN_BLOCKS, MAX_BLOCKS))
@@ -249,13 +254,24 @@ class _Bins:
         return over_plateau(density, self.plateau, kT)
 
 
-def walk_flags(crossed: list[int]) -> list[str]:
-    """What is wrong with the walkers, given how often each crossed the path, one sentence each."""
-    flags, few = [], sum(count < MIN_CROSSINGS for count in crossed)
+def walk_flags(crossed: list[int]) -> list[Flag]:
+    """What is wrong with the walkers, given how often each crossed the path."""
+    flags: list[Flag] = []
+    few = sum(count < MIN_CROSSINGS for count in crossed)
     if few:
         flags.append(
-            f"{few} of {len(crossed)} walkers crossed the path fewer than {MIN_CROSSINGS} times"
+            Flag(
+                FlagKind.FEW_CROSSINGS,
+                f"{few} of {len(crossed)} walkers crossed the path fewer than {MIN_CROSSINGS}"
+                " times",
+            )
         )
     if len(crossed) == 1:
-        flags.append("error is a lower bound: it comes from time blocks of one walker")
+        flags.append(
+            Flag(
+                FlagKind.ONE_WALKER,
+                "error is a lower bound: it comes from time blocks of one walker",
+                error_is_bound=True,
+            )
+        )
     return flags

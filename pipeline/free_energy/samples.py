@@ -19,9 +19,15 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class EstimateError(ValueError):
-    """Samples from which no free energy can be had: the message says why, and becomes the Error row
-    of the table.
+    """Samples from which no free energy can be had.
+
+    The message says why, with numbers, and becomes the Error row of the table; `cause` names the
+    reason without numbers, so that equal reasons can be counted.
     """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class EstimateSettings(BaseModel):
@@ -134,18 +140,21 @@ class Samples:
         if len(self.windows) != len(self.z) or not self.windows:
             raise EstimateError(
                 f"{len(self.windows)} windows but {len(self.z)} series of heights: give each window"
-                " its series"
+                " its series",
+                cause="series missing",
             )
         for window, z in zip(self.windows, self.z, strict=True):
             if np.ndim(z) != 1 or len(z) == 0:
                 raise EstimateError(
-                    f"window {window.center_nm:.3f} has no samples: sample it, or leave fewer out"
+                    f"window {window.center_nm:.3f} has no samples: sample it, or leave fewer out",
+                    cause="too few samples",
                 )
             if not np.all(np.isfinite(z)):
                 bad = int(np.sum(~np.isfinite(z)))
                 raise EstimateError(
                     f"window {window.center_nm:.3f} holds {bad} heights that are not finite: sample"
-                    " it again"
+                    " it again",
+                    cause="heights not finite",
                 )
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.flags import Flag, FlagKind, about
 from halobind.pipeline.free_energy.samples import EstimateError, EstimateSettings, Samples
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 
@@ -30,29 +31,34 @@ def face_samples(samples: Samples, heads: int) -> tuple[Samples, ...]:
 
 def compare_faces(
     faces: Sequence[Samples], settings: EstimateSettings, seed: int
-) -> tuple[list[tuple], tuple[str, ...]]:
-    """A row of COLUMNS for each face estimated alone, and a sentence for each quantity in which the
+) -> tuple[list[tuple], tuple[Flag, ...]]:
+    """A row of COLUMNS for each face estimated alone, and a flag for each quantity in which the
     first two differ.
 
     They differ when they are further apart than max(3 combined errors, kT). A face that gives no
-    number is a sentence too.
+    number is a flag too.
     """
     rows, found = [], []
     for number, samples in enumerate(faces, start=1):
         try:
             alone = binding(estimate_pmf(samples, settings, seed + number), samples, settings)
         except EstimateError as error:
-            return rows, (f"face {number} alone gives no number: {error}",)
+            text = f"face {number} alone gives no number: {error}"
+            return rows, (Flag(FlagKind.FACE_WITHOUT_NUMBER, text, subject=error.cause),)
         found.append(alone)
         dG0, depth = alone.dG0_kJ_mol, alone.well_depth_kJ_mol
         rows.append((number, dG0.value, dG0.error, depth.value, depth.error))
-    flags = []
+    flags: list[Flag] = []
     for name, key in (("dG0", "dG0_kJ_mol"), ("well depth", "well_depth_kJ_mol")):
         first, second = getattr(found[0], key), getattr(found[1], key)
         apart, error = abs(first.value - second.value), math.hypot(first.error, second.error)
         if not apart <= max(ERRORS_APART * error, faces[0].kT):
             flags.append(
-                f"the two faces differ by {apart:.1f} kJ/mol in {name} where their errors give ±"
-                f" {error:.1f}"
+                Flag(
+                    FlagKind.FACES_DIFFER,
+                    f"the two faces differ by {apart:.1f} kJ/mol in {name} where their errors"
+                    f" give ± {error:.1f}",
+                    subject=about(name, error),
+                )
             )
     return rows, tuple(flags)

@@ -118,7 +118,8 @@ def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) ->
         if count < MIN_SAMPLES:
             raise EstimateError(
                 f"window {window.center_nm:.3f} has {count} samples and needs at least"
-                f" {MIN_SAMPLES}: sample longer"
+                f" {MIN_SAMPLES}: sample longer",
+                cause="too few samples",
             )
     grid = make_grid(samples, settings)
     blocks = make_blocks(samples)

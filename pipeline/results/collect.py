@@ -14,12 +14,13 @@ from halobind.pipeline.campaign.run_directory import DamagedError, Run, derived_
 from halobind.pipeline.campaign.settings import Campaign, RunSpec
 from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.free_energy.anchor_checks import (
-    anchor_notes,
-    cylinder_notes,
-    walker_cylinder_notes,
+    anchor_flags,
+    cylinder_flags,
+    walker_cylinder_flags,
 )
 from halobind.pipeline.free_energy.binding import Binding, binding
 from halobind.pipeline.free_energy.equilibration import equilibrated
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.metadynamics_pmf import Walks
 from halobind.pipeline.free_energy.samples import EstimateError, EstimateSettings, Samples, Window
 from halobind.pipeline.free_energy.two_faces import COLUMNS, compare_faces, face_samples
@@ -217,77 +218,82 @@ def run_row(run: Run, campaign: Campaign) -> Row:
     rounds = (
         rounds_of(run) if campaign.sampling.method == "umbrella" else []
     )  # they are about windows
-    notes = physics_notes(sampled, campaign) + (rounds[-1].problems if rounds else ())
+    notes = physics_flags(sampled, campaign) + (rounds[-1].problems if rounds else ())
     return Row(**row, binding=found, curve=curve, pending=pending, versions=used, notes=notes)
 
 
-def physics_notes(sampled: Sampled, campaign: Campaign) -> tuple[str, ...]:
-    """What keeps a row from being called converged besides the estimate itself, one sentence each."""
+def physics_flags(sampled: Sampled, campaign: Campaign) -> tuple[Flag, ...]:
+    """What keeps a row from being called converged besides the estimate itself."""
     samples = sampled.samples
-    total, notes = (
-        (
-            f"{len(samples.z)} walkers"
-            if isinstance(samples, Walks)
-            else f"{len(samples.distinct)} windows"
-        ),
-        [],
+    total = (
+        f"{len(samples.z)} walkers"
+        if isinstance(samples, Walks)
+        else f"{len(samples.distinct)} windows"
     )
+    flags: list[Flag] = []
     if sampled.at_site:
         where = f"in {sampled.at_site} of {total}"
-        notes.append(
+        text = (
             f"ions around the pocket moved more than {DISPLACED_NM:.2f} nm {where}: the ligand does"
             " not leave alone"
         )
+        flags.append(Flag(FlagKind.DISPLACED_AT_SITE, text))
     if sampled.elsewhere:
         where = f"in {sampled.elsewhere} of {total}"
         what = (
             f"ions away from the pocket moved more than {DISPLACED_NM:.2f} nm from every site of"
             " theirs"
         )
-        notes.append(f"the crystal did not stay whole: {what} {where}")
+        text = f"the crystal did not stay whole: {what} {where}"
+        flags.append(Flag(FlagKind.DISPLACED_ELSEWHERE, text))
     if sampled.broken:
-        notes.append(
+        text = (
             f"a metal stayed short of halides that it was built with in {sampled.broken} of"
             f" {total}: the crystal reacts"
         )
+        flags.append(Flag(FlagKind.SHORT_OF_HALIDES, text))
     if sampled.leaning:
         where = f"in {sampled.leaning} of {total}"
-        notes.append(
+        text = (
             f"an ion beside the pocket leaned on the wall that keeps it there {where}: dG0 depends"
             " on intact_nm"
         )
+        flags.append(Flag(FlagKind.LEANS_ON_WALL, text))
     if sampled.filled.unsampled:
         kinds = (
             f"solvent fills the pocket in {sampled.filled.always} of {total} and never enters it in"
             f" {sampled.filled.never}"
         )
-        notes.append(f"{kinds}: where it changes places with the head is that of the pulled path")
+        text = f"{kinds}: where it changes places with the head is that of the pulled path"
+        flags.append(Flag(FlagKind.SOLVENT_EXCHANGE_UNSAMPLED, text))
     if sampled.away.unsampled:
         where = (
             f"out of its place in {sampled.away.always} of {total} and stays there in"
             f" {sampled.away.never}"
         )
-        notes.append(
+        text = (
             f"the ion that leaves with the head is {where}: where it lets go is that of the pulled"
             " path"
         )
+        flags.append(Flag(FlagKind.ION_PAIR_UNSAMPLED, text))
     if sampled.images:
         where = f"in {sampled.images} of {total} (closest {sampled.closest_nm:.2f} nm)"
         other = " or of the other ligand" if sampled.heads > 1 else ""
-        notes.append(
+        text = (
             f"the ligand came within the cutoff of its own image{other} {where}: use more cells, or"
             " a larger gap_nm"
         )
-    cylinder = walker_cylinder_notes if isinstance(samples, Walks) else cylinder_notes
-    notes += anchor_notes(samples, sampled.lateral) + cylinder(
-        samples, sampled.lateral, campaign.estimate
-    )
+        flags.append(Flag(FlagKind.OWN_IMAGE, text))
+    cylinder = walker_cylinder_flags if isinstance(samples, Walks) else cylinder_flags
+    flags += anchor_flags(samples, sampled.lateral)
+    flags += cylinder(samples, sampled.lateral, campaign.estimate)
     if campaign.sampling.replicas == 1:
-        notes.append(
+        text = (
             "one replica, from a path pulled outwards: hysteresis is not tested, use replicas = 2"
             " or more"
         )
-    return tuple(notes)
+        flags.append(Flag(FlagKind.ONE_REPLICA, text))
+    return tuple(flags)
 
 
 def surface_label(spec: RunSpec, campaign: Campaign) -> str:

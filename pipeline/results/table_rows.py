@@ -3,7 +3,6 @@ ever dropped, least of all a failed one.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,11 +11,11 @@ from scipy.stats import t as student
 
 from halobind.pipeline.free_energy.binding import QUANTITIES, Binding, largest
 from halobind.pipeline.free_energy.curve_reader import STANDARD_PER_NM3
+from halobind.pipeline.free_energy.flags import Flag, FlagKind, merge_flags
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, Quantity
 
 KJ_PER_KCAL = 4.184
 LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield", "temperature_K")
-LOWER_BOUND = "error is a lower bound"
 PACKAGES = ("openmm", "halobind", "pymbar")
 EMPTY = "-"
 NUMBERS = (
@@ -72,7 +71,7 @@ class Row:
     error: str = ""
     pending: str = ""
     versions: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Flag, ...] = ()
     curve: Curve | None = field(default=None, compare=False)
 
     @property
@@ -80,14 +79,14 @@ class Row:
         return tuple(getattr(self, name) for name in LABELS)
 
     @property
-    def problems(self) -> tuple[str, ...]:
-        """Everything that keeps the row from being converged, as sentences."""
+    def problems(self) -> tuple[Flag, ...]:
+        """Everything that keeps the row from being converged."""
         return self.notes + (self.binding.flags if self.binding else ())
 
     @property
     def error_is_bound(self) -> bool:
         """Whether the errors are known to be too small."""
-        return any(LOWER_BOUND in problem for problem in self.problems)
+        return any(problem.error_is_bound for problem in self.problems)
 
     def shown(self, quantity: Quantity, scale: float = 1.0) -> str:
         """A quantity of the row, rounded; "± ≥ error" where a flag says that the error is a lower
@@ -101,7 +100,8 @@ class Row:
         """One of "converged", "not converged: why", "Error: why", "pending: how far", on one line."""
         if self.error:
             return "Error: " + " ".join(self.error.removeprefix("Error:").split())
-        why = f"not converged: {'; '.join(self.problems)}" if self.problems else ""
+        reasons = "; ".join(problem.text for problem in self.problems)
+        why = f"not converged: {reasons}" if self.problems else ""
         if self.pending:
             return f"pending: {self.pending}" + (f"; {why}" if why else "")
         if self.binding is None:
@@ -140,7 +140,7 @@ def _ligand_row(rows: list[Row]) -> Row:
     )
     if len(rows) == 1:
         return replace(merged, error=rows[0].error, pending=rows[0].pending, notes=rows[0].notes)
-    notes = (*united([row.notes for row in rows]), *_hysteresis(rows))
+    notes = (*merge_flags([row.notes for row in rows]), *_hysteresis(rows))
     merged = replace(merged, replica=f"mean of {len(bindings)}", notes=notes)
     if pending:
         merged = replace(
@@ -152,15 +152,15 @@ def _ligand_row(rows: list[Row]) -> Row:
             f" ({failed[0].status.removeprefix('Error: ')})"
         )
         merged = (
-            replace(merged, notes=(text, *merged.notes))
+            replace(merged, notes=(Flag(FlagKind.REPLICAS_FAILED, text), *merged.notes))
             if bindings or pending
             else replace(merged, error=text)
         )
     return merged
 
 
-def _hysteresis(rows: list[Row]) -> list[str]:
-    """A note where replicas that start on the way out and on the way back differ by more than kT,
+def _hysteresis(rows: list[Row]) -> list[Flag]:
+    """A flag where replicas that start on the way out and on the way back differ by more than kT,
     twice their own errors, and what their scatter within each kind explains (Student's t, 95 %): so
     three replicas are needed. Of two, `combine` tells the scatter.
     """
@@ -184,10 +184,11 @@ def _hysteresis(rows: list[Row]) -> list[str]:
         row.shown(Quantity(value, error))
         for row, value, error in zip(bound, (out, back), errors, strict=True)
     ]
-    return [
+    text = (
         f"hysteresis: dG0 is {found[0]} kJ/mol from the way out, {found[1]} from the way back into"
         " the pocket"
-    ]
+    )
+    return [Flag(FlagKind.HYSTERESIS, text)]
 
 
 def combine(bindings: Sequence[Binding]) -> Binding:
@@ -197,8 +198,7 @@ def combine(bindings: Sequence[Binding]) -> Binding:
     `sem` is the standard error of the mean times Student's t for 68 % (1.84 for two replicas, 1.32
     for three).
 
-    Flags that differ only in their numbers are united into one, with the number of replicas that
-    have it.
+    Flags of one kind and subject are merged into one, with the number of replicas that have it.
     """
     if not bindings:
         raise ValueError("there is no binding to combine: give at least one")
@@ -208,12 +208,13 @@ def combine(bindings: Sequence[Binding]) -> Binding:
     means = {name: _mean([getattr(b, name) for b in bindings]) for name in QUANTITIES}
     dG0, kT = means["dG0_kJ_mol"], GAS_CONSTANT * first.temperature_K
     K_a = math.exp(-dG0.value / kT) / STANDARD_PER_NM3
-    flags = united([b.flags for b in bindings])
+    flags = merge_flags([b.flags for b in bindings])
     if dG0.sem > max(2 * dG0.propagated, kT):
-        flags.append(
+        text = (
             f"replicas scatter by ± {dG0.sem:.1f} kJ/mol in dG0 where their own errors give ±"
             f" {dG0.propagated:.1f}"
         )
+        flags.append(Flag(FlagKind.REPLICAS_SCATTER, text))
     return Binding(
         **{**means, "K_a_nm3": Quantity(K_a, K_a * dG0.error / kT)},
         has_barrier=any(b.has_barrier for b in bindings),
@@ -239,19 +240,6 @@ def _mean(quantities: list[Quantity]) -> Quantity:
         sem,
         propagated,
     )
-
-
-def united(replicas: Sequence[Sequence[str]]) -> list[str]:
-    """The sentences about each replica; those that differ only in their numbers once, with how many
-    replicas they are about.
-    """
-    found: dict[str, list[str]] = {}
-    for sentences in replicas:
-        for kind, sentence in {
-            re.sub(r"-?\d+(\.\d+)?", "#", text): text for text in sentences
-        }.items():
-            found.setdefault(kind, []).append(sentence)
-    return [f"{len(texts)} of {len(replicas)} replicas: {texts[0]}" for texts in found.values()]
 
 
 def ordered(rows: Sequence[Row]) -> list[Row]:

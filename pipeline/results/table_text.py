@@ -87,7 +87,9 @@ def json_text(runs: Sequence[Row]) -> str:
     precision, null for no number.
     """
     content = {
-        name: [{**record(row), "problems": list(row.problems)} for row in rows]
+        name: [
+            {**record(row), "problems": [problem.text for problem in row.problems]} for row in rows
+        ]
         for name, rows in (("runs", ordered(runs)), ("ligands", ligand_rows(runs)))
     }
     return (
@@ -270,7 +272,7 @@ def _note(row: Row, shown: list[str]) -> str:
     name = f"- {' '.join(getattr(row, label) for label in shown)}, replica {row.replica}: "
     if row.error or row.pending or len(row.problems) < 2:
         return name + row.status
-    return "\n".join([name + "not converged", *(f"  - {problem}" for problem in row.problems)])
+    return "\n".join([name + "not converged", *(f"  - {problem.text}" for problem in row.problems)])
 
 
 def _kinetics(row: Row, shown: list[str]) -> dict[str, str]:

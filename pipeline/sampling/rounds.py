@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import Quantity, Samples, Window
 
 # means this many times further apart than their centres: something between them is steeper than the
@@ -22,6 +23,7 @@ STIFFER = 4.0  # halves the width of a window
 STIFFEST_KJ_MOL_NM2 = 100_000.0
 CLOSEST_NM = 0.004  # centres are named to 0.001 nm
 FLAT_ERRORS = 2.0
+VANISHING_OVERLAP = 1e-4  # pairs of windows below it and above it are reported apart
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class Round:
     added_ps: float = 0.0
     order: Order | None = None
     notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[Flag, ...] = ()
 
     def as_dict(self) -> dict:
         """For JSON."""
-        return asdict(self)
+        return {**asdict(self), "problems": [problem.as_dict() for problem in self.problems]}
 
     @staticmethod
     def from_dict(content: dict) -> "Round":
@@ -71,8 +73,18 @@ class Round:
             Wish(**{**wish, "window": Window(**wish["window"])}) for wish in content["wishes"]
         )
         order = Order(**content["order"]) if content["order"] else None
-        lists = {name: tuple(content[name]) for name in ("notes", "problems")}
+        lists = {
+            "notes": tuple(content["notes"]),
+            "problems": tuple(_problem(problem) for problem in content["problems"]),
+        }
         return Round(**{**content, **lists, "wishes": wishes, "order": order})
+
+
+def _problem(content: dict | str) -> Flag:
+    """A problem of a round; rounds of earlier versions hold its sentence alone."""
+    if isinstance(content, str):
+        return Flag(FlagKind.UNCLASSIFIED, content, subject=content)
+    return Flag.from_dict(content)
 
 
 def pair_overlaps(samples: Samples, overlap: np.ndarray) -> list[tuple[Window, Window, float]]:
@@ -93,9 +105,9 @@ def pair_overlaps(samples: Samples, overlap: np.ndarray) -> list[tuple[Window, W
 
 def windows_to_add(
     samples: Samples, overlap: np.ndarray, min_overlap: float
-) -> tuple[list[tuple[Window, str]], list[str]]:
-    """A window for every pair of neighbours that overlap too little, with the reason; and pairs
-    that no window can help.
+) -> tuple[list[tuple[Window, Flag]], list[Flag]]:
+    """A window for every pair of neighbours that overlap too little, with the reason; and a flag
+    for every pair that no window can help.
 
     Between two windows that hold, one more of their kind half way. Where their means m lie much
     further apart than their centres c, a window slipped over something steeper than itself: a
@@ -129,11 +141,25 @@ def windows_to_add(
                 )
             )
         if b.center_nm - a.center_nm < CLOSEST_NM:
-            hopeless.append(f"windows {pair} are as close as windows get: sample longer")
+            text = f"windows {pair} are as close as windows get: sample longer"
+            kind = FlagKind.WINDOWS_CANNOT_BE_CLOSER
+            hopeless.append(Flag(kind, text, subject=_size(shared)))
             continue
         what = "a stiffer window where one slips over a barrier" if slipped else "a window"
-        found.append((Window(round(center, 3), k), f"{what} between {pair}"))
+        reason = Flag(
+            FlagKind.NEEDS_WINDOW,
+            f"{what} between {pair}",
+            subject=f"{what}, {_size(shared)} overlap",
+        )
+        found.append((Window(round(center, 3), k), reason))
     return found, hopeless
+
+
+def _size(overlap: float) -> str:
+    """What an overlap is called: one below the smallest that is written without a power of ten is
+    "vanishing".
+    """
+    return "vanishing" if 0 < float(f"{overlap:.2g}") < VANISHING_OVERLAP else "low"
 
 
 def is_flat(change: Quantity, kT: float) -> bool:
@@ -151,12 +177,12 @@ class Reach:
     plateau_nm: float
 
 
-def longer_path(change: Quantity, kT: float, reach: Reach) -> tuple[float | None, str]:
+def longer_path(change: Quantity, kT: float, reach: Reach) -> tuple[float | None, Flag | None]:
     """A new end of the path (nm) where the curve is not flat over its plateau, or None; and a
-    sentence when something is wrong.
+    flag when something is wrong.
     """
     if is_flat(change, kT) or not np.isfinite(change.value + change.error):
-        return None, ""
+        return None, None
     size = (
         f"the curve changes by {change.value:.1f} ± {change.error:.1f} kJ/mol over the last"
         f" {reach.plateau_nm:.2f} nm"
@@ -167,9 +193,10 @@ def longer_path(change: Quantity, kT: float, reach: Reach) -> tuple[float | None
             f"the path ends at {reach.to_nm:.2f} nm, where the box ends ({reach.limit_nm:.2f} nm),"
             " without a plateau"
         )
-        return None, f"{end}: {size}; raise gap_nm"
+        return None, Flag(FlagKind.PATH_ENDS_WITH_BOX, f"{end}: {size}; raise gap_nm")
     steps = min(room, max(1, round(reach.plateau_nm / reach.step_nm)))
-    return round(reach.to_nm + steps * reach.step_nm, 3), f"{size}: a longer path"
+    reason = Flag(FlagKind.NEEDS_LONGER_PATH, f"{size}: a longer path")
+    return round(reach.to_nm + steps * reach.step_nm, 3), reason
 
 
 def centers_between(start_nm: float, stop_nm: float, spacing_nm: float) -> list[float]:

@@ -15,10 +15,11 @@ from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.free_energy.binding import Binding, binding, plateau_rise
 from halobind.pipeline.free_energy.equilibration import equilibrated
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf, estimate_pmf
 from halobind.pipeline.results.collect import collect, estimate_seed
-from halobind.pipeline.results.table_rows import LOWER_BOUND, combine
+from halobind.pipeline.results.table_rows import combine
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import (
     Product,
@@ -100,16 +101,18 @@ def decide(
     try:
         found = [evidence_of(run, campaign) for run in group]
     except EstimateError as error:
-        return Round("end", basis, problems=(f"no further windows could be planned: {error}",))
-    problems: tuple[str, ...] = ()
+        text = f"no further windows could be planned: {error}"
+        problem = Flag(FlagKind.NO_PLAN, text, subject=error.cause)
+        return Round("end", basis, problems=(problem,))
+    problems: tuple[Flag, ...] = ()
     if campaign.sampling.max_rounds:
         made = sum(one.kind == "windows" for one in rounds)
-        asks = _windows_round(found, campaign, basis)
+        asks, reasons = _windows_round(found, campaign, basis)
         if asks.wishes and made < campaign.sampling.max_rounds:
             return asks
         problems = asks.problems
         if asks.wishes:
-            problems += tuple(f"after {made} rounds still asked for: {note}" for note in asks.notes)
+            problems += tuple(_still_asked_for(made, reason) for reason in reasons)
     if order is None:
         return Round("end", basis, problems=problems)
     return replace(
@@ -117,23 +120,33 @@ def decide(
     )
 
 
-def _windows_round(found: Sequence[Evidence], campaign: Campaign, basis: str) -> Round:
+def _still_asked_for(made: int, reason: Flag) -> Flag:
+    """What the last of `made` rounds would have asked for if there were more."""
+    text = f"after {made} rounds still asked for: {reason.text}"
+    return Flag(FlagKind.ROUNDS_SPENT, text, subject=f"{reason.kind}, {reason.subject}")
+
+
+def _windows_round(
+    found: Sequence[Evidence], campaign: Campaign, basis: str
+) -> tuple[Round, list[Flag]]:
     """Windows where neighbours overlap too little, and a longer path for all replicas where one of
-    them has no plateau.
+    them has no plateau; and why, a flag for each note of the round.
     """
-    wishes, notes, problems, ends = [], [], [], []
+    wishes: list[Wish] = []
+    reasons: list[Flag] = []
+    problems: list[Flag] = []
+    ends: list[float] = []
     segments = campaign.sampling.segments
     for one in found:
         name = f"replica {one.run.spec.replica}: " if len(found) > 1 else ""
         added, hopeless = windows_to_add(
             one.samples, one.pmf.overlap, campaign.estimate.min_overlap
         )
-        wishes += [Wish(one.run.id, window, segments, why) for window, why in added]
-        notes += [
-            f"{name}{why}: centre {window.center_nm:.3f} nm, k = {window.k:g} kJ/mol/nm2"
-            for window, why in added
-        ]
-        problems += [name + why for why in hopeless]
+        for window, reason in added:
+            wishes.append(Wish(one.run.id, window, segments, reason.text))
+            where = f"centre {window.center_nm:.3f} nm, k = {window.k:g} kJ/mol/nm2"
+            reasons.append(replace(reason, text=f"{name}{reason.text}: {where}"))
+        problems += [replace(problem, text=name + problem.text) for problem in hopeless]
         heights, p = pull_heights(one.run), one.run.spec.pull
         limit = reach_limit(
             run_model_spec(one.run.spec, one.run.id), one.run.spec.forcefield.cutoff_nm
@@ -143,10 +156,10 @@ def _windows_round(found: Sequence[Evidence], campaign: Campaign, basis: str) ->
         )
         end, why = longer_path(plateau_rise(one.pmf, one.samples), one.samples.kT, reach)
         ends.append(end or p.from_nm)
-        if why:
-            (notes if end else problems).append(
-                f"{name}{why}" + (f" to {end:.3f} nm" if end else "")
-            )
+        if why and end:
+            reasons.append(replace(why, text=f"{name}{why.text} to {end:.3f} nm"))
+        elif why:
+            problems.append(replace(why, text=name + why.text))
     to_nm, k = max(ends), campaign.windows.k_kJ_mol_nm2
     longer = [one for one in found if to_nm > pull_heights(one.run)[-1]]
     for one in longer:
@@ -158,8 +171,16 @@ def _windows_round(found: Sequence[Evidence], campaign: Campaign, basis: str) ->
             for center in centers
         ]
     added_ps = len(wishes) * segments * campaign.sampling.segment_ps
-    shared = {"wishes": tuple(wishes), "notes": tuple(notes), "problems": tuple(problems)}
-    return Round("windows", basis, to_nm=to_nm if longer else None, added_ps=added_ps, **shared)
+    round_ = Round(
+        "windows",
+        basis,
+        tuple(wishes),
+        to_nm=to_nm if longer else None,
+        added_ps=added_ps,
+        notes=tuple(reason.text for reason in reasons),
+        problems=tuple(problems),
+    )
+    return round_, reasons
 
 
 def _target_round(
@@ -183,7 +204,7 @@ def _target_round(
     error = max(dG0.error, math.sqrt(variance))
     state = f"dG0 = {dG0.value:.1f} ± {error:.2f} kJ/mol, target {order.target_kJ_mol:g}"
     if error <= order.target_kJ_mol:
-        why = [flag for one in found for flag in one.binding.flags if LOWER_BOUND in flag]
+        why = [flag.text for one in found for flag in one.binding.flags if flag.error_is_bound]
         return Round(
             "end", "", notes=(f"{state}: reached" + (f", but the {why[0]}" if why else ""),)
         )

@@ -39,7 +39,7 @@ def round_lines(run: Run) -> list[str]:
     return [
         f"{run.id} {ROUNDS}/{number:03d}: {text}"
         for number, one in rounds
-        for text in (*one.notes, *one.problems)
+        for text in (*one.notes, *(problem.text for problem in one.problems))
     ]
 
 

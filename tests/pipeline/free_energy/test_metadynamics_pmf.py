@@ -11,9 +11,10 @@ import pytest
 from openmm import unit
 
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
-from halobind.pipeline.free_energy.anchor_checks import anchor_notes
+from halobind.pipeline.free_energy.anchor_checks import anchor_flags
 from halobind.pipeline.free_energy.binding import binding
 from halobind.pipeline.free_energy.curve_reader import cylinder_area
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.hills import Hills
 from halobind.pipeline.free_energy.metadynamics_pmf import (
     Walks,
@@ -319,7 +320,9 @@ def test_no_walker_needs_to_see_the_whole_path() -> None:
     pmf, found = walk_binding(made_up((0.0, 0.0), ((0.0, 0.6), (0.4, 1.0))), SETTINGS)
     truth = exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))
     assert np.abs(pmf.W - truth)[truth < 5].max() < 0.4 + KT * np.log(2)
-    assert "2 of 2 walkers crossed the path fewer than 4 times" in found.flags
+    assert "2 of 2 walkers crossed the path fewer than 4 times" in [
+        flag.text for flag in found.flags
+    ]
 
 
 def test_a_walker_that_is_where_its_bias_is_still_growing_counts() -> None:
@@ -336,7 +339,7 @@ def test_a_walker_that_is_where_its_bias_is_still_growing_counts() -> None:
     assert np.abs(pmf.W - truth)[near].max() < 0.6 and np.abs(pmf.W - truth)[
         near
     ].max() < 4 * np.nanmax(pmf.W_error)
-    assert "lower bound" in " ".join(found.flags)
+    assert any(flag.kind == FlagKind.ONE_WALKER and flag.error_is_bound for flag in found.flags)
 
 
 def test_the_walls_are_taken_off_the_curve() -> None:
@@ -374,7 +377,7 @@ def test_where_no_walker_was_there_is_no_number() -> None:
     with pytest.raises(EstimateError, match="a walker has 9 records only: sample longer"):
         walk_binding(made_up((0.0,), (WHOLE,), count=9), SETTINGS)
     _, found = walk_binding(made_up((0.0, 0.0), ((0.0, 0.4), (0.6, 1.0))), SETTINGS)
-    assert any("sampled range has gaps" in flag for flag in found.flags)
+    assert any(flag.kind == FlagKind.GAPS for flag in found.flags)
 
 
 def test_crossings_are_counted_after_the_start_is_left_out() -> None:
@@ -389,7 +392,8 @@ def test_crossings_are_counted_after_the_start_is_left_out() -> None:
     ) == [40]
     assert crossings(replace(walks, z=(series,), push=(series,)), SETTINGS) == [39]
     assert (
-        walk_flags([40, 3]) == ["1 of 2 walkers crossed the path fewer than 4 times"]
+        walk_flags([40, 3])
+        == [Flag(FlagKind.FEW_CROSSINGS, "1 of 2 walkers crossed the path fewer than 4 times")]
         and walk_flags([4, 5]) == []
     )
 
@@ -397,13 +401,14 @@ def test_crossings_are_counted_after_the_start_is_left_out() -> None:
 def test_a_walker_under_the_crystal_or_outside_its_cylinder_is_noticed() -> None:
     walks = made_up((0.0,) * 3, (WHOLE,) * 3, count=2000)
     inside, rare = np.full(2000, 0.1), np.arange(2000) < 40
-    assert anchor_notes(walks, [inside] * 3) == []
+    assert anchor_flags(walks, [inside] * 3) == []
     sunk = replace(walks, z=(*walks.z[:2], np.where(rare, -0.7, walks.z[2])))
-    assert anchor_notes(sunk, [inside] * 3) == [
+    assert [flag.text for flag in anchor_flags(sunk, [inside] * 3)] == [
         "the ligand was under the crystal in 1 of 3 walkers (anchor down to -0.70 nm): the path is"
         " wrong"
     ]
-    assert anchor_notes(walks, [inside, inside + 0.5 * rare, inside]) == [
+    strayed = anchor_flags(walks, [inside, inside + 0.5 * rare, inside])
+    assert [flag.text for flag in strayed] == [
         "the anchor was outside its cylinder in 1 of 3 walkers (0.60 nm from the axis, where the"
         " wall ends at 0.39): use a stiffer wall or shorter steps"
     ]

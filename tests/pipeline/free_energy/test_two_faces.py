@@ -15,10 +15,11 @@ from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
 from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import DamagedError, Run
 from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.flags import FlagKind
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
-from halobind.pipeline.results.collect import Sampled, collect, ensure_estimate, physics_notes
+from halobind.pipeline.results.collect import Sampled, collect, ensure_estimate, physics_flags
 from halobind.pipeline.results.segment_reader import TwoStates
 from halobind.pipeline.sampling.md_leg import Leg, MDState, run_leg
 from halobind.pipeline.sampling.platforms import Choice
@@ -112,7 +113,7 @@ def test_two_faces_give_the_curve_of_one(tmp_path: Path) -> None:
     for found in (few, many):
         assert abs(found.dG0_kJ_mol.value - exact) < 4 * found.dG0_kJ_mol.error < 4.0
         assert abs(found.well_depth_kJ_mol.value + 20.0) < 4 * found.well_depth_kJ_mol.error < 4.0
-    assert not any("two faces" in flag for flag in many.flags)
+    assert not any(flag.kind == FlagKind.FACES_DIFFER for flag in many.flags)
     (folder,) = two.folder.glob("estimate-*")
     rows = [line.split(",") for line in (folder / "faces.csv").read_text().splitlines()]
     assert rows[0][:3] == ["face", "dG0_kJ_mol", "dG0_error_kJ_mol"] and [
@@ -144,14 +145,13 @@ def test_two_faces_divide_the_error_by_the_square_root_of_two() -> None:
 def test_faces_that_differ_are_flagged_with_both_numbers(tmp_path: Path) -> None:
     run = published(tmp_path, 2, 1000, (20.0, 26.0))
     flags = ensure_estimate(run, collect(run), SETTINGS).flags
-    (dG0,) = (flag for flag in flags if "in dG0" in flag and "two faces differ by" in flag)
+    texts = {flag.subject: flag.text for flag in flags if flag.kind == FlagKind.FACES_DIFFER}
+    dG0 = texts["dG0"]
     assert (
         4 < float(dG0.split("differ by ")[1].split()[0]) < 8
         and " where their errors give ± " in dG0
     )
-    assert any(
-        flag.startswith("the two faces differ by") and "in well depth" in flag for flag in flags
-    )
+    assert texts.keys() == {"dG0", "well depth"}
 
 
 def test_series_stay_with_their_face(tmp_path: Path) -> None:
@@ -166,7 +166,8 @@ def test_series_stay_with_their_face(tmp_path: Path) -> None:
 def test_a_face_without_a_number_says_why(tmp_path: Path) -> None:
     samples = Samples((Window(0.0, 2000.0),), (np.linspace(0, 0.05, 50),), 0.2, 300.0, RADIUS, WALL)
     rows, flags = compare_faces((samples, samples), SETTINGS, 1)
-    assert not rows and flags[0].startswith("face 1 alone gives no number: ")
+    assert not rows and flags[0].text.startswith("face 1 alone gives no number: ")
+    assert flags[0].kind == FlagKind.FACE_WITHOUT_NUMBER and flags[0].subject
 
 
 def test_windows_are_counted_once_in_the_notes(tmp_path: Path) -> None:
@@ -174,8 +175,8 @@ def test_windows_are_counted_once_in_the_notes(tmp_path: Path) -> None:
     found = replace(collect(published(tmp_path, 2, 200)), images=3, closest_nm=0.5)
     assert isinstance(found, Sampled)
     assert any(
-        "own image or of the other ligand in 3 of 11 windows" in note
-        for note in physics_notes(found, campaign)
+        "own image or of the other ligand in 3 of 11 windows" in flag.text
+        for flag in physics_flags(found, campaign)
     )
 
 

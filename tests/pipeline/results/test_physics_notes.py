@@ -11,9 +11,10 @@ import pytest
 from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.commands.cli import TEMPLATES
-from halobind.pipeline.free_energy.anchor_checks import anchor_notes, cylinder_notes
+from halobind.pipeline.free_energy.anchor_checks import anchor_flags, cylinder_flags
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import EstimateSettings, Samples, Window
-from halobind.pipeline.results.collect import Sampled, physics_notes
+from halobind.pipeline.results.collect import Sampled, physics_flags
 from halobind.pipeline.results.segment_reader import COUNTED, TwoStates
 
 SETTINGS = EstimateSettings(discard_fraction=0.0)
@@ -54,9 +55,9 @@ def uniform(seed: int) -> np.ndarray:
     return r[kept][:COUNT]
 
 
-def explored(lateral: list[np.ndarray]) -> list[str]:
+def explored(lateral: list[np.ndarray]) -> list[Flag]:
     found = sampled(lateral)
-    return cylinder_notes(found.samples, found.lateral, SETTINGS)
+    return cylinder_flags(found.samples, found.lateral, SETTINGS)
 
 
 def test_an_even_cylinder_is_fine() -> None:
@@ -68,7 +69,8 @@ def test_an_even_cylinder_is_fine() -> None:
 )
 def test_an_anchor_that_stays_somewhere_is_noticed(wrong: np.ndarray) -> None:
     found = explored([uniform(k) for k in range(5)] + [wrong])
-    assert found == ["the unbound head has not explored its cylinder in 1 of 3 plateau windows"]
+    text = "the unbound head has not explored its cylinder in 1 of 3 plateau windows"
+    assert found == [Flag(FlagKind.UNEXPLORED_CYLINDER, text)]
     assert explored([wrong] + [uniform(k) for k in range(5)]) == []  # in the pocket it may
 
 
@@ -79,14 +81,14 @@ def campaign(replicas: int) -> Campaign:
 
 def test_notes_say_what_and_how_often() -> None:
     good = sampled([uniform(k) for k in range(6)])
-    assert physics_notes(good, campaign(3)) == ()
+    assert physics_flags(good, campaign(3)) == ()
     alone = (
         "one replica, from a path pulled outwards: hysteresis is not tested, use replicas = 2 or"
         " more"
     )
-    assert physics_notes(good, campaign(1)) == (alone,)
+    assert physics_flags(good, campaign(1)) == (Flag(FlagKind.ONE_REPLICA, alone),)
     bad = replace(good, at_site=2, elsewhere=1, images=3, broken=4, leaning=5, closest_nm=0.456)
-    text = " | ".join(physics_notes(bad, campaign(3)))
+    text = " | ".join(flag.text for flag in physics_flags(bad, campaign(3)))
     assert "ions around the pocket moved more than 0.30 nm in 2 of 6 windows" in text
     assert (
         "the crystal did not stay whole: ions away from the pocket moved more than 0.30 nm from"
@@ -94,46 +96,52 @@ def test_notes_say_what_and_how_often() -> None:
     )
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
     assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
-    (note,) = physics_notes(replace(good, filled=TwoStates(4, 2)), campaign(3))
-    assert note.startswith("solvent fills the pocket in 4 of 6 windows and never enters it in 2: ")
-    (note,) = physics_notes(replace(good, away=TwoStates(5, 1)), campaign(3))
-    assert note.startswith(
+    (flag,) = physics_flags(replace(good, filled=TwoStates(4, 2)), campaign(3))
+    assert flag.text.startswith(
+        "solvent fills the pocket in 4 of 6 windows and never enters it in 2: "
+    )
+    (flag,) = physics_flags(replace(good, away=TwoStates(5, 1)), campaign(3))
+    assert flag.text.startswith(
         "the ion that leaves with the head is out of its place in 5 of 6 windows and stays there"
         " in 1: "
     )
     for fine in (TwoStates(4, 1, 1), TwoStates(6, 0), TwoStates(0, 6), TwoStates()):
-        assert physics_notes(replace(good, filled=fine, away=fine), campaign(3)) == ()
+        assert physics_flags(replace(good, filled=fine, away=fine), campaign(3)) == ()
     assert (
         "an ion beside the pocket leaned on the wall that keeps it there in 5 of 6 windows: dG0"
         " depends on intact_nm" in text
     )
 
 
+def texts(samples: Samples, lateral: list[np.ndarray]) -> list[str]:
+    return [flag.text for flag in anchor_flags(samples, lateral)]
+
+
 def test_an_anchor_under_the_crystal_or_outside_its_cylinder_is_noticed() -> None:
     found = sampled([uniform(k) for k in range(6)])
     s, r = found.samples, list(found.lateral)
-    assert anchor_notes(s, r) == []
+    assert anchor_flags(s, r) == []
     sunk = replace(
         s, z=(*s.z[:2], np.where(np.arange(COUNT) < 0.02 * COUNT, -0.6, s.z[2]), *s.z[3:])
     )
-    assert anchor_notes(sunk, r) == [
+    assert texts(sunk, r) == [
         "the ligand was under the crystal in 1 of 6 windows (anchor down to -0.60 nm): the path is"
         " wrong"
     ]
     brief = replace(
         s, z=(*s.z[:2], np.where(np.arange(COUNT) < 0.005 * COUNT, -0.6, s.z[2]), *s.z[3:])
     )
-    assert anchor_notes(brief, r) == []
+    assert anchor_flags(brief, r) == []
     deep = replace(
         s, windows=(Window(-0.4, 2000.0), *s.windows[1:]), z=(np.full(COUNT, -0.5), *s.z[1:])
     )
-    assert anchor_notes(deep, r) == []  # a window that is meant to be there
+    assert anchor_flags(deep, r) == []  # a window that is meant to be there
     r[3] = np.where(np.arange(COUNT) < 0.02 * COUNT, 0.7, r[3])
-    assert anchor_notes(s, r) == [
+    assert texts(s, r) == [
         "the anchor was outside its cylinder in 1 of 6 windows (0.70 nm from the axis, where the"
         " wall ends at 0.64): use a stiffer wall or shorter steps"
     ]
     both = replace(s, windows=s.windows * 2, z=s.z * 2)
-    assert anchor_notes(both, r * 2)[0].startswith(
+    assert texts(both, r * 2)[0].startswith(
         "the anchor was outside its cylinder in 1 of 6 windows"
     )  # two faces of one window

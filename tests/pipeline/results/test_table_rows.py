@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from halobind.pipeline.free_energy.binding import QUANTITIES, Binding, binding
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import (
     GAS_CONSTANT,
     EstimateSettings,
@@ -64,18 +65,35 @@ def flagged(s):
     return binding(estimate_pmf(s, SETTINGS, 1), s, SETTINGS)
 
 
+def text_of(b, kind):
+    """The sentence of the one flag of a kind."""
+    (flag,) = (flag for flag in b.flags if flag.kind == kind)
+    return flag.text
+
+
+OVERLAP = Flag(FlagKind.LOW_OVERLAP, "3 of 14 windows overlap below 0.03 with a neighbour")
+EDGE = Flag(FlagKind.WELL_AT_EDGE, "well")
+GAPS = Flag(FlagKind.GAPS, "sampled range has gaps")
+PLATEAU = Flag(FlagKind.NO_PLATEAU, "no plateau")
+BLOCKS = Flag(FlagKind.SHORT_TIME_BLOCKS, "error is a lower bound: why", error_is_bound=True)
+
+
+def few(count):
+    return Flag(FlagKind.FEW_INDEPENDENT_SAMPLES, f"only {count} samples")
+
+
+def under(count):
+    text = f"the ligand was under the crystal in {count} of 10 windows"
+    return Flag(FlagKind.UNDER_CRYSTAL, text)
+
+
 def test_a_gap_and_missing_overlap_are_flagged():
     s = draw(well, (*windows(0.4), *windows(1.2, first=0.7)), 200)
     b = flagged(s)
-    assert "2 of 20 windows overlap below 0.03 with a neighbour" in b.flags and not b.converged
-    assert any(
-        flag.startswith("sampled range has gaps:") and "widest gap is 0.5" in flag
-        for flag in b.flags
-    )
-    assert any(
-        flag.startswith("error is a lower bound: neighbour windows overlap by no more than")
-        for flag in b.flags
-    )
+    assert text_of(b, FlagKind.LOW_OVERLAP).startswith("2 of 20 windows overlap below 0.03")
+    assert not b.converged and "widest gap is 0.5" in text_of(b, FlagKind.GAPS)
+    (flag,) = (flag for flag in b.flags if flag.kind == FlagKind.UNCONNECTED_WINDOWS)
+    assert flag.error_is_bound
     assert b.min_overlap < 1e-6
     p = estimate_pmf(s, SETTINGS)
     hole = (p.z_nm > 0.52) & (p.z_nm < 0.58)
@@ -87,28 +105,22 @@ def test_a_missing_plateau_is_flagged_with_its_sign_and_size():
         flagged(draw(lambda z, sign=sign: well(z) + sign * 60 * z, windows(1.2), 300))
         for sign in (1, -1)
     )
-    text = next(flag for flag in rising.flags if flag.startswith("no plateau"))
+    text = text_of(rising, FlagKind.NO_PLATEAU)
     assert float(text.split(" by ")[1].split(" ±")[0]) == pytest.approx(12, abs=1.5)
     assert "still rises by" in text and text.endswith(
         "over the last 0.20 nm, so dG0 is only an upper bound"
     )
-    assert any(
-        "still falls by" in flag and flag.endswith("a lower bound") for flag in falling.flags
-    )
+    text = text_of(falling, FlagKind.NO_PLATEAU)
+    assert "still falls by" in text and text.endswith("a lower bound")
 
 
 def test_few_independent_samples_and_short_blocks_are_flagged():
     s = draw(well, windows(0.9, 0.1, 1000.0), 300)
     slow = replace(s, z=(*s.z[:3], np.repeat(s.z[3][:5], 60) + 1e-6 * np.arange(300), *s.z[4:]))
     b = flagged(slow)
-    assert any(
-        flag.startswith("only ") and flag.endswith(" independent samples in window 0.300")
-        for flag in b.flags
-    )
-    assert (
-        "error is a lower bound: time blocks are shorter than 2 correlation times in 1 of 10"
-        " windows" in b.flags
-    )
+    assert text_of(b, FlagKind.FEW_INDEPENDENT_SAMPLES).endswith("samples in window 0.300")
+    (flag,) = (flag for flag in b.flags if flag.kind == FlagKind.SHORT_TIME_BLOCKS)
+    assert flag.error_is_bound and flag.text.endswith(" in 1 of 10 windows")
 
 
 def test_halves_that_disagree_are_flagged():
@@ -119,15 +131,13 @@ def test_halves_that_disagree_are_flagged():
     drift = replace(
         s, z=tuple(np.concatenate([a[:200], b[200:]]) for a, b in zip(s.z, other.z, strict=True))
     )
-    assert not any("halves" in flag for flag in flagged(s).flags)
+    assert not any(flag.kind == FlagKind.HALVES_DIFFER for flag in flagged(s).flags)
     p = estimate_pmf(drift, SETTINGS)
     assert np.nanmin(p.halves[0]) == pytest.approx(-15, abs=3) and np.nanmin(
         p.halves[1]
     ) == pytest.approx(-40, abs=4)
-    wrong = [
-        flag for flag in flagged(drift).flags if flag.startswith("halves of the data differ by")
-    ]
-    assert wrong and any("in dG0 (error" in flag for flag in wrong)
+    wrong = [flag for flag in flagged(drift).flags if flag.kind == FlagKind.HALVES_DIFFER]
+    assert any(flag.subject == "dG0" and "in dG0 (error" in flag.text for flag in wrong)
 
 
 def test_a_well_at_the_edge_is_flagged():
@@ -135,11 +145,8 @@ def test_a_well_at_the_edge_is_flagged():
         flagged(draw(lambda z: gauss(z, -40, 0.1, 0.15), windows(1.2, first=a), 300))
         for a in (0.0, 0.3)
     )
-    assert not any("edge" in flag for flag in inside.flags)
-    assert any(
-        flag.startswith("the well lies at the edge of the sampled range (0.1")
-        for flag in edge.flags
-    )
+    assert not any(flag.kind == FlagKind.WELL_AT_EDGE for flag in inside.flags)
+    assert "(0.1" in text_of(edge, FlagKind.WELL_AT_EDGE)
 
 
 def test_two_by_ten_samples_are_estimated_in_well_under_two_seconds_and_not_called_converged():
@@ -151,9 +158,7 @@ def test_two_by_ten_samples_are_estimated_in_well_under_two_seconds_and_not_call
         b.dG0_kJ_mol.error > 1
         and abs(b.well_depth_kJ_mol.value + 40.0) < 3.5 * b.well_depth_kJ_mol.error
     )
-    assert any(
-        flag.startswith("sampled range has gaps: 6 of 62 bins are empty") for flag in b.flags
-    )
+    assert text_of(b, FlagKind.GAPS).startswith("sampled range has gaps: 6 of 62 bins are empty")
 
 
 def test_windows_in_any_order_give_the_same_numbers():
@@ -257,7 +262,7 @@ def test_kcal_comes_from_the_unrounded_number():
 
 
 def test_status_says_what_is_wrong():
-    poor = simple(flags=["3 of 14 windows overlap below 0.03 with a neighbour", "well"])
+    poor = simple(flags=[OVERLAP, EDGE])
     assert row(binding=simple()).status == "converged"
     assert (
         row(binding=poor).status
@@ -279,9 +284,9 @@ def test_replicas_are_combined_with_the_larger_error():
     assert agree.error == agree.propagated == pytest.approx(1.0)
     apart = combine(
         [
-            simple(-20.0, 1.0, ["only 4 samples"]),
-            simple(-40.0, 1.0, ["only 7 samples"]),
-            simple(-30.0, 1.0, ["no plateau"]),
+            simple(-20.0, 1.0, [few(4)]),
+            simple(-40.0, 1.0, [few(7)]),
+            simple(-30.0, 1.0, [PLATEAU]),
         ]
     )
     assert (
@@ -289,9 +294,12 @@ def test_replicas_are_combined_with_the_larger_error():
         == apart.dG0_kJ_mol.sem
         == pytest.approx(13.213 / math.sqrt(3), rel=1e-4)
     )
-    assert apart.flags[:2] == ("2 of 3 replicas: only 4 samples", "1 of 3 replicas: no plateau")
+    assert [flag.text for flag in apart.flags[:2]] == [
+        "2 of 3 replicas: only 4 samples",
+        "1 of 3 replicas: no plateau",
+    ]
     assert (
-        apart.flags[2]
+        apart.flags[2].text
         == "replicas scatter by ± 7.6 kJ/mol in dG0 where their own errors give ± 0.6"
     )
     assert (apart.replicas, apart.n_windows, apart.sampling_ns) == (3, 42, pytest.approx(8.4))
@@ -309,7 +317,7 @@ def test_a_ligand_whose_replicas_depend_on_where_they_start_says_so():
             for k, dG0 in enumerate(ends)
         ]
         (whole,) = ligand_rows(rows)
-        return [note for note in whole.notes if "hysteresis" in note]
+        return [flag.text for flag in whole.notes if flag.kind == FlagKind.HYSTERESIS]
 
     assert (
         of(-30.0) == of(-30.0, -60.0) == []
@@ -327,10 +335,7 @@ def test_a_ligand_whose_replicas_depend_on_where_they_start_says_so():
     assert note.endswith(
         "dG0 is -30.1 ± 0.7 kJ/mol from the way out, -38.2 ± 0.7 from the way back into the pocket"
     )
-    assert (
-        "-30.1 ± ≥0.7 kJ/mol"
-        in of(-30.0, -38.0, -30.2, -38.4, flags=["error is a lower bound: why"])[0]
-    )
+    assert "-30.1 ± ≥0.7 kJ/mol" in of(-30.0, -38.0, -30.2, -38.4, flags=[BLOCKS])[0]
     rows = list(
         csv.DictReader(
             io.StringIO(
@@ -349,7 +354,7 @@ def mixed():
         row("DMDDA", "9", binding=simple(-20.0)),
         row(
             "4-CF₃-cinnamate|β",
-            binding=simple(math.nan, math.nan, ["sampled range has gaps"], min_overlap=math.nan),
+            binding=simple(math.nan, math.nan, [GAPS], min_overlap=math.nan),
         ),
         row("DDA", pending="12 of 28 segments"),
         row("DA", "0", binding=simple()),
@@ -435,13 +440,9 @@ def test_markdown_lines_up_and_notes_every_row_that_is_not_converged():
 
 
 def test_every_reason_has_a_line_of_its_own():
-    text = markdown_text(
-        [row(binding=simple(flags=["3 of 14 windows overlap below 0.03", "no plateau"]))]
-    )
+    text = markdown_text([row(binding=simple(flags=[OVERLAP, PLATEAU]))])
     assert "not converged (2 reasons below)" in text
-    assert (
-        "replica 0: not converged\n  - 3 of 14 windows overlap below 0.03\n  - no plateau\n" in text
-    )
+    assert f"replica 0: not converged\n  - {OVERLAP.text}\n  - no plateau\n" in text
 
 
 def test_text_does_not_depend_on_the_order_of_the_rows():
@@ -546,11 +547,7 @@ def test_both_errors_are_shown_and_a_bound_on_the_time_says_so():
 
 
 def test_what_is_wrong_with_replicas_is_wrong_with_their_mean():
-    notes = [
-        ("the ligand was under the crystal in 3 of 10 windows",),
-        ("the ligand was under the crystal in 1 of 10 windows",),
-        (),
-    ]
+    notes = [(under(3),), (under(1),), ()]
     rows = [row("DA", str(k), binding=simple(), notes=own) for k, own in enumerate(notes)]
     (mean,) = ligand_rows(rows)
     assert (
@@ -567,7 +564,7 @@ def test_predictions_from_poor_numbers_say_so():
     poor = [
         replace(
             bound("DA", -30.0 - k, 1.0, 280.0 + 40 * k),
-            notes=("error is a lower bound: x",) * (1 - k),
+            notes=(BLOCKS,) * (1 - k),
         )
         for k in (0, 1)
     ]

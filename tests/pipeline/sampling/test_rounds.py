@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import (
     GAS_CONSTANT,
     EstimateSettings,
@@ -101,7 +102,7 @@ def test_a_window_is_added_where_two_do_not_overlap_and_nowhere_else():
     samples = draw(well, windows, 400, 2)
     added, hopeless = windows_to_add(samples, estimate_pmf(samples, SETTINGS, 1).overlap, 0.03)
     assert [window for window, _ in added] == [Window(0.625, 2000.0)] and not hopeless
-    assert added[0][1].startswith("a window between 0.550 and 0.700 nm (overlap 0.0")
+    assert added[0][1].text.startswith("a window between 0.550 and 0.700 nm (overlap 0.0")
     mended = draw(well, [*windows, Window(0.625, 2000.0)], 400, 3)
     assert windows_to_add(mended, estimate_pmf(mended, SETTINGS, 1).overlap, 0.03) == ([], [])
 
@@ -123,7 +124,7 @@ def test_a_stiffer_window_is_added_where_one_slips_over_a_barrier_until_all_over
             {*windows, *(window for window, _ in added)}, key=lambda w: (w.center_nm, w.k)
         )
     assert not added and first and all(0.4 < w.center_nm < 0.65 for w, _ in first)
-    assert any(w.k == 8000.0 and why.startswith("a stiffer window") for w, why in first)
+    assert any(w.k == 8000.0 and why.text.startswith("a stiffer window") for w, why in first)
     assert number <= 5 and len(windows) < 40
 
 
@@ -138,22 +139,24 @@ def test_windows_as_close_as_they_get_are_a_problem():
     i = windows.index(Window(0.503, 2000.0))
     overlap[i, i - 1] = overlap[i - 1, i] = 0.0
     added, hopeless = windows_to_add(samples, overlap, 0.03)
-    assert not added and "sample longer" in hopeless[0] and "0.500 and 0.503" in hopeless[0]
+    assert (
+        not added and "sample longer" in hopeless[0].text and "0.500 and 0.503" in hopeless[0].text
+    )
 
 
 def test_the_path_grows_while_the_curve_is_not_flat_and_ends_with_the_box():
     reach = Reach(to_nm=1.2, limit_nm=1.46, step_nm=0.05, plateau_nm=0.2)
-    assert longer_path(Quantity(1.0, 0.6), KT, reach) == (None, "")
+    assert longer_path(Quantity(1.0, 0.6), KT, reach) == (None, None)
     end, why = longer_path(Quantity(5.0, 0.6), KT, reach)
-    assert end == 1.4 and "changes by 5.0 ± 0.6 kJ/mol over the last 0.20 nm" in why
+    assert end == 1.4 and "changes by 5.0 ± 0.6 kJ/mol over the last 0.20 nm" in why.text
     assert longer_path(Quantity(-5.0, 0.6), KT, Reach(1.4, 1.46, 0.05, 0.2))[0] == 1.45
     end, why = longer_path(Quantity(5.0, 0.6), KT, Reach(1.45, 1.46, 0.05, 0.2))
     assert (
         end is None
-        and "the path ends at 1.45 nm, where the box ends (1.46 nm), without a plateau" in why
-        and "raise gap_nm" in why
+        and "the path ends at 1.45 nm, where the box ends (1.46 nm), without a plateau" in why.text
+        and "raise gap_nm" in why.text
     )
-    assert longer_path(Quantity(math.nan, math.nan), KT, reach) == (None, "")
+    assert longer_path(Quantity(math.nan, math.nan), KT, reach) == (None, None)
     assert centers_between(1.2, 1.4, 0.05) == [1.25, 1.3, 1.35, 1.4] and centers_between(
         1.2, 1.25, 0.2
     ) == [1.25]
@@ -161,9 +164,12 @@ def test_the_path_grows_while_the_curve_is_not_flat_and_ends_with_the_box():
 
 def test_a_round_survives_json():
     wish = Wish("run", Window(0.35, 8000.0), 4, "because")
-    one = Round("target", "abc", (wish,), 1.4, 400.0, Order(2.0, None), ("note",), ("problem",))
+    problem = Flag(FlagKind.PATH_ENDS_WITH_BOX, "problem", subject="subject")
+    one = Round("target", "abc", (wish,), 1.4, 400.0, Order(2.0, None), ("note",), (problem,))
     assert Round.from_dict(json.loads(json.dumps(one.as_dict()))) == one
     assert Round.from_dict(Round("end", "abc").as_dict()) == Round("end", "abc")
+    (earlier,) = Round.from_dict(one.as_dict() | {"problems": ["a sentence alone"]}).problems
+    assert earlier.text == earlier.subject == "a sentence alone"
 
 
 def test_the_tighter_order_is_in_force_and_only_what_came_after_it_is_spent():

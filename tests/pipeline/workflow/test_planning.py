@@ -215,7 +215,7 @@ def test_a_path_without_a_plateau_ends_with_the_box_and_says_so(tmp_path, monkey
     (run,) = work(tmp_path, campaign := campaign_of(max_rounds=20), Drawn(ramp), monkeypatch)
     assert pull_heights(run)[-1] == pytest.approx(1.0)  # gap 3.0 nm, less 0.4 nm, less the ligand
     assert (
-        "where the box ends" in rounds_of(run)[-1].problems[0]
+        "where the box ends" in rounds_of(run)[-1].problems[0].text
         and "raise gap_nm" in run_row(run, campaign).status
     )
 
@@ -223,7 +223,7 @@ def test_a_path_without_a_plateau_ends_with_the_box_and_says_so(tmp_path, monkey
 def test_rounds_end_when_they_have_been_many_and_say_what_is_left(tmp_path, monkeypatch) -> None:
     (run,) = work(tmp_path, campaign_of(max_rounds=1), Drawn(ramp), monkeypatch)
     assert [one.kind for one in rounds_of(run)] == ["windows", "end"]
-    assert "after 1 rounds still asked for: " in rounds_of(run)[-1].problems[0]
+    assert "after 1 rounds still asked for: " in rounds_of(run)[-1].problems[0].text
 
 
 def test_without_rounds_nothing_is_added(tmp_path, monkeypatch) -> None:
