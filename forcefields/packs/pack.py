@@ -3,10 +3,14 @@ system (nm, kJ/mol, e).
 """
 
 import hashlib
+import io
+import json
 import tomllib
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from xml.etree import ElementTree
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,6 +28,16 @@ FORCEFIELDS = tuple(
         if item.name.endswith(".toml")
     )
 )
+
+
+PACK_PROSE: dict[str, Any] = {  # fields of a pack that are for readers, as pydantic excludes them
+    "title": True,
+    "organics": True,
+    "lattice_source": True,
+    "charges": {"source": True},
+    "table": {"__all__": {"source": True}},
+    "mixing": {"source": True},
+}
 
 
 class _Row(BaseModel):
@@ -167,18 +181,48 @@ def molecule_file(name: str, own: Path | None = None) -> Path:
 
 
 def checksums(pack: str, molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
-    """sha256 of the pack file and of each molecule file (see molecule_file): they are part of the
-    identity of a run.
+    """sha256 of the numbers of a pack and of each molecule (see molecule_file).
+
+    They are part of the identity of a run: comments, sentences and layout are not in them.
     """
-    return {
-        f"packs/{pack}.toml": _sha256(Path(str(PACKS_FOLDER / f"{pack}.toml")))
-    } | molecule_checksums(molecules, own)
+    text = (PACKS_FOLDER / f"{pack}.toml").read_text(encoding="utf-8")
+    return {f"packs/{pack}.toml": _pack_checksum(text)} | molecule_checksums(molecules, own)
 
 
 def molecule_checksums(molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
-    """sha256 of each molecule file."""
-    return {f"molecules/{name}.xml": _sha256(molecule_file(name, own)) for name in molecules}
+    """sha256 of the numbers of each molecule file."""
+    return {
+        f"molecules/{name}.xml": _molecule_checksum(molecule_file(name, own).read_bytes())
+        for name in molecules
+    }
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def pack_numbers(pack: Pack) -> str:
+    """Everything of a pack that a force follows from, as JSON: no titles and no sources."""
+    return json.dumps(pack.model_dump(mode="json", exclude=PACK_PROSE), sort_keys=True)
+
+
+def molecule_numbers(content: bytes) -> str:
+    """Everything of a molecule file that a force follows from, as canonical XML.
+
+    <Info>, which tells how the file was made, is left out, and so are comments and white space.
+    """
+    return ElementTree.canonicalize(
+        from_file=io.BytesIO(content), strip_text=True, exclude_tags={"Info"}
+    )
+
+
+@lru_cache(maxsize=64)
+def _pack_checksum(text: str) -> str:
+    """sha256 of the numbers of a pack file; cached, as every run of a campaign asks for it."""
+    return _sha256(pack_numbers(Pack(**tomllib.loads(text))))
+
+
+@lru_cache(maxsize=256)
+def _molecule_checksum(content: bytes) -> str:
+    """sha256 of the numbers of a molecule file; cached, as every run of a campaign asks for it."""
+    return _sha256(molecule_numbers(content))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from functools import partial
 
-from halobind.forcefields.packs.pack import Pack, molecule_checksums
+from halobind.forcefields.packs.pack import Pack, molecule_checksums, pack_numbers
 from halobind.forcefields.packs.validity import ligand_problem
 from halobind.forcefields.validation.check_rows import REFERENCE, UNCLAIMED, Check, Row, told
 from halobind.forcefields.validation.crystals import elastic_check, lattice_check
@@ -227,7 +227,7 @@ def key(pack: Pack, check: Check) -> str:
         check.name,
         check.system,
         check.settings,
-        pack.model_dump(mode="json"),
+        pack_numbers(pack),
         molecule_checksums(tuple(sorted(set(check.molecules)))),
         tables,
     ]

@@ -19,7 +19,7 @@ from halobind.pipeline.campaign.versions import versions
 from halobind.structures.molecules.catalogue import ION_CHARGES, PEROVSKITES
 from halobind.structures.molecules.molecule import make_molecule
 
-FORMAT = 4  # of what a run id is made from and what a run directory holds
+FORMAT = 5  # of what a run id is made from and what a run directory holds
 
 
 def identity(spec: RunSpec, files: dict[str, str]) -> str:
@@ -27,7 +27,7 @@ def identity(spec: RunSpec, files: dict[str, str]) -> str:
 
     Args:
         spec: every setting of the physics.
-        files: checksums of the force-field files, see `forcefield_files`.
+        files: checksums of the numbers of the force field, see `forcefield_files`.
     """
     content = json.dumps(
         {"format": FORMAT, "spec": spec.model_dump(), "forcefield_files": files}, sort_keys=True
@@ -237,7 +237,7 @@ def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
 
 
 def forcefield_files(spec: RunSpec, campaign: Path) -> dict[str, str]:
-    """Checksums of every force-field file of a run.
+    """Checksums of the numbers in every force-field file of a run.
 
     Args:
         spec: the run.

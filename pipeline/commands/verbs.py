@@ -16,6 +16,7 @@ from halobind.forcefields.packs.validity import provenance
 from halobind.jobs.batch import clock
 from halobind.jobs.stop import FOLLOW_PARENT, StopSignal
 from halobind.pipeline.campaign.load import load_campaign
+from halobind.pipeline.campaign.older_runs import find_older_runs, older_runs_note
 from halobind.pipeline.campaign.run_directory import (
     DamagedError,
     Run,
@@ -68,6 +69,13 @@ def open_campaign(folder: Path) -> tuple[Campaign, list[Run]]:
     return campaign, runs
 
 
+def tell_older_runs(folder: Path) -> None:
+    """Print which runs of a campaign directory an older version made, and what to do about them."""
+    note = older_runs_note(folder, find_older_runs(folder))
+    if note:
+        print(f"halobind: {note}", file=sys.stderr)
+
+
 def new_campaign(folder: Path, text: str) -> str:
     """Write campaign.toml into a new or empty directory; returns what to do next. Raises
     CampaignError when one is there.
@@ -88,6 +96,7 @@ def new_campaign(folder: Path, text: str) -> str:
 def show_plan(folder: Path) -> int:
     """Print what would run; refuse what `run` would refuse."""
     campaign, runs = open_campaign(folder)
+    tell_older_runs(folder)
     plans = [plan_run(run, campaign) for run in runs]
     table = Table(
         title=f"{escape(str(folder))}: {len(runs)} run{'s' * (len(runs) != 1)}",
@@ -171,6 +180,7 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
             lambda line: print(line, flush=True),
         ).work()
         return 0
+    tell_older_runs(folder)
     before = measure(chart_of(runs, campaign))
     if before.done < before.total or rounds_due(runs, campaign):
         side_by_side(folder, campaign, (runs, choice), options.processes, _flags(options, stop))
@@ -216,6 +226,7 @@ def _flags(options: RunOptions, stop: StopSignal) -> list[str]:
 def show_status(folder: Path) -> int:
     """Print one row a run."""
     campaign, runs = open_campaign(folder)
+    tell_older_runs(folder)
     jobs, sentences = jobs_of(runs, campaign)
     rows = status_rows(runs, campaign, jobs)
     table = Table()
@@ -264,6 +275,7 @@ def _hours(runs: list[Run], campaign: Campaign) -> float:
 def make_tables(folder: Path) -> int:
     """Estimate what is sampled, write the tables, print the short one."""
     campaign, runs = open_campaign(folder)
+    tell_older_runs(folder)
     check_writable(folder)
     text, sound = publish_tables(folder, campaign, runs)
     print(text)

@@ -2,6 +2,7 @@
 come from.
 """
 
+import json
 import tomllib
 
 import numpy as np
@@ -21,6 +22,8 @@ from halobind.forcefields.packs.pack import (
     Pack,
     load_pack,
     molecule_file,
+    molecule_numbers,
+    pack_numbers,
 )
 from halobind.forcefields.packs.pairs import pair_for
 from halobind.forcefields.packs.validity import (
@@ -444,3 +447,53 @@ def test_a_short_lattice_run_is_repeatable() -> None:
     pack = PACKS["balestra"]
     mean, error = lattice_constant(pack, "CsPbBr3", 300.0, 0.8, cells=4)
     assert mean == pytest.approx(pack.lattice_nm["CsPbBr3"], abs=0.003) and 0 < error < 0.003
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('name = "bond-increment"', '# why\nname = "bond-increment"', True),
+        ('title = "', 'title = "Rewritten. ', True),
+        ('organics = "', 'organics = "Rewritten. ', True),
+        ('source = "', 'source = "Rewritten. ', True),
+        ("t = 0.18", "t     =  0.180", True),
+        ("t = 0.18", "t = 0.1800001", False),
+        ("bond_nm = 0.36", "bond_nm = 0.361", False),
+        ("Br-Br = [370703.45", "Br-Br = [370703.46", False),
+        ('modes = ["cation", ', "modes = [", False),
+    ],
+)
+def test_numbers_of_a_pack_are_not_its_prose(old: str, new: str, same: bool) -> None:
+    text = (PACKS_FOLDER / "bond-increment.toml").read_text(encoding="utf-8")
+    assert old in text
+    numbers = [
+        pack_numbers(Pack(**tomllib.loads(content))) for content in (text, text.replace(old, new))
+    ]
+    assert (numbers[0] == numbers[1]) is same
+
+
+@pytest.mark.parametrize("name", FORCEFIELDS)
+def test_numbers_of_a_pack_hold_no_sentence(name: str) -> None:
+    numbers = json.loads(pack_numbers(PACKS[name]))
+    prose = {"title", "organics", "lattice_source", "source"}
+    parts = [numbers, numbers["charges"], numbers["mixing"], *numbers["table"]]
+    assert not any(prose & set(part) for part in parts)
+    assert set(numbers) == set(Pack.model_fields) - prose
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        (b"<AtomTypes>", b"<!-- why --><AtomTypes>", True),
+        (b"<Command>", b"<Date>today</Date><Command>at noon ", True),
+        (b'name="DA-c3" class="DA-c3"', b'class="DA-c3"  name="DA-c3"', True),
+        (b"\n  <Residue ", b"\n\n      <Residue ", True),
+        (b'charge="-0.09412420"', b'charge="-0.09412421"', False),
+        (b'<Atom name="C1" type', b'<Atom name="C9" type', False),
+    ],
+)
+def test_numbers_of_a_molecule_are_not_its_prose(old: bytes, new: bytes, same: bool) -> None:
+    content = molecule_file("DA").read_bytes()
+    assert old in content
+    numbers = [molecule_numbers(text) for text in (content, content.replace(old, new, 1))]
+    assert (numbers[0] == numbers[1]) is same

@@ -204,6 +204,8 @@ def test_an_edited_file_is_refused_or_another_run(
     assert "was edited: its checksum is not the one in mine.json" in error_of(
         capsys, "parametrize", str(campaign)
     )
+    assert runs_of(campaign, load_campaign(campaign / "campaign.toml"))[0].id == before
+    path.write_text(re.sub(r'mass="12\.01"', 'mass="12.011"', good))
     assert runs_of(campaign, load_campaign(campaign / "campaign.toml"))[0].id != before
     path.write_text(re.sub(r'(name="N1" type="mine-n4" charge=)"[^"]*"', r'\1"0.5"', good))
     assert "the charges sum to" in error_of(capsys, "plan", str(campaign))
