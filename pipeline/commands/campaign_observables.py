@@ -21,7 +21,6 @@ from halobind.jobs.workplace import INSTALL, MappingError, Reach, place_of
 from halobind.pipeline.campaign.run_directory import DamagedError, Run, logs_folder, reading
 from halobind.pipeline.campaign.settings import Campaign, CampaignError, SamplingSection
 from halobind.pipeline.campaign.versions import versions
-from halobind.pipeline.commands.verbs import open_campaign
 from halobind.pipeline.free_energy.equilibration import Equilibrated, equilibrated
 from halobind.pipeline.free_energy.samples import EstimateError, Window
 from halobind.pipeline.observables.figures import draw
@@ -41,7 +40,7 @@ from halobind.pipeline.observables.summary import (
 )
 from halobind.pipeline.results.collect import collect, ensure_estimate
 from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
-from halobind.pipeline.workflow.checks import check_writable
+from halobind.pipeline.workflow.checks import check_writable, open_campaign
 from halobind.structures.molecules.catalogue import LIGANDS, MODES
 
 

@@ -10,7 +10,7 @@ from halobind.jobs.claims import claim
 from halobind.jobs.publish import publishing
 from halobind.pipeline.campaign.run_directory import Run, write_record
 from halobind.pipeline.campaign.settings import Campaign, CampaignError
-from halobind.pipeline.commands.verbs import RunOptions, open_campaign, run_campaign
+from halobind.pipeline.commands.campaign_run import RunOptions, run_campaign
 from halobind.pipeline.sampling.products import (
     all_products,
     rounds_of,
@@ -20,23 +20,25 @@ from halobind.pipeline.sampling.products import (
 )
 from halobind.pipeline.sampling.rounds import Order, Round, Wish, order_in_force
 from halobind.pipeline.sampling.schedule import ROUNDS, basis_of, campaign_order, replicas_of
-from halobind.pipeline.workflow.checks import check_writable
+from halobind.pipeline.workflow.checks import check_writable, open_campaign
 from halobind.pipeline.workflow.planning import decide
 
 
 @dataclass(frozen=True)
 class ExtendOptions:
-    """Give `segments` (more for every window) or `target_kJ_mol`, with or without `budget_ns`;
-    `dry_run` only shows the plan.
-    """
+    """Options of `halobind extend`: either `segments` or `target_kJ_mol`."""
 
-    segments: int | None
-    target_kJ_mol: float | None
-    budget_ns: float | None
-    dry_run: bool
+    segments: int | None = None
+    """How many more segments every window gets."""
+    target_kJ_mol: float | None = None
+    """Sample until the error of each ligand's dG0 is at most this."""
+    budget_ns: float | None = None
+    """At most so much more sampling for each ligand; None: as much again as there is."""
+    dry_run: bool = False
+    """Only show the plan."""
 
 
-def extend(folder: Path, options: ExtendOptions) -> int:
+def extend_campaign(folder: Path, options: ExtendOptions) -> int:
     """Show what is added to each run, record it, and run. Raises CampaignError."""
     campaign, runs = open_campaign(folder)
     order = _check(campaign, options)

@@ -17,7 +17,7 @@ from halobind.structures.assembly.packmol import packmol_program
 COULOMB = 138.935457644  # kJ mol-1 nm e-2, CODATA 2018
 
 
-def examine() -> int:
+def examine_installation() -> int:
     """Print versions, platforms and the self-test; returns 0 when a campaign can run here."""
     print(f"Python {sys.version.split()[0]}, {cores()} cores")
     for name, version in versions().items():

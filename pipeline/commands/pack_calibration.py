@@ -24,7 +24,7 @@ from halobind.jobs.stop import StopSignal
 from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.commands.campaign_models import check_writable
-from halobind.pipeline.commands.pack_validation import result_of
+from halobind.pipeline.commands.pack_validation import known_pack, result_of
 from halobind.pipeline.results.table_rows import rounded
 from halobind.pipeline.sampling.platforms import Choice, choose, cores
 
@@ -35,13 +35,15 @@ class _Tried:
     rows: tuple[Row, ...]
 
 
-def calibrate(pack: Pack, out: Path) -> int:
+def calibrate_pack(name: str, out: Path | None = None) -> int:
     """Run every check of every trial that is not there yet, write and print calibration.md; 1 when
     a check ended in an error.
 
-    Raises CampaignError for a pack that has nothing to calibrate and for a folder that cannot be
+    Raises CampaignError for an unknown pack, one that has nothing to calibrate, and for a folder that cannot be
     written to.
     """
+    pack = known_pack(name)
+    out = out or Path(f"calibration-{pack.name}")
     trials = load_trials()
     try:
         for trial in trials.trial:

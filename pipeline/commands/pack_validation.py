@@ -33,7 +33,7 @@ class ValidateOptions:
     only: tuple[str, ...] = ()
 
 
-def validate(options: ValidateOptions) -> int:
+def validate_pack(options: ValidateOptions) -> int:
     """Run what is not there yet, write table.md, .csv, .json and pocket.png, print the table; 1
     when a check ended in an error.
 

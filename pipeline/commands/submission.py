@@ -40,13 +40,13 @@ from halobind.pipeline.campaign.run_directory import (
 )
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.campaign.text import duration
-from halobind.pipeline.commands.verbs import open_campaign
 from halobind.pipeline.sampling.products import PREPARE
-from halobind.pipeline.workflow.checks import check_disk, check_writable, plan_run
+from halobind.pipeline.workflow.checks import check_disk, check_writable, open_campaign, plan_run
 from halobind.pipeline.workflow.local_processes import PER_GPU_WITH_MPS
+from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.progress import chart_of, measure
 from halobind.pipeline.workflow.queued_jobs import ledger_of
-from halobind.pipeline.workflow.worker import Part, chain_count, next_steps
+from halobind.pipeline.workflow.worker import chain_count, next_steps
 
 PREPARATION, SAMPLING, TABLE = "prepare", "sample", "table"
 Queue = list[tuple[Entry, Task]]
@@ -108,7 +108,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
                 write_record(run)
             _warn_of_long_segments(runs, campaign, cluster)
         _submit(folder, jobs, ledger, _ids(queued, cluster))
-        print(_summary(folder, jobs, queued, _has_work(runs, campaign, Part(0, 1), False)))
+        print(_summary(folder, jobs, queued, _has_work(runs, campaign, Part.WHOLE, False)))
     return 0
 
 
@@ -180,7 +180,7 @@ def _plan(
     if (
         own is not None
         and published <= own.published
-        and _has_work(runs, campaign, Part(0, 1), False)
+        and _has_work(runs, campaign, Part.WHOLE, False)
     ):
         raise BatchError(
             f"round {own.round} published nothing, so no other round is submitted: see the logs"
@@ -239,7 +239,7 @@ def _most(runs: list[Run], campaign: Campaign) -> int:
     """How many parts can have something to do: as many as open windows, where only what rounds ask
     for is left to whoever comes.
     """
-    ready = next_steps(runs, campaign, Part(0, 1))
+    ready = next_steps(runs, campaign, Part.WHOLE)
     return (
         max(1, len(ready))
         if all(step[0].chain != PREPARE for _, step in ready)

@@ -13,8 +13,9 @@ import numpy as np
 from halobind.forcefields.hamiltonian.system import check_cutoff
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import check_pack, wanted_of
+from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.model_settings import ModelSection
-from halobind.pipeline.campaign.run_directory import Run, campaign_file
+from halobind.pipeline.campaign.run_directory import Run, campaign_file, runs_of
 from halobind.pipeline.campaign.settings import (
     Campaign,
     CampaignError,
@@ -324,3 +325,13 @@ def gigabytes(count: float) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count:.0f} B"
+
+
+def open_campaign(folder: Path) -> tuple[Campaign, list[Run]]:
+    """Load and check a campaign directory. Raises CampaignError before anything is computed or
+    written.
+    """
+    campaign = load_campaign(campaign_file(folder))
+    runs = runs_of(folder, campaign)
+    check_runs(runs, campaign)
+    return campaign, runs

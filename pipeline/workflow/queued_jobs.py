@@ -6,8 +6,9 @@ from halobind.jobs.batch import BatchError, Task
 from halobind.jobs.ledger import Entry, Ledger
 from halobind.pipeline.campaign.run_directory import Run, job_prefix, ledger_file
 from halobind.pipeline.campaign.settings import Campaign
+from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.status import Queued
-from halobind.pipeline.workflow.worker import Part, next_steps
+from halobind.pipeline.workflow.worker import next_steps
 
 
 def ledger_of(campaign: Path) -> Ledger:

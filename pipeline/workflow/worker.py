@@ -33,6 +33,7 @@ from halobind.pipeline.sampling.schedule import (
 )
 from halobind.pipeline.sampling.segment_files import Workshop
 from halobind.pipeline.workflow.checks import segment_speeds
+from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.planning import round_products
 
 
@@ -48,20 +49,6 @@ WAIT_S = 0.5
 TIMED = ("pull", "windows", "metadynamics")  # stages whose products are many and alike
 # the phase of what the campaign file asks for; before it the preparation, after it the rounds
 ASKED = 1
-
-
-@dataclass(frozen=True)
-class Part:
-    """Part `index` of `count` (from 0): the windows (or exchange groups) of all runs are dealt out
-    in turn, one part each.
-
-    With `prepare`, the runs are dealt out instead, and only what comes before their windows is
-    made.
-    """
-
-    index: int
-    count: int
-    prepare: bool = False
 
 
 @dataclass(frozen=True)

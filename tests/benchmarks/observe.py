@@ -35,7 +35,7 @@ from halobind.jobs.workplace import Place
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import Run, runs_of
 from halobind.pipeline.commands.campaign_observables import chemistry_of
-from halobind.pipeline.commands.cli import TEMPLATES
+from halobind.pipeline.commands.new import TEMPLATES
 from halobind.pipeline.observables.dcd import open_dcd
 from halobind.pipeline.observables.frame_tasks import (
     Source,

@@ -14,7 +14,8 @@ from halobind.pipeline.campaign.load import load_campaign, parse_campaign
 from halobind.pipeline.campaign.model_settings import ModelSection
 from halobind.pipeline.campaign.run_directory import derived_seed, runs_of, write_record
 from halobind.pipeline.campaign.settings import SHARED_SECTIONS, Campaign, CampaignError, RunSpec
-from halobind.pipeline.commands.cli import TEMPLATES, main, templates
+from halobind.pipeline.commands.cli import main
+from halobind.pipeline.commands.new import TEMPLATES, template_names
 from halobind.pipeline.sampling.products import (
     all_products,
     pull_heights,
@@ -353,7 +354,7 @@ def test_unreadable_files_are_refused(content: bytes | None, expected: str, tmp_
         load_campaign(path)
 
 
-@pytest.mark.parametrize("name", templates())
+@pytest.mark.parametrize("name", template_names())
 def test_shipped_campaigns_can_be_planned(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -16,8 +16,8 @@ import pytest
 from halobind.jobs.claims import claim
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.commands.cli import main
-from halobind.pipeline.commands.verbs import open_campaign
 from halobind.pipeline.sampling.products import prepare_products
+from halobind.pipeline.workflow.checks import open_campaign
 
 CAMPAIGN = """
 [model]

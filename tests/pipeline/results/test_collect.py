@@ -15,7 +15,7 @@ import pytest
 from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign
-from halobind.pipeline.commands.cli import TEMPLATES
+from halobind.pipeline.commands.new import TEMPLATES
 from halobind.pipeline.free_energy import estimators
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateError
 from halobind.pipeline.results.collect import publish_tables

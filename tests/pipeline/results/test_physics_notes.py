@@ -10,7 +10,7 @@ import pytest
 
 from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.settings import Campaign
-from halobind.pipeline.commands.cli import TEMPLATES
+from halobind.pipeline.commands.new import TEMPLATES
 from halobind.pipeline.free_energy.anchor_checks import anchor_flags, cylinder_flags
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import EstimateSettings, Samples, Window

@@ -15,7 +15,7 @@ from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import Run, derived_seed, runs_of
 from halobind.pipeline.campaign.settings import Campaign, CampaignError
 from halobind.pipeline.commands.cli import main
-from halobind.pipeline.commands.extension import ExtendOptions, extend
+from halobind.pipeline.commands.extension import ExtendOptions, extend_campaign
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT
 from halobind.pipeline.results.collect import run_row
 from halobind.pipeline.results.table_rows import combine
@@ -24,14 +24,15 @@ from halobind.pipeline.sampling.products import all_products, pull_heights, roun
 from halobind.pipeline.sampling.rounds import pair_overlaps
 from halobind.pipeline.sampling.schedule import ROUNDS
 from halobind.pipeline.workflow.checks import check_runs, plan_run
+from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.planning import evidence_of
 from halobind.pipeline.workflow.status import round_lines, rounds_due, status_rows
-from halobind.pipeline.workflow.worker import Part, Worker
+from halobind.pipeline.workflow.worker import Worker
 from tests.pipeline.tiny import segment_record
 
 KT = GAS_CONSTANT * 300.0
 GRID = np.linspace(-0.6, 2.0, 13001)
-WHOLE = Part(0, 1)
+WHOLE = Part.WHOLE
 TINY = {
     "model": {
         "perovskite": "CsPbBr3",
@@ -288,9 +289,9 @@ def test_extend_shows_the_plan_records_it_and_the_worker_follows(
     monkeypatch.setattr(
         "halobind.pipeline.commands.extension.run_campaign", lambda folder, options: 0
     )
-    assert extend(tmp_path, ExtendOptions(1, None, None, False)) == 0
+    assert extend_campaign(tmp_path, ExtendOptions(segments=1)) == 0
     assert set(windows_of(run, campaign).values()) == {3} and rounds_due([run], campaign)
-    assert extend(tmp_path, ExtendOptions(None, 0.3, 5.0, False)) == 0
+    assert extend_campaign(tmp_path, ExtendOptions(target_kJ_mol=0.3, budget_ns=5.0)) == 0
     assert "products are to be made first" in capsys.readouterr().out
     work(tmp_path, campaign, Drawn(well), monkeypatch)
     assert rounds_of(run)[-1].notes[-1].endswith("reached")

@@ -14,7 +14,8 @@ from halobind.pipeline.sampling.platforms import Choice
 from halobind.pipeline.sampling.products import Product, prepare_products
 from halobind.pipeline.sampling.segment_files import Workshop
 from halobind.pipeline.workflow import worker as work
-from halobind.pipeline.workflow.worker import Part, Worker, first_missing, next_steps
+from halobind.pipeline.workflow.parts import Part
+from halobind.pipeline.workflow.worker import Worker, first_missing, next_steps
 
 MODEL = {
     "perovskite": "CsPbBr3",
@@ -72,7 +73,7 @@ def test_a_segment_is_begun_only_if_it_can_end(
     said: list[str] = []
     began = time.monotonic()
     Worker(
-        (run,), None, Choice("CPU", ()), Part(0, 1), False, StopSignal(walltime_s), said.append
+        (run,), None, Choice("CPU", ()), Part.WHOLE, False, StopSignal(walltime_s), said.append
     ).work()
     assert len(list(run.path("windows/z").glob("seg-*"))) == made
     assert any("the wall time ended" in line for line in said) == abandoned
@@ -94,7 +95,7 @@ def test_parts_of_the_preparation_are_runs(tmp_path: Path) -> None:
         for product in prepare_products(run):
             run.path(product.name).mkdir(parents=True)
     assert next_steps(runs, campaign, Part(0, 2, prepare=True)) == []
-    everything = next_steps(runs, campaign, Part(0, 1))
+    everything = next_steps(runs, campaign, Part.WHOLE)
     parts = [next_steps(runs, campaign, Part(k, 4)) for k in range(4)]
     key = lambda item: (item[0].id, item[1][0].name)  # noqa: E731
     assert (
