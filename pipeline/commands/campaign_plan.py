@@ -12,7 +12,8 @@ from halobind.pipeline.campaign.run_directory import user_molecules_folder
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.commands.console import tell_older_runs, wide_console
-from halobind.pipeline.workflow.checks import check_disk, gigabytes, open_campaign, plan_run
+from halobind.pipeline.workflow.checks import open_campaign
+from halobind.pipeline.workflow.cost import SECONDS_PER_DAY, check_disk, format_bytes, plan_run
 from halobind.pipeline.workflow.status import rounds_due
 
 
@@ -43,12 +44,12 @@ def show_plan(folder: Path) -> int:
         sizes = (
             f"{plan.n_atoms}",
             box,
-            f"{plan.n_windows}",
+            f"{plan.n_chains}",
             f"{plan.total_ps / 1000:.3g}",
             f"{plan.left_ps / 1000:.3g}",
             speed,
         )
-        table.add_row(plan.run.id, *sizes, gigabytes(plan.left_bytes))
+        table.add_row(plan.run.id, *sizes, format_bytes(plan.left_bytes))
     wide_console().print(table)
     for name in dict.fromkeys(run.spec.forcefield.pack for run in runs):
         print("\n".join(provenance(load_pack(name))))
@@ -58,8 +59,8 @@ def show_plan(folder: Path) -> int:
         sum(plan.left_ps for plan in plans) / 1000,
         sum(plan.left_bytes for plan in plans),
     )
-    seconds = sum(plan.left_ps / 1000 / plan.speed_ns_day * 86400 for plan in plans)
-    print(f"left: {nanoseconds:.3g} ns, {duration(seconds)} of one process, {gigabytes(count)}")
+    seconds = sum(plan.left_days * SECONDS_PER_DAY for plan in plans)
+    print(f"left: {nanoseconds:.3g} ns, {duration(seconds)} of one process, {format_bytes(count)}")
     if rounds_due(runs, campaign):
         print(not_counted(campaign))
     check_disk(plans, folder)

@@ -13,7 +13,8 @@ from halobind.pipeline.commands.console import tell_older_runs
 from halobind.pipeline.results.collect import publish_tables
 from halobind.pipeline.sampling.failures import open_failures
 from halobind.pipeline.sampling.platforms import choose
-from halobind.pipeline.workflow.checks import check_disk, check_writable, open_campaign, plan_run
+from halobind.pipeline.workflow.checks import check_writable, open_campaign
+from halobind.pipeline.workflow.cost import check_disk, plan_run
 from halobind.pipeline.workflow.local_processes import side_by_side
 from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.progress import chart_of, measure

@@ -9,7 +9,8 @@ from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.commands.console import tell_older_runs, wide_console
 from halobind.pipeline.results.swap_statistics import exchange_lines
 from halobind.pipeline.sampling.failures import open_failures
-from halobind.pipeline.workflow.checks import open_campaign, plan_run
+from halobind.pipeline.workflow.checks import open_campaign
+from halobind.pipeline.workflow.cost import HOURS_PER_DAY, plan_run
 from halobind.pipeline.workflow.queued_jobs import jobs_of
 from halobind.pipeline.workflow.status import round_lines, status_rows
 
@@ -60,4 +61,4 @@ def _exchange(run: Run) -> list[str]:
 
 def _hours(runs: list[Run], campaign: Campaign) -> float:
     plans = [plan_run(run, campaign) for run in runs]
-    return sum(plan.left_ps / 1000 / plan.speed_ns_day for plan in plans) * 24
+    return sum(plan.left_days for plan in plans) * HOURS_PER_DAY

@@ -41,7 +41,8 @@ from halobind.pipeline.campaign.run_directory import (
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.sampling.products import PREPARE
-from halobind.pipeline.workflow.checks import check_disk, check_writable, open_campaign, plan_run
+from halobind.pipeline.workflow.checks import check_writable, open_campaign
+from halobind.pipeline.workflow.cost import SECONDS_PER_DAY, check_disk, plan_run
 from halobind.pipeline.workflow.local_processes import PER_GPU_WITH_MPS
 from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.progress import chart_of, measure
@@ -414,7 +415,7 @@ def _warn_of_long_segments(runs: list[Run], campaign: Campaign, cluster: Cluster
     """Say when a segment, at the speed measured so far, would not end within the wall time."""
     for run in runs:
         plan = plan_run(run, campaign)
-        needed = campaign.sampling.segment_ps / 1000 / plan.speed_ns_day * 86400
+        needed = campaign.sampling.segment_ps / 1000 / plan.speed_ns_day * SECONDS_PER_DAY
         if plan.measured and needed > cluster.working_s:
             print(
                 f"halobind: a segment of {run.id} takes {duration(needed)} at the speed measured so"

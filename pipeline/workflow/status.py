@@ -8,7 +8,7 @@ from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.sampling.failures import open_failures
 from halobind.pipeline.sampling.products import PREPARE, Product, all_products, rounds_of
 from halobind.pipeline.sampling.schedule import ROUNDS, replicas_of, round_due
-from halobind.pipeline.workflow.checks import plan_run
+from halobind.pipeline.workflow.cost import SECONDS_PER_DAY, plan_run
 
 PREPARED = ("build", "system", "equilibrate", "pull")  # stages of the chain PREPARE
 Queued = tuple[str, Task]  # the stage ("prepare", "sample") and the state of a job
@@ -78,8 +78,8 @@ def status_rows(
         }
         plan = plan_run(run, campaign)
         guess = "" if plan.measured else " (guess)"
-        alone = plan.left_ps / 1000 / plan.speed_ns_day * 86400
-        together = _serial_ps(run, products) / 1000 / plan.speed_ns_day * 86400
+        alone = plan.left_days * SECONDS_PER_DAY
+        together = _serial_ps(run, products) / 1000 / plan.speed_ns_day * SECONDS_PER_DAY
         streams = max(len(working), len(jobs[run.id]))
         times = (
             (duration(alone) + guess, duration(max(together, alone / streams)) if streams else "-")

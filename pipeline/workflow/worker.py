@@ -32,7 +32,7 @@ from halobind.pipeline.sampling.schedule import (
     replicas_of,
 )
 from halobind.pipeline.sampling.segment_files import Workshop
-from halobind.pipeline.workflow.checks import segment_speeds
+from halobind.pipeline.workflow.cost import segment_speeds
 from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.planning import round_products
 

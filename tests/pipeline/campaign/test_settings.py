@@ -26,7 +26,8 @@ from halobind.pipeline.sampling.products import (
     windows_of,
 )
 from halobind.pipeline.sampling.rounds import Round
-from halobind.pipeline.workflow.checks import check_disk, check_runs, plan_run
+from halobind.pipeline.workflow.checks import check_runs
+from halobind.pipeline.workflow.cost import check_disk, plan_run
 
 TINY = {
     "model": {

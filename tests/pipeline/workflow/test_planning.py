@@ -23,7 +23,8 @@ from halobind.pipeline.sampling.platforms import Choice
 from halobind.pipeline.sampling.products import all_products, pull_heights, rounds_of, windows_of
 from halobind.pipeline.sampling.rounds import pair_overlaps
 from halobind.pipeline.sampling.schedule import ROUNDS
-from halobind.pipeline.workflow.checks import check_runs, plan_run
+from halobind.pipeline.workflow.checks import check_runs
+from halobind.pipeline.workflow.cost import plan_run
 from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.planning import evidence_of
 from halobind.pipeline.workflow.status import round_lines, rounds_due, status_rows
@@ -170,7 +171,7 @@ def test_status_and_plan_count_what_rounds_ask_for(planned: tuple[Path, Campaign
     (row,) = status_rows(runs, campaign, {runs[0].id: []})
     assert row["windows"] == f"{2 * len(windows)}/{2 * len(windows)}" and row["state"] == "done"
     plan = plan_run(runs[0], campaign)
-    assert plan.n_windows == len(windows) and plan.left_ps == 0
+    assert plan.n_chains == len(windows) and plan.left_ps == 0
     assert any("a longer path to 0.600 nm" in line for line in round_lines(runs[0]))
     more = campaign_of(segments=3)
     assert (
