@@ -16,7 +16,7 @@ from openmm import app, unit
 from halobind.forcefields.hamiltonian.system import HYDROGEN_MASS_DA, make_water_rigid
 from halobind.forcefields.packs.pack import molecule_file
 from halobind.structures.assembly.liquid_boxes import LIQUIDS_FOLDER, Liquid, write_liquid
-from halobind.structures.assembly.packmol import pack_box
+from halobind.structures.assembly.packmol import MoleculeCount, pack_box
 from halobind.structures.assembly.solvate import molecules_per_nm3
 from halobind.structures.models.model import Residue
 from halobind.structures.molecules.catalogue import SOLVENTS
@@ -52,7 +52,7 @@ def liquid_cell(item: Molecule, count: int, edge_nm: float) -> Cell:
     """A packed cubic box of `count` molecules as an openmm.System (PME, dispersion correction,
     H-bond constraints, 3 Da hydrogens).
     """
-    return periodic_cell(item, pack_box([(item, count)], edge_nm, seed=1)[0], edge_nm)
+    return periodic_cell(item, pack_box([MoleculeCount(item, count)], edge_nm, seed=1)[0], edge_nm)
 
 
 def periodic_cell(item: Molecule, positions: np.ndarray, edge_nm: float) -> Cell:

@@ -97,7 +97,9 @@ def solvated_cluster(head: str, solvent: str, seed: int) -> Model:
     elements, xyz = (*ions, *item.elements), np.concatenate([positions, head_geometry(head)])
     box, none = np.array(BOX_NM), np.zeros(3)
     counts = solvent_counts(len(ions) / 5 * LATTICE_NM**3, box, none, {solvent: 1.0})
-    ((liquid, copies),) = fill_solvent((elements, xyz), box, none, counts, seed)
+    (filled,) = fill_solvent(elements, xyz, box=box, block=none, counts=counts, seed=seed)
+    liquid = filled.molecule
+    copies = filled.positions
     size, first, last = liquid.n_atoms, len(ions), len(elements)
     starts = [*range(first), first, *range(last, last + size * len(copies) + 1, size)]
     residues = [*(name.upper() for name in ions), head, *[solvent] * len(copies)]

@@ -1,9 +1,7 @@
-"""Build a Model: a crystal with ligands bound, in explicit solvent or in vacuum, neutral by the
-ledger.
-"""
+"""Build a Model: a neutral crystal with ligands bound, in explicit solvent or in vacuum."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +19,7 @@ from halobind.structures.crystals.a_site_molecules import PlacedResidue, crystal
 from halobind.structures.crystals.coating import (
     BoundLigand,
     Coat,
+    HeadSite,
     all_ligands,
     check_coating,
     choose_sites,
@@ -30,6 +29,7 @@ from halobind.structures.crystals.crystal import (
     TOWARDS,
     Crystal,
     CrystalSpec,
+    Site,
     central_site,
     charge_of,
     check_crystal,
@@ -44,101 +44,135 @@ from halobind.structures.molecules.catalogue import ION_CHARGES, LIGANDS, SOLVEN
 from halobind.structures.molecules.molecule import Molecule, make_molecule
 from halobind.structures.molecules.user_ligands import check_ligand
 
-WALL_NM = 0.20  # from an outer layer to where solvent begins
-CLOSEST_NM = 0.15  # no two atoms of different residues may start closer than this
-CLEAR_NM = 0.4  # between the end of a tail and what is across the gap
-OWN_FACE_NM = (
-    0.3  # the head stays that much short of half the gap: nearer to its own face than to the other
-)
+SOLVENT_DISTANCE_NM = 0.20  # from an outer layer to where solvent begins
+MIN_CONTACT_NM = 0.15  # no two atoms of different residues may start closer than this
+TAIL_CLEARANCE_NM = 0.4  # between the end of a tail and what is across the gap
+# The head stays that much short of half the gap: nearer to its own face than to the other.
+MIDDLE_CLEARANCE_NM = 0.3
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What to build. `ligand` sits alone on the site of kind `site` in the middle and is the one
-    whose binding is computed, with `faces` = 2 another one straight below on the other face of the
-    slab; `leaving` "ion_pair" names an ion next to each that leaves with it. `coating` are all
-    others, `dissolved` (name, count) what is added to the solvent. `solvent` is (name, volume
-    fraction) pairs, empty for vacuum. `gap_nm` separates opposite faces of the crystal across the
-    periodic boundary. `user_ligands` are ligands that are not rows.
-    """
+    """What to build."""
 
     crystal: CrystalSpec
+    """The crystal."""
     ligand: str | None
+    """The ligand whose binding is computed; None for a bare or only coated crystal."""
     site: str
+    """The kind of its site, one of KINDS; it sits alone on the one in the middle."""
     solvent: tuple[tuple[str, float], ...]
+    """Volume fraction of each solvent by name; empty for vacuum."""
     gap_nm: float
+    """Between opposite faces of the crystal across the periodic boundary."""
     coating: tuple[Coat, ...] = ()
+    """All other bound ligands."""
     pattern: str = "uniform"
+    """How the coating is spread, a key of PATTERNS."""
     dissolved: tuple[tuple[str, int], ...] = ()
+    """How many of each ligand or ion, by name, are added to the solvent."""
     user_ligands: tuple[tuple[str, Ligand], ...] = ()
+    """The ligands that are not in the catalogue, by name."""
     faces: int = 1
+    """2 for another ligand straight below the first, on the other face of a slab."""
     leaving: str = "cation"
+    """Either "cation", or "ion_pair" when an ion next to the ligand leaves with it."""
 
     @property
     def ligands(self) -> dict[str, Ligand]:
+        """Every ligand that can be named."""
         return all_ligands(dict(self.user_ligands))
 
     @property
     def seed(self) -> int:
+        """Decides everything that is drawn at random."""
         return self.crystal.seed
 
 
 @dataclass(frozen=True, eq=False)
 class ModelPlan:
-    """The size of a model before it is built: the bound ligands, `probes` of them (the first) those
-    whose binding is computed; the crystal ions that leave with these; box (3,) in nm, half-lengths
-    (3,) of the block without solvent, solvent counts, atoms.
-    """
+    """The size of a model before it is built."""
 
     crystal: Crystal
+    """The crystal."""
     bounds: list[BoundLigand]
+    """The bound ligands, those whose binding is computed first."""
     probes: int
+    """How many of these the binding is computed of."""
     partners: tuple[int, ...]
+    """Indices of the crystal ions that leave with a probe."""
     box: np.ndarray
+    """Edges (3,) in nm."""
     block: np.ndarray
+    """Half-lengths (3,) in nm of the block about the origin without solvent."""
     counts: dict[str, int]
+    """How many molecules of each solvent."""
     n_atoms: int
+    """Atoms in all, solvent to about 3 %."""
+
+    @property
+    def probe_sites(self) -> tuple[Site, ...]:
+        """The sites of the first heads of the probes."""
+        return tuple(self.crystal.sites[bound.sites[0]] for bound in self.bounds[: self.probes])
 
 
 @dataclass(frozen=True)
 class BuildCheck:
-    """The ledger and the checks of a built model, as written to check.json: residues by name; ions
-    left out so that the bare crystal is neutral; ions replaced by ligands; ligands bound, species
-    dissolved and solvent molecules added; formal charges in e.
-    """
+    """The ledger and the checks of a built model, as written to check.json; charges in e."""
 
     composition: dict[str, int]
+    """Residues by name."""
     sites: str
+    """The sites of the crystal, see `describe_sites`."""
     left_out: dict[str, int]
+    """Ions left out so that the bare crystal is neutral."""
     replaced: dict[str, int]
+    """Ions replaced by ligands."""
     bound: dict[str, int]
+    """Ligands on the surface."""
     dissolved: dict[str, int]
+    """Species added to the solvent."""
     solvent: dict[str, int]
+    """Solvent molecules."""
     charge_of_crystal: int
+    """Formal charge of the bare crystal."""
     charge_of_replaced: int
+    """Formal charge of the ions replaced."""
     charge_of_bound: int
+    """Formal charge of the ligands on the surface."""
     charge_of_dissolved: int
+    """Formal charge of what is dissolved."""
     formal_charge: int
+    """Formal charge of the model, 0."""
     n_atoms: int
+    """Atoms in all."""
     box_nm: tuple[float, float, float]
+    """Edges of the box."""
     closest_contact_nm: float
+    """The shortest distance between atoms of different residues."""
     closest_atoms: tuple[str, str]
+    """The names of these two atoms."""
     anchor_height_nm: float | None
+    """The height of the first probe's head over its site; None without a ligand."""
 
 
 def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -> None:
-    """Refuse, before any work, what cannot be built; `reach_nm` is the greatest height the ligand's
-    head is taken to, `apart_nm` how far from each other two ligands at that height must be.
+    """Refuse, before any work, what cannot be built.
 
-    Raises ValueError naming the setting, its value and what to do.
+    Args:
+        spec: What to build.
+        reach_nm: The greatest height that the ligand's head is taken to.
+        apart_nm: How far from each other two ligands at that height must be.
+
+    Raises:
+        ValueError: Naming the setting, its value and what to do.
     """
     check_crystal(spec.crystal)
     ligands = spec.ligands
     check_recipe(dict(spec.solvent))
     check_coating(spec.coating, ligands, spec.pattern)
-    for name in dict.fromkeys(
-        [*([spec.ligand] if spec.ligand else []), *(coat.ligand for coat in spec.coating)]
-    ):
+    probe = [spec.ligand] if spec.ligand else []
+    for name in dict.fromkeys([*probe, *(coat.ligand for coat in spec.coating)]):
         if name not in ligands:
             raise ValueError(
                 f"there is no ligand {name!r}; choose one of {', '.join(LIGANDS)}, or give its"
@@ -157,16 +191,18 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
         raise ValueError(f"faces = 2 needs {what}: use faces = 1")
     if spec.ligand:
         check_leaving(spec.leaving, spec.ligand, ligands[spec.ligand])
-    (tail, across), slope = _tails(spec), _slope(spec)
+    tail = _probe_tail(spec)
+    across = _coating_tail(spec)
+    slope = _slope(spec)
     longest = max(slope * (reach_nm + tail), across)
-    needed = longest + across + CLEAR_NM
+    needed = longest + across + TAIL_CLEARANCE_NM
     if reach_nm:
-        needed = max(needed, 2 * (slope * reach_nm + OWN_FACE_NM))
-    both = 2 * (reach_nm + tail) + max(apart_nm, CLEAR_NM)
+        needed = max(needed, 2 * (slope * reach_nm + MIDDLE_CLEARANCE_NM))
+    both = 2 * (reach_nm + tail) + max(apart_nm, TAIL_CLEARANCE_NM)
     if spec.faces == 2 and not spec.gap_nm >= both:
         raise ValueError(
             f"gap_nm = {spec.gap_nm:g} is too small for faces = 2: the ligands reach"
-            f" {reach_nm + tail:.2f} nm from each face and must stay {max(apart_nm, CLEAR_NM):g} nm"
+            f" {reach_nm + tail:.2f} nm from each face and must stay {max(apart_nm, TAIL_CLEARANCE_NM):g} nm"
             f" apart; set gap_nm to {ceil_nm(both)} or more, "
             + ("to_nm lower, " if reach_nm else "")
             + "or faces = 1"
@@ -180,34 +216,41 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
 
 
 def reach_limit(spec: ModelSpec, apart_nm: float = 0.0) -> float:
-    """The greatest height (nm) to which the ligand's head can be taken in the gap: `check_model`
-    refuses more.
+    """The greatest height to which the ligand's head can be taken in the gap.
+
+    Args:
+        spec: What to build; `check_model` refuses to reach higher.
+        apart_nm: How far from each other two ligands at that height must be.
+
+    Returns:
+        The height in nm.
     """
-    (tail, across), slope = _tails(spec), _slope(spec)
+    tail = _probe_tail(spec)
+    across = _coating_tail(spec)
+    slope = _slope(spec)
     limit = min(
-        (spec.gap_nm - CLEAR_NM - across) / slope - tail, (spec.gap_nm / 2 - OWN_FACE_NM) / slope
+        (spec.gap_nm - TAIL_CLEARANCE_NM - across) / slope - tail,
+        (spec.gap_nm / 2 - MIDDLE_CLEARANCE_NM) / slope,
     )
-    return (
-        limit if spec.faces == 1 else min(limit, (spec.gap_nm - max(apart_nm, CLEAR_NM)) / 2 - tail)
-    )
+    if spec.faces == 1:
+        return limit
+    return min(limit, (spec.gap_nm - max(apart_nm, TAIL_CLEARANCE_NM)) / 2 - tail)
 
 
-def _tails(spec: ModelSpec) -> tuple[float, float]:
-    """How far (nm) the probe ligand reaches from its head, and the longest ligand of the coating."""
+def _probe_tail(spec: ModelSpec) -> float:
+    """How far (nm) the ligand whose binding is computed reaches from its head; 0 without one."""
+    return _tail(make_molecule(spec.ligand, spec.ligands[spec.ligand])) if spec.ligand else 0.0
+
+
+def _coating_tail(spec: ModelSpec) -> float:
+    """How far (nm) the longest ligand of the coating reaches from its head; 0 without one."""
     ligands = spec.ligands
-    across = [
-        _tail(make_molecule(name, ligands[name]))
-        for name in {coat.ligand for coat in spec.coating if coat.amount}
-    ]
-    return _tail(make_molecule(spec.ligand, ligands[spec.ligand])) if spec.ligand else 0.0, max(
-        across, default=0.0
-    )
+    names = {coat.ligand for coat in spec.coating if coat.amount}
+    return max((_tail(make_molecule(name, ligands[name])) for name in names), default=0.0)
 
 
 def _slope(spec: ModelSpec) -> float:
-    """The part of a path along the normal of the site that goes along the axis of the box on which
-    it gets furthest.
-    """
+    """How much of a path along the site's normal goes along the axis on which it gets furthest."""
     if spec.crystal.shape != "cuboid" or spec.site not in TOWARDS:
         return 1.0
     return float(1 / np.linalg.norm(TOWARDS[spec.site]))
@@ -219,150 +262,194 @@ def _tail(item: Molecule) -> float:
 
 
 def plan_model(spec: ModelSpec) -> ModelPlan:
-    """The crystal, the ligands' sites, the box and the number of atoms (solvent to about 3 %),
-    without building. Raises ValueError.
+    """Plan a model without building it: crystal, sites of the ligands, box, number of atoms.
+
+    Raises:
+        ValueError: When there is no such site, or sites or ions run out.
     """
-    crystal, ligands = make_crystal(spec.crystal), spec.ligands
-    probes = ()
-    if spec.ligand:
-        first = central_site(crystal, head_roles(ligands[spec.ligand], crystal)[0], spec.site)
-        probes = tuple(
-            (spec.ligand, site)
-            for site in ((first, mirror_site(crystal, first)) if spec.faces == 2 else (first,))
-        )
-    bounds = choose_sites(crystal, probes, spec.coating, (ligands, spec.pattern, spec.seed))
+    crystal = make_crystal(spec.crystal)
+    ligands = spec.ligands
+    probes = _probe_sites(spec, crystal)
+    bounds = choose_sites(
+        crystal, probes, spec.coating, ligands=ligands, pattern=spec.pattern, seed=spec.seed
+    )
     size = 2 * crystal.half
     box = np.where(np.isinf(size), 0.0, size) + spec.gap_nm
     if crystal.box_xy is not None:
         box[:2] = crystal.box_xy
-    block = crystal.half + WALL_NM
+    block = crystal.half + SOLVENT_DISTANCE_NM
     items = [make_molecule(bound.ligand, ligands[bound.ligand]) for bound in bounds]
-    items += [
-        make_molecule(name, ligands[name])
-        for name, count in spec.dissolved
-        if name in ligands
-        for _ in range(count)
-    ]
+    for name, count in spec.dissolved:
+        if name in ligands:
+            items += [make_molecule(name, ligands[name])] * count
     volume = sum(liquid_volume(item) for item in items)
     counts = solvent_counts(volume, box, block, dict(spec.solvent)) if spec.solvent else {}
     gone = {i for bound in bounds for i in bound.removed}
-    partners = ()
-    if spec.ligand and spec.leaving == "ion_pair":
-        charge, sites = (
-            ligands[spec.ligand].charge,
-            [crystal.sites[bound.sites[0]] for bound in bounds[: len(probes)]],
-        )
-        for site in sites:
-            partners += (partner_of(crystal, site, charge, gone | set(partners)),)
-    ions = sum(
+    n_crystal = sum(
         1 if name in ION_CHARGES else make_molecule(name, LIGANDS[name]).n_atoms
         for i, name in enumerate(crystal.species)
         if i not in gone
     )
-    lone = sum(count for name, count in spec.dissolved if name not in ligands)
-    liquid = sum(
+    n_lone_ions = sum(count for name, count in spec.dissolved if name not in ligands)
+    n_solvent = sum(
         count * make_molecule(name, SOLVENTS[name]).n_atoms for name, count in counts.items()
     )
     return ModelPlan(
-        crystal,
-        bounds,
-        len(probes),
-        partners,
-        box,
-        block,
-        counts,
-        ions + sum(item.n_atoms for item in items) + lone + liquid,
+        crystal=crystal,
+        bounds=bounds,
+        probes=len(probes),
+        partners=_partners(spec, crystal, bounds[: len(probes)], gone),
+        box=box,
+        block=block,
+        counts=counts,
+        n_atoms=n_crystal + sum(item.n_atoms for item in items) + n_lone_ions + n_solvent,
     )
+
+
+def _probe_sites(spec: ModelSpec, crystal: Crystal) -> tuple[HeadSite, ...]:
+    """The sites of the ligands whose binding is computed, on the upper face first."""
+    if not spec.ligand:
+        return ()
+    role = head_roles(spec.ligands[spec.ligand], crystal)[0]
+    first = central_site(crystal, role, spec.site)
+    sites = (first, mirror_site(crystal, first)) if spec.faces == 2 else (first,)
+    return tuple(HeadSite(spec.ligand, site) for site in sites)
+
+
+def _partners(
+    spec: ModelSpec, crystal: Crystal, probes: list[BoundLigand], gone: set[int]
+) -> tuple[int, ...]:
+    """Indices of the crystal ions that leave with each of `probes`; none of these is in `gone`."""
+    if not spec.ligand or spec.leaving != "ion_pair":
+        return ()
+    charge = spec.ligands[spec.ligand].charge
+    partners: list[int] = []
+    for probe in probes:
+        site = crystal.sites[probe.sites[0]]
+        partners.append(partner_of(crystal, site, charge, gone | set(partners)))
+    return tuple(partners)
 
 
 def build_model(spec: ModelSpec) -> tuple[Model, BuildCheck]:
-    """Build the model and its check. Neutral in formal charge, no overlap, every atom in its group,
-    or ValueError/RuntimeError.
+    """Build the model and its check: neutral in formal charge, no overlap, every atom in its group.
+
+    Raises:
+        ValueError: As `check_model` does, and when ligands do not fit.
+        RuntimeError: When packmol fails.
     """
     check_model(spec)
-    plan, ligands = plan_model(spec), spec.ligands
-    crystal, bounds, box = plan.crystal, plan.bounds, plan.box
-    ions = crystal_residues(crystal, {i for bound in bounds for i in bound.removed}, spec.seed)
-    placed = place_all_ligands(crystal, ions, bounds, (ligands, box))
-    pieces = [
-        PlacedResidue(b.ligand, make_molecule(b.ligand, ligands[b.ligand]), p.positions)
-        for b, p in zip(bounds, placed, strict=True)
+    plan = plan_model(spec)
+    ligands = spec.ligands
+    removed = {i for bound in plan.bounds for i in bound.removed}
+    ions = crystal_residues(plan.crystal, removed, spec.seed)
+    placed = place_all_ligands(plan.crystal, ions, plan.bounds, ligands=ligands, box=plan.box)
+    bound_residues = [
+        PlacedResidue(
+            bound.ligand, make_molecule(bound.ligand, ligands[bound.ligand]), place.positions
+        )
+        for bound, place in zip(plan.bounds, placed, strict=True)
     ]
-    parts = ModelParts(ions, pieces[: plan.probes], pieces[plan.probes :], [], [], plan.partners)
-    parts = replace(
-        parts,
-        dissolved=place_dissolved(
-            dict(spec.dissolved), (ions + pieces, ligands), (box, plan.block), spec.seed
-        ),
+    dissolved = place_dissolved(
+        dict(spec.dissolved),
+        [*ions, *bound_residues],
+        ligands=ligands,
+        box=plan.box,
+        block=plan.block,
+        seed=spec.seed,
     )
-    solute = [*ions, *pieces, *parts.dissolved]
-    atoms = (
-        tuple(e for piece in solute for e in piece.elements),
-        np.concatenate([piece.positions for piece in solute]),
+    parts = ModelParts(
+        ions=ions,
+        ligand=bound_residues[: plan.probes],
+        coating=bound_residues[plan.probes :],
+        dissolved=dissolved,
+        solvent=_solvent([*ions, *bound_residues, *dissolved], plan, spec.seed),
+        partners=plan.partners,
     )
-    if spec.solvent:
-        found = fill_solvent(atoms, box, plan.block, plan.counts, spec.seed)
-        parts = replace(
-            parts,
-            solvent=[
-                PlacedResidue(item.name, item, xyz) for item, copies in found for xyz in copies
-            ],
-        )
-    sites = tuple(crystal.sites[bound.sites[0]] for bound in bounds[: plan.probes])
-    model = assemble_model(crystal, parts, sites, box)
-    return model, _check(model, spec, (plan, parts), placed[0].height_nm if plan.probes else None)
+    model = assemble_model(plan.crystal, parts, plan.probe_sites, plan.box)
+    return model, _check(model, plan, parts, placed[0].height_nm if plan.probes else None)
 
 
-def _check(
-    model: Model, spec: ModelSpec, made: tuple[ModelPlan, ModelParts], height: float | None
-) -> BuildCheck:
-    plan, parts = made
-    crystal, ligands = plan.crystal, spec.ligands
-    gone = [crystal.species[i] for bound in plan.bounds for i in bound.removed]
-    bound = Counter(piece.name for piece in (*parts.ligand, *parts.coating))
-    dissolved = Counter(piece.name for piece in parts.dissolved)
-
-    def charge(counts: Counter) -> int:
-        return sum(
-            (ligands[name].charge if name in ligands else charge_of(name)) * count
-            for name, count in counts.items()
-        )
-
-    charges = (
-        formal_charge(crystal.species),
-        formal_charge(tuple(gone)),
-        charge(bound),
-        charge(dissolved),
+def _solvent(solute: list[PlacedResidue], plan: ModelPlan, seed: int) -> list[PlacedResidue]:
+    """The solvent around the solute; none in vacuum."""
+    if not plan.counts:
+        return []
+    filled = fill_solvent(
+        tuple(e for residue in solute for e in residue.elements),
+        np.concatenate([residue.positions for residue in solute]),
+        box=plan.box,
+        block=plan.block,
+        counts=plan.counts,
+        seed=seed,
     )
-    total = charges[0] - charges[1] + charges[2] + charges[3]
+    return [
+        PlacedResidue(copies.molecule.name, copies.molecule, xyz)
+        for copies in filled
+        for xyz in copies.positions
+    ]
+
+
+def _check(model: Model, plan: ModelPlan, parts: ModelParts, height_nm: float | None) -> BuildCheck:
+    """The ledger of a built model.
+
+    Args:
+        model: The model.
+        plan: What it was built from.
+        parts: Its residues.
+        height_nm: The height of the first probe's head over its site; None without one.
+
+    Raises:
+        ValueError: When the model is charged, or two atoms overlap.
+    """
+    crystal = plan.crystal
+    replaced = [crystal.species[i] for bound in plan.bounds for i in bound.removed]
+    charge_of_crystal = formal_charge(crystal.species)
+    charge_of_replaced = formal_charge(tuple(replaced))
+    charge_of_bound = _charge(parts.bound)
+    charge_of_dissolved = _charge(parts.dissolved)
+    total = charge_of_crystal - charge_of_replaced + charge_of_bound + charge_of_dissolved
     if total != 0:
         raise ValueError(
-            f"the model carries {total:+d} e: crystal {charges[0]:+d}, replaced ions"
-            f" {-charges[1]:+d}, bound ligands {charges[2]:+d}, dissolved {charges[3]:+d}; add"
-            f" {abs(total)} counter-ions of {'-1' if total > 0 else '+1'} e to dissolved"
+            f"the model carries {total:+d} e: crystal {charge_of_crystal:+d}, replaced ions"
+            f" {-charge_of_replaced:+d}, bound ligands {charge_of_bound:+d}, dissolved"
+            f" {charge_of_dissolved:+d}; add {abs(total)} counter-ions of"
+            f" {'-1' if total > 0 else '+1'} e to dissolved"
         )
-    contact, i, j = minimum_contact(model)
-    if contact < CLOSEST_NM:
+    contact_nm, i, j = minimum_contact(model)
+    if contact_nm < MIN_CONTACT_NM:
         raise ValueError(
-            f"atoms {i} ({model.names[i]}) and {j} ({model.names[j]}) overlap: {contact:.3f} nm"
+            f"atoms {i} ({model.names[i]}) and {j} ({model.names[j]}) overlap: {contact_nm:.3f} nm"
             " apart"
         )
+    x, y, z = model.box.tolist()
     return BuildCheck(
         composition=dict(Counter(residue.name for residue in model.residues)),
         sites=describe_sites(crystal),
         left_out=crystal.removed,
-        replaced=dict(Counter(gone)),
-        bound=dict(bound),
-        dissolved=dict(dissolved),
-        solvent=dict(Counter(piece.name for piece in parts.solvent)),
-        charge_of_crystal=charges[0],
-        charge_of_replaced=charges[1],
-        charge_of_bound=charges[2],
-        charge_of_dissolved=charges[3],
+        replaced=dict(Counter(replaced)),
+        bound=_names(parts.bound),
+        dissolved=_names(parts.dissolved),
+        solvent=_names(parts.solvent),
+        charge_of_crystal=charge_of_crystal,
+        charge_of_replaced=charge_of_replaced,
+        charge_of_bound=charge_of_bound,
+        charge_of_dissolved=charge_of_dissolved,
         formal_charge=total,
         n_atoms=model.n_atoms,
-        box_nm=tuple(float(x) for x in model.box),
-        closest_contact_nm=contact,
+        box_nm=(x, y, z),
+        closest_contact_nm=contact_nm,
         closest_atoms=(model.names[i], model.names[j]),
-        anchor_height_nm=height,
+        anchor_height_nm=height_nm,
+    )
+
+
+def _names(residues: list[PlacedResidue]) -> dict[str, int]:
+    """How many residues there are of each name."""
+    return dict(Counter(residue.name for residue in residues))
+
+
+def _charge(residues: list[PlacedResidue]) -> int:
+    """The formal charge of residues in e."""
+    return sum(
+        charge_of(residue.name) if residue.molecule is None else residue.molecule.charge
+        for residue in residues
     )

@@ -1,8 +1,6 @@
-"""Add ligands and counter-ions to the solvent: free molecules at random, seeded places away from
-the crystal and from each other.
-"""
+"""Ligands and counter-ions in the solvent, at random, seeded places away from everything else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -14,17 +12,26 @@ from halobind.structures.molecules.molecule import make_molecule
 from halobind.structures.molecules.periodic import minimum_image, wrap
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
-TRIES = 2000
+MAX_PLACES_TRIED = 2000
 
 
 def check_dissolved(
-    wanted: Mapping[str, int], ligands: Mapping[str, Ligand], solvent: bool
+    counts: Mapping[str, int], ligands: Mapping[str, Ligand], solvent: bool
 ) -> None:
-    """Raise ValueError for species that are unknown or do not balance, with the sum and the fix."""
-    if wanted and not solvent:
+    """Refuse dissolved species that are unknown or do not balance.
+
+    Args:
+        counts: How many of each ligand or ion, by name.
+        ligands: Every ligand that can be named.
+        solvent: Whether there is a solvent.
+
+    Raises:
+        ValueError: With the sum of the charges and the fix.
+    """
+    if counts and not solvent:
         raise ValueError("dissolved needs a solvent: name one, or leave dissolved out")
     total = 0
-    for name, count in wanted.items():
+    for name, count in counts.items():
         if name not in ligands and name not in ION_CHARGES:
             raise ValueError(
                 f"dissolved: {name} = {count}: there is no ion or ligand {name!r}; ions are"
@@ -39,61 +46,68 @@ def check_dissolved(
     if total:
         fix = f"{total} more Br" if total > 0 else f"{-total} more Cs"
         raise ValueError(
-            f"dissolved: {', '.join(f'{count} {name}' for name, count in wanted.items())} sum to"
+            f"dissolved: {', '.join(f'{count} {name}' for name, count in counts.items())} sum to"
             f" {total:+d} e, and every other exchange is neutral: add counter-ions, for example"
             f" {fix}"
         )
 
 
 def place_dissolved(
-    wanted: Mapping[str, int],
-    there: tuple[list[PlacedResidue], Mapping[str, Ligand]],
-    room: tuple[np.ndarray, np.ndarray],
+    counts: Mapping[str, int],
+    solute: Sequence[PlacedResidue],
+    *,
+    ligands: Mapping[str, Ligand],
+    box: np.ndarray,
+    block: np.ndarray,
     seed: int,
 ) -> list[PlacedResidue]:
-    """A Piece for each dissolved molecule or ion, outside the block and clear of what is `there`
-    (pieces, ligand rows).
+    """Place every dissolved molecule and ion outside the block and clear of everything else.
 
-    `room` is (box (3,), half-lengths (3,) of the block about the origin) in nm. Raises ValueError
-    when one finds no place.
+    Args:
+        counts: How many of each ligand or ion, by name.
+        solute: The residues of the crystal and the bound ligands.
+        ligands: Every ligand that can be named.
+        box: Edges (3,) in nm.
+        block: Half-lengths (3,) in nm of the block about the origin without solvent.
+        seed: Decides the places and orientations.
+
+    Raises:
+        ValueError: When one finds no place.
     """
-    pieces, ligands = there
-    box, block = room
     rng = np.random.default_rng(seed)
-    found: list[PlacedResidue] = []
-    for name, count in wanted.items():
-        item = make_molecule(name, ligands[name]) if name in ligands else None
-        shape = np.zeros((1, 3)) if item is None else item.positions - item.positions.mean(axis=0)
+    placed: list[PlacedResidue] = []
+    for name, count in counts.items():
+        residue = PlacedResidue(name, None, np.zeros((1, 3)))
+        if name in ligands:
+            item = make_molecule(name, ligands[name])
+            residue = PlacedResidue(name, item, item.positions - item.positions.mean(axis=0))
         for _ in range(count):
-            found.append(
-                _one(PlacedResidue(name, item, shape), [*pieces, *found], (box, block), rng)
-            )
-    return found
+            placed.append(_free_place(residue, [*solute, *placed], box, block, rng))
+    return placed
 
 
-def _one(
-    piece: PlacedResidue,
+def _free_place(
+    residue: PlacedResidue,
     others: list[PlacedResidue],
-    room: tuple[np.ndarray, np.ndarray],
+    box: np.ndarray,
+    block: np.ndarray,
     rng: np.random.Generator,
 ) -> PlacedResidue:
-    box, block = room
+    """The residue, which is centred at the origin, at a random place clear of `others`."""
     positions = np.concatenate([other.positions for other in others])
     radii = np.array([CONTACT_RADII[e] for other in others for e in other.elements])
     tree = cKDTree(wrap(positions, box), boxsize=box)
-    mine = np.array([CONTACT_RADII[e] for e in piece.elements])
-    for _ in range(TRIES):
-        turned = (
-            Rotation.from_quat(rng.normal(size=4)).apply(piece.positions)
-            + rng.uniform(-0.5, 0.5, size=3) * box
-        )
+    own_radii = np.array([CONTACT_RADII[e] for e in residue.elements])
+    for _ in range(MAX_PLACES_TRIED):
+        turned = Rotation.from_quat(rng.normal(size=4)).apply(residue.positions)
+        turned = turned + rng.uniform(-0.5, 0.5, size=3) * box
         centred = minimum_image(turned, box)
         if (np.abs(centred) < block).all(axis=1).any():
             continue
         distance, index = tree.query(wrap(turned, box), k=8)
-        if (distance >= CONTACT_SCALE * (mine[:, None] + radii[index])).all():
-            return PlacedResidue(piece.name, piece.molecule, turned)
+        if (distance >= CONTACT_SCALE * (own_radii[:, None] + radii[index])).all():
+            return PlacedResidue(residue.name, residue.molecule, turned)
     raise ValueError(
-        f"dissolved: no place for {piece.name} in the solvent after {TRIES} tries: raise gap_nm, or"
-        " dissolve less"
+        f"dissolved: no place for {residue.name} in the solvent after {MAX_PLACES_TRIED} tries:"
+        " raise gap_nm, or dissolve less"
     )

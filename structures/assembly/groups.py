@@ -1,7 +1,6 @@
-"""Put the pieces of a model together: atoms, residues, bonds, and the named groups that everybody
-downstream selects by.
-"""
+"""One Model of the pieces of a build, with the named groups that everything later selects by."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,55 +10,67 @@ from halobind.structures.crystals.crystal import Crystal, Site
 from halobind.structures.models.model import Model, Residue, check_groups
 from halobind.structures.molecules.catalogue import ION_CHARGES
 
-# of the lattice constant: the surface ions this near to the site of the ligand are its group
-# "site",
+# Of the lattice constant: the surface ions this near to the site of the ligand are its group
+# "site", unless they are as far below it as SITE_DEPTH (the other face of a thin slab).
 SITE_REACH = 1.1
-SITE_DEPTH = 0.75  # if they are not this far below it (the other face of a thin slab)
+SITE_DEPTH = 0.75
 
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
-    """The pieces of a model, by what they are. `ligand` are those whose binding is computed (one a
-    head), `coating` all other bound ligands, `dissolved` what is added to the solvent: molecules
-    and lone ions. `partners` are the crystal ions that leave with a ligand.
-    """
+    """The residues of a model, by what they are."""
 
     ions: list[PlacedResidue]
+    """The crystal."""
     ligand: list[PlacedResidue]
+    """The ligands whose binding is computed, one a head."""
     coating: list[PlacedResidue]
+    """All other bound ligands."""
     dissolved: list[PlacedResidue]
+    """What is added to the solvent: molecules and lone ions."""
     solvent: list[PlacedResidue]
+    """The solvent."""
     partners: tuple[int, ...] = ()
+    """Indices of the crystal ions that leave with a ligand."""
+
+    @property
+    def bound(self) -> list[PlacedResidue]:
+        """All ligands on the surface, those whose binding is computed first."""
+        return [*self.ligand, *self.coating]
+
+    @property
+    def in_order(self) -> list[PlacedResidue]:
+        """Every residue in the order of the model."""
+        return [*self.ions, *self.bound, *self.dissolved, *self.solvent]
 
 
 def assemble_model(
     crystal: Crystal, parts: ModelParts, sites: tuple[Site, ...], box: np.ndarray
 ) -> Model:
-    """One Model of all pieces, crystal first, solvent last. `sites` are those of the pieces in
-    `parts.ligand`, in their order.
+    """Put the residues together, crystal first, solvent last.
+
+    Args:
+        crystal: The crystal.
+        parts: The residues.
+        sites: The sites of `parts.ligand`, in their order.
+        box: Edges (3,) in nm.
     """
-    pieces = [*parts.ions, *parts.ligand, *parts.coating, *parts.dissolved, *parts.solvent]
-    sizes = np.array([len(piece.positions) for piece in pieces])
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    names = [
-        name
-        for piece in pieces
-        for name in ((piece.name,) if piece.molecule is None else piece.molecule.names)
-    ]
+    residues = parts.in_order
+    starts = np.concatenate([[0], np.cumsum([len(residue.positions) for residue in residues])])
     bonds = [
-        piece.molecule.bonds + start
-        for piece, start in zip(pieces, starts, strict=False)
-        if piece.molecule is not None
+        residue.molecule.bonds + start
+        for residue, start in zip(residues, starts[:-1], strict=True)
+        if residue.molecule is not None
     ]
     model = Model(
-        elements=tuple(e for piece in pieces for e in piece.elements),
-        names=tuple(names),
+        elements=tuple(e for residue in residues for e in residue.elements),
+        names=tuple(name for residue in residues for name in residue.atom_names),
         residues=tuple(
-            Residue(_residue_name(piece.name), int(a), int(b))
-            for piece, a, b in zip(pieces, starts[:-1], starts[1:], strict=True)
+            Residue(_residue_name(residue.name), int(start), int(stop))
+            for residue, start, stop in zip(residues, starts[:-1], starts[1:], strict=True)
         ),
         bonds=np.concatenate([*bonds, np.zeros((0, 2), dtype=int)]).astype(int),
-        positions=np.concatenate([piece.positions for piece in pieces]),
+        positions=np.concatenate([residue.positions for residue in residues]),
         box=box,
         groups=_groups(crystal, parts, starts, sites),
         site_points=np.array([site.point for site in sites]).reshape(-1, 3),
@@ -71,76 +82,77 @@ def assemble_model(
 
 
 def _residue_name(species: str) -> str:
+    """The name of the residue of an ion, in capitals, or of a molecule."""
     return species.upper() if species in ION_CHARGES else species
 
 
 def _vacant(crystal: Crystal, ions: list[PlacedResidue]) -> dict[str, np.ndarray]:
-    """Lattice sites (n, 3) of a cluster that were left out, or given up to a ligand, by the name of
-    the residue that belongs there.
+    """Lattice sites of a cluster that were left out, or given up to a ligand.
+
+    Returns:
+        Sites (n, 3) in nm by the name of the residue that belongs there; none for a slab.
     """
     if crystal.box_xy is not None:
         return {}
-    gone = np.setdiff1d(np.arange(len(crystal.species)), [piece.ion for piece in ions])
-    found = dict(crystal.vacant)
+    gone = np.setdiff1d(np.arange(len(crystal.species)), [residue.ion for residue in ions])
+    vacant = dict(crystal.vacant)
     for name in sorted({crystal.species[i] for i in gone}):
-        mine = [i for i in gone if crystal.species[i] == name]
-        found[name] = np.concatenate([found.get(name, np.zeros((0, 3))), crystal.positions[mine]])
-    return {_residue_name(name): points for name, points in found.items()}
+        of_name = [i for i in gone if crystal.species[i] == name]
+        points = vacant.get(name, np.zeros((0, 3)))
+        vacant[name] = np.concatenate([points, crystal.positions[of_name]])
+    return {_residue_name(name): points for name, points in vacant.items()}
 
 
 def _groups(
     crystal: Crystal, parts: ModelParts, starts: np.ndarray, sites: tuple[Site, ...]
 ) -> dict[str, np.ndarray]:
-    """Sorted atom indices of every group."""
-    found, first = {}, 0
-    pieces = []
-    for name, mine in (("core", parts.ions), ("ligand", parts.ligand), ("coating", parts.coating)):
-        found[name] = np.arange(starts[first], starts[first + len(mine)])
-        first += len(mine)
-        pieces += mine
-    dissolved = range(first, first + len(parts.dissolved))
-    found["counterion"] = np.arange(starts[first], starts[first + len(parts.dissolved)])
-    found["solvent"] = np.arange(starts[first + len(parts.dissolved)], starts[-1])
-    pieces += parts.dissolved
+    """Sorted atom indices of every group.
 
-    def of_ions(wanted: np.ndarray) -> np.ndarray:
-        numbers = [k for k, piece in enumerate(parts.ions) if wanted[piece.ion]]
-        return _atoms(starts, numbers)
+    Args:
+        crystal: The crystal.
+        parts: The residues.
+        starts: First atom of each residue in the order of the model, and the number of atoms.
+        sites: The sites of `parts.ligand`.
+    """
+    n_ions = len(parts.ions)
+    n_ligands = len(parts.ligand)
+    n_bound = len(parts.bound)
+    first_dissolved = n_ions + n_bound
+    first_solvent = first_dissolved + len(parts.dissolved)
+    solute = parts.in_order[:first_solvent]
+    anchors = np.array([start + r.anchor for start, r in zip(starts, solute, strict=False)], int)
+    ions = np.array([residue.ion for residue in parts.ions], dtype=int)
+    ligand = np.arange(starts[n_ions], starts[n_ions + n_ligands])
+    carbons = [e == "C" for residue in parts.ligand for e in residue.elements]
+    charged = [k for k, r in enumerate(solute) if r.molecule is not None and r.molecule.charged]
+    return {
+        "core": np.arange(starts[n_ions]),
+        "ligand": ligand,
+        "coating": np.arange(starts[n_ions + n_ligands], starts[first_dissolved]),
+        "counterion": np.arange(starts[first_dissolved], starts[first_solvent]),
+        "solvent": np.arange(starts[first_solvent], starts[-1]),
+        "surface": _atoms(starts, np.flatnonzero(crystal.surface[ions])),
+        "frozen": _atoms(starts, np.flatnonzero(crystal.frozen[ions])),
+        "site": _atoms(starts, np.flatnonzero((crystal.surface & _near(crystal, sites))[ions])),
+        "partner": anchors[:n_ions][np.isin(ions, parts.partners)],
+        "anchor": anchors[n_ions : n_ions + n_ligands],
+        "coating_anchor": anchors[n_ions + n_ligands : first_dissolved],
+        "tail": ligand[np.array(carbons, dtype=bool)],
+        "charged": _atoms(starts, charged),
+    }
 
+
+def _near(crystal: Crystal, sites: tuple[Site, ...]) -> np.ndarray:
+    """Mask (n_ions,) of the ions around one of `sites`."""
     near = np.zeros(len(crystal.positions), dtype=bool)
     for site in sites:
         offset = crystal.delta(crystal.positions, site.point)
         within = np.linalg.norm(offset, axis=1) < SITE_REACH * crystal.lattice_nm
         near |= within & (offset @ site.normal > -SITE_DEPTH * crystal.lattice_nm)
-    found["surface"] = of_ions(crystal.surface)
-    found["frozen"] = of_ions(crystal.frozen)
-    found["site"] = of_ions(crystal.surface & near)
-    leaving = [k for k, piece in enumerate(parts.ions) if piece.ion in parts.partners]
-    found["partner"] = np.array(
-        [
-            starts[k] + (parts.ions[k].molecule.anchor if parts.ions[k].molecule else 0)
-            for k in leaving
-        ],
-        dtype=int,
-    )
-    n_ions, n_bound = len(parts.ions), len(parts.ligand) + len(parts.coating)
-    heads = [
-        starts[n_ions + k] + piece.molecule.anchor
-        for k, piece in enumerate(pieces[n_ions : n_ions + n_bound])
-    ]
-    found["anchor"] = np.array(heads[: len(parts.ligand)], dtype=int)
-    found["coating_anchor"] = np.array(heads[len(parts.ligand) :], dtype=int)
-    found["tail"] = found["ligand"][[e == "C" for piece in parts.ligand for e in piece.elements]]
-    charged = [
-        k for k, piece in enumerate(pieces) if piece.molecule is not None and piece.molecule.charged
-    ]
-    found["charged"] = _atoms(
-        starts, [k for k in charged if k in dissolved or k < n_ions + n_bound]
-    )
-    return found
+    return near
 
 
-def _atoms(starts: np.ndarray, numbers: list[int]) -> np.ndarray:
-    return np.concatenate(
-        [np.arange(starts[k], starts[k + 1]) for k in numbers] or [np.zeros(0, dtype=int)]
-    ).astype(int)
+def _atoms(starts: np.ndarray, numbers: Iterable[int]) -> np.ndarray:
+    """The atoms of the residues with these numbers; `starts` as in `_groups`."""
+    atoms = [np.arange(starts[k], starts[k + 1]) for k in numbers]
+    return np.concatenate([np.zeros(0, dtype=int), *atoms]).astype(int)

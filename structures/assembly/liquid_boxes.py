@@ -1,5 +1,6 @@
-"""Equilibrated solvent boxes as text: what the builder tiles. `python -m
-halobind.forcefields.validation.equilibrate_liquids` makes them.
+"""Equilibrated solvent boxes as text: what the builder tiles.
+
+`python -m halobind.forcefields.validation.equilibrate_liquids` makes them.
 """
 
 from dataclasses import dataclass
@@ -16,17 +17,20 @@ PM_PER_NM = 1000
 
 @dataclass(frozen=True, eq=False)
 class Liquid:
-    """A cubic periodic box of one solvent: edge in nm, positions (n_molecules, n_atoms, 3) in nm,
-    molecules whole with their centres in the box, the density (kg/m3) it had at constant pressure
-    with its standard error, and how it was made.
-    """
+    """A cubic periodic box of one solvent."""
 
     name: str
+    """The name of the solvent."""
     edge_nm: float
+    """The edge of the cube."""
     positions: np.ndarray
+    """(n_molecules, n_atoms, 3) in nm; molecules are whole, their centres in the box."""
     density_kg_m3: float
+    """The density it had at constant pressure."""
     error_kg_m3: float
+    """The standard error of the density."""
     about: str
+    """How it was made, one line."""
 
 
 def write_liquid(liquid: Liquid, path: Path) -> None:
@@ -47,8 +51,10 @@ def write_liquid(liquid: Liquid, path: Path) -> None:
 
 @cache
 def load_liquid(name: str) -> Liquid:
-    """The equilibrated box of a SOLVENTS row. Raises FileNotFoundError with the command that makes
-    it.
+    """The equilibrated box of a SOLVENTS row.
+
+    Raises:
+        FileNotFoundError: With the command that makes it.
     """
     path = LIQUIDS_FOLDER / f"{name}.txt"
     if not path.is_file():
@@ -58,17 +64,13 @@ def load_liquid(name: str) -> Liquid:
         )
     header, about, size, *rows = path.read_text(encoding="ascii").splitlines()
     density, _, error, _ = header.rsplit(", ", 1)[1].split()
-    positions = (
-        np.array([row.split() for row in rows], dtype=float).reshape(
-            len(rows), catalogue_molecule(name).n_atoms, 3
-        )
-        / PM_PER_NM
-    )
+    pm = np.array([row.split() for row in rows], dtype=float)
+    n_atoms = catalogue_molecule(name).n_atoms
     return Liquid(
-        name,
-        float(size.split()[2]),
-        positions,
-        float(density),
-        float(error),
-        about.removeprefix("# "),
+        name=name,
+        edge_nm=float(size.split()[2]),
+        positions=pm.reshape(len(rows), n_atoms, 3) / PM_PER_NM,
+        density_kg_m3=float(density),
+        error_kg_m3=float(error),
+        about=about.removeprefix("# "),
     )

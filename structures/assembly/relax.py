@@ -1,8 +1,6 @@
-"""Move molecules apart as soft spheres, bonds and angles kept: what makes room where rigid poses
-overlap a little.
-"""
+"""Move molecules apart as soft spheres, bonds and angles kept, where rigid poses overlap a little."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import openmm as mm
@@ -11,36 +9,47 @@ from scipy.sparse import coo_array, csr_array, triu
 
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
-# kJ/mol/nm2: bonds, angles, and torsions about rigid bonds as springs between 1-2, 1-3 and 1-4
-# neighbours
+# Force constants in kJ/mol/nm2: of the springs between 1-2, 1-3 and (over rigid bonds) 1-4
+# neighbours; of the push between two atoms nearer than their contact distance; of what holds a head.
 NETWORK_K = 2e5
-SOFT_K = 2e4  # kJ/mol/nm2: the push between two atoms nearer than their contact distance
-PIN_K = 2e4  # kJ/mol/nm2: what holds a head where it is
-# spheres push from a little beyond the contact distance, so that what is left overlaps nothing
-MARGIN = 1.03
+SOFT_K = 2e4
+PIN_K = 2e4
+# Spheres push from a little beyond the contact distance, so that what remains overlaps nothing.
+CONTACT_MARGIN = 1.03
+FORCE_TOLERANCE = 5.0  # kJ/mol/nm, where the minimisation stops
 
 
 @dataclass(frozen=True, eq=False)
 class SoftAtoms:
-    """Atoms to relax: elements, positions (n, 3) in nm, bonds (m, 2), which bonds are `rigid` (m,),
-    masks (n,) of atoms that are `fixed` where they are and of atoms that are `pinned` by a stiff
-    spring.
-    """
+    """Atoms to relax."""
 
     elements: tuple[str, ...]
+    """Element symbols, one an atom."""
     positions: np.ndarray
+    """(n_atoms, 3) in nm."""
     bonds: np.ndarray
+    """Bonded atom indices (n_bonds, 2)."""
     rigid: np.ndarray
+    """Mask (n_bonds,) of the bonds that nothing may turn about."""
     fixed: np.ndarray
+    """Mask (n_atoms,) of the atoms that do not move."""
     pinned: np.ndarray
+    """Mask (n_atoms,) of the atoms that a stiff spring holds."""
 
 
 def relax_contacts(atoms: SoftAtoms, box: np.ndarray, iterations: int = 1500) -> np.ndarray:
-    """Positions (n, 3) in nm after at most `iterations` steps of minimisation in the periodic `box`
-    (3,) nm.
+    """Move atoms apart by minimisation, on one thread so that the same input gives the same output.
 
     E = sum 0.5 SOFT_K (d - r)^2 over pairs nearer than d = 1.03 * 0.8 * (r_i + r_j), molecules held
-    together as elastic networks. One thread, so that the same input gives the same output.
+    together as elastic networks.
+
+    Args:
+        atoms: The atoms.
+        box: Edges (3,) in nm.
+        iterations: The most steps of minimisation.
+
+    Returns:
+        Positions (n_atoms, 3) in nm.
     """
     system = mm.System()
     for fixed in atoms.fixed:
@@ -55,7 +64,7 @@ def relax_contacts(atoms: SoftAtoms, box: np.ndarray, iterations: int = 1500) ->
         system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("CPU"), {"Threads": "1"}
     )
     context.setPositions(atoms.positions)
-    mm.LocalEnergyMinimizer.minimize(context, 5.0, iterations)
+    mm.LocalEnergyMinimizer.minimize(context, FORCE_TOLERANCE, iterations)
     moved = (
         context.getState(getPositions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     )
@@ -63,34 +72,27 @@ def relax_contacts(atoms: SoftAtoms, box: np.ndarray, iterations: int = 1500) ->
 
 
 def springs(atoms: SoftAtoms) -> np.ndarray:
-    """Pairs (k, 2) that keep their distance: bonded, over an angle, or over a torsion about a rigid
-    bond.
+    """Pairs (k, 2) that keep their distance.
+
+    These are bonded, over an angle, or over a torsion about a rigid bond.
     """
-    n = len(atoms.elements)
-
-    def matrix(bonds: np.ndarray) -> csr_array:
-        half = coo_array(
-            (np.ones(len(bonds), dtype=np.int32), (bonds[:, 0], bonds[:, 1])), shape=(n, n)
-        )
-        return csr_array(half + half.T)
-
-    bonded, stiff = matrix(atoms.bonds), matrix(atoms.bonds[atoms.rigid])
+    bonded = _adjacency(atoms.bonds, len(atoms.elements))
+    stiff = _adjacency(atoms.bonds[atoms.rigid], len(atoms.elements))
     near = coo_array(triu(bonded + bonded @ bonded + bonded @ stiff @ bonded, k=1))
     return np.stack([near.row, near.col], axis=1)
 
 
+def _adjacency(bonds: np.ndarray, n_atoms: int) -> csr_array:
+    """Symmetric matrix (n_atoms, n_atoms) with a 1 for every bond (n_bonds, 2)."""
+    ones = np.ones(len(bonds), dtype=np.int32)
+    half = coo_array((ones, (bonds[:, 0], bonds[:, 1])), shape=(n_atoms, n_atoms))
+    return csr_array(half + half.T)
+
+
 def _network(atoms: SoftAtoms, moving: np.ndarray) -> mm.HarmonicBondForce:
+    """Springs at their present lengths; only over the bonds of the mask `moving` (n_bonds,)."""
     force = mm.HarmonicBondForce()
-    pairs = springs(
-        SoftAtoms(
-            atoms.elements,
-            atoms.positions,
-            atoms.bonds[moving],
-            atoms.rigid[moving],
-            atoms.fixed,
-            atoms.pinned,
-        )
-    )
+    pairs = springs(replace(atoms, bonds=atoms.bonds[moving], rigid=atoms.rigid[moving]))
     lengths = np.linalg.norm(atoms.positions[pairs[:, 0]] - atoms.positions[pairs[:, 1]], axis=1)
     for (i, j), length in zip(pairs.tolist(), lengths.tolist(), strict=True):
         force.addBond(i, j, length, NETWORK_K)
@@ -98,9 +100,10 @@ def _network(atoms: SoftAtoms, moving: np.ndarray) -> mm.HarmonicBondForce:
 
 
 def _soft_spheres(atoms: SoftAtoms) -> mm.CustomNonbondedForce:
+    """What pushes atoms apart that are more than two bonds from each other."""
     force = mm.CustomNonbondedForce(f"0.5*{SOFT_K}*step(d-r)*(d-r)^2; d=radius1+radius2")
     force.addPerParticleParameter("radius")
-    scaled = [MARGIN * CONTACT_SCALE * CONTACT_RADII[element] for element in atoms.elements]
+    scaled = [CONTACT_MARGIN * CONTACT_SCALE * CONTACT_RADII[element] for element in atoms.elements]
     for radius in scaled:
         force.addParticle([radius])
     force.createExclusionsFromBonds(atoms.bonds.tolist(), 2)
@@ -110,6 +113,7 @@ def _soft_spheres(atoms: SoftAtoms) -> mm.CustomNonbondedForce:
 
 
 def _pins(atoms: SoftAtoms) -> mm.CustomExternalForce:
+    """Springs that hold the pinned atoms where they are."""
     force = mm.CustomExternalForce(f"0.5*{PIN_K}*periodicdistance(x, y, z, x0, y0, z0)^2")
     for axis in ("x0", "y0", "z0"):
         force.addPerParticleParameter(axis)

@@ -1,6 +1,4 @@
-"""Which ligand goes on which site: coverages, cocktails and patterns, and the ions each ligand
-takes the place of.
-"""
+"""Which ligand goes on which site, and which ions leave for it: coverages, cocktails, patterns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,28 +17,49 @@ PATTERNS = {
 
 @dataclass(frozen=True)
 class Coat:
-    """`amount` of a ligand on the sites of one kind ("face", "edge", "corner" or "all"): a float is
-    the fraction of the sites of its binding mode, an int a number of ligands.
-    """
+    """How much of one ligand covers the sites of one kind."""
 
     kind: str
+    """The kind of site: "face", "edge", "corner" or "all"."""
     ligand: str
+    """The name of the ligand."""
     amount: float | int
+    """A float is the fraction of the sites of its binding mode, an int a number of ligands."""
+
+
+@dataclass(frozen=True)
+class HeadSite:
+    """Where the first head of one ligand goes."""
+
+    ligand: str
+    """The name of the ligand."""
+    site: int
+    """Index of the site in the crystal."""
 
 
 @dataclass(frozen=True, eq=False)
 class BoundLigand:
-    """One ligand on the surface: the site of each head, and the crystal ions that leave for it (the
-    sites' own ions included).
-    """
+    """One ligand on the surface."""
 
     ligand: str
+    """The name of the ligand."""
     sites: tuple[int, ...]
+    """Index of the site of each head in the crystal."""
     removed: tuple[int, ...]
+    """Indices of the crystal ions that leave for it, those of its sites included."""
 
 
 def check_coating(coats: tuple[Coat, ...], ligands: Mapping[str, Ligand], pattern: str) -> None:
-    """Raise ValueError naming the coat, its value and what to do, for what no crystal could take."""
+    """Refuse a coating that no crystal could take.
+
+    Args:
+        coats: The coating.
+        ligands: Every ligand that can be named.
+        pattern: A key of PATTERNS.
+
+    Raises:
+        ValueError: Naming the coat, its value and what to do.
+    """
     if pattern not in PATTERNS:
         raise ValueError(f"pattern = {pattern!r} is not one of {', '.join(PATTERNS)}")
     total: dict[tuple[str, str], float] = {}
@@ -76,8 +95,9 @@ def check_coating(coats: tuple[Coat, ...], ligands: Mapping[str, Ligand], patter
 
 
 def head_roles(row: Ligand, crystal: Crystal) -> tuple[str, ...]:
-    """The role of the site of each head; a donor takes the place of a halide where no metal has an
-    open site.
+    """The role of the site of each head of a ligand.
+
+    A donor takes the place of a halide where no metal has an open site.
     """
     roles = MODES[row.mode].sites
     if roles == ("M",) and not any(site.role == "M" for site in crystal.sites):
@@ -87,41 +107,53 @@ def head_roles(row: Ligand, crystal: Crystal) -> tuple[str, ...]:
 
 def choose_sites(
     crystal: Crystal,
-    probes: tuple[tuple[str, int], ...],
+    probes: tuple[HeadSite, ...],
     coats: tuple[Coat, ...],
-    spec: tuple[Mapping[str, Ligand], str, int],
+    *,
+    ligands: Mapping[str, Ligand],
+    pattern: str,
+    seed: int,
 ) -> list[BoundLigand]:
-    """Every bound ligand, the probes (ligand, index of its site) first. `spec` is (ligand rows,
-    pattern, seed).
+    """Choose the sites of every bound ligand, and the ions that leave for them.
 
-    Fractions count the sites that are free after the probes. Raises ValueError when sites or ions
-    run out.
+    Args:
+        crystal: The crystal.
+        probes: The ligands whose binding is computed, and their sites.
+        coats: The coating; fractions count the sites that are free after the probes.
+        ligands: Every ligand that can be named.
+        pattern: How a coating is spread, a key of PATTERNS.
+        seed: Decides between equivalent sites.
+
+    Returns:
+        The bound ligands, the probes first.
+
+    Raises:
+        ValueError: When sites or ions run out.
     """
-    ligands, pattern, seed = spec
     picker = _Picker(crystal, ligands, np.random.default_rng(seed))
-    shared = list(probes)
-    picker.free[[site for _, site in probes]] = False
-    before = picker.free.copy()
-    for role, kind in dict.fromkeys(
-        (head_roles(ligands[coat.ligand], crystal)[0], coat.kind) for coat in coats
-    ):
-        group = [
-            coat
-            for coat in coats
-            if (head_roles(ligands[coat.ligand], crystal)[0], coat.kind) == (role, kind)
-        ]
-        for coat, sites in zip(group, picker.share(role, group, (pattern, before)), strict=True):
-            shared += [(coat.ligand, site) for site in sites]
-    return [picker.bind(name, site) for name, site in shared]
+    head_sites = list(probes)
+    picker.free[[probe.site for probe in probes]] = False
+    counted = picker.free.copy()
+    groups: dict[tuple[str, str], list[Coat]] = {}
+    for coat in coats:
+        role = head_roles(ligands[coat.ligand], crystal)[0]
+        groups.setdefault((role, coat.kind), []).append(coat)
+    for (role, _), group in groups.items():
+        shares = picker.share(role, group, pattern, counted)
+        for coat, sites in zip(group, shares, strict=True):
+            head_sites += [HeadSite(coat.ligand, site) for site in sites]
+    return [picker.bind(head.ligand, head.site) for head in head_sites]
 
 
 class _Picker:
-    """Keeps account of the sites that are still free."""
+    """Keeps account of the sites of a crystal that are still free."""
 
     def __init__(
         self, crystal: Crystal, ligands: Mapping[str, Ligand], rng: np.random.Generator
     ) -> None:
-        self.crystal, self.ligands, self.rng = crystal, ligands, rng
+        self.crystal = crystal
+        self.ligands = ligands
+        self.rng = rng
         self.free = np.ones(len(crystal.sites), dtype=bool)
         self.roles = np.array([site.role for site in crystal.sites])
         self.kinds = np.array([site.kind for site in crystal.sites])
@@ -129,11 +161,24 @@ class _Picker:
         self.normals = np.array([site.normal for site in crystal.sites]).reshape(-1, 3)
         self.origin = int(rng.integers(max(1, len(crystal.sites))))
 
-    def share(self, role: str, group: list[Coat], how: tuple[str, np.ndarray]) -> list[list[int]]:
-        """Set aside the head sites of each coat of one kind on one role. `how` is the pattern and
-        the mask of the sites that fractions count. Raises ValueError when there are too few.
+    def share(
+        self, role: str, group: list[Coat], pattern: str, counted: np.ndarray
+    ) -> list[list[int]]:
+        """Set aside the head sites of each coat of one kind on one role.
+
+        Args:
+            role: The role of the sites.
+            group: Coats of one kind.
+            pattern: A key of PATTERNS.
+            counted: Mask (n_sites,) of the sites that fractions count.
+
+        Returns:
+            Site indices for each coat.
+
+        Raises:
+            ValueError: When there are too few sites.
         """
-        kind, (pattern, counted) = group[0].kind, how
+        kind = group[0].kind
         fits = (self.roles == role) & ((self.kinds == kind) | (kind == "all"))
         names = ", ".join(f"{coat.ligand} = {coat.amount!r}" for coat in group)
         if not fits.any():
@@ -141,28 +186,23 @@ class _Picker:
                 f"coating {kind}: {names}: there is no {role} site of this kind here"
                 f" ({describe_sites(self.crystal)})"
             )
-        total, counts, used = int((fits & counted).sum()), [], 0.0
-        for coat in group:
-            if isinstance(coat.amount, int):
-                counts.append(coat.amount)
-            else:
-                counts.append(round((used + coat.amount) * total) - round(used * total))
-                used += coat.amount
+        counts = _counts(group, int((fits & counted).sum()))
         pool = np.flatnonzero(fits & self.free)
         if sum(counts) > len(pool):
             raise ValueError(
                 f"coating {kind}: {names} ask for {sum(counts)} {role} sites but {len(pool)} are"
                 f" free ({describe_sites(self.crystal)}): ask for less"
             )
-        found = []
+        shares = []
         for count in counts:
-            taken = self._pick(pool, count, pattern)
-            self.free[pool[taken]] = False
-            found.append([int(i) for i in pool[taken]])
-            pool = np.delete(pool, taken)
-        return found
+            picked = self._pick(pool, count, pattern)
+            self.free[pool[picked]] = False
+            shares.append([int(i) for i in pool[picked]])
+            pool = np.delete(pool, picked)
+        return shares
 
     def _pick(self, pool: np.ndarray, count: int, pattern: str) -> np.ndarray:
+        """Positions (count,) in `pool` of the sites that the pattern takes from it."""
         if pattern == "random":
             return self.rng.choice(len(pool), size=count, replace=False)
         if pattern == "uniform":
@@ -173,8 +213,12 @@ class _Picker:
         return np.argsort(np.round(distance, 6), kind="stable")[:count]
 
     def bind(self, name: str, site: int) -> BoundLigand:
-        """Bind a ligand with its first head on `site`, set aside before; partners and other ions it
-        takes are the nearest free ones.
+        """Bind a ligand with its first head on `site`, which was set aside before.
+
+        Its other heads, and other ions that leave for neutrality, take the nearest free sites.
+
+        Raises:
+            ValueError: When no site is left for them.
         """
         row = self.ligands[name]
         sites = [site]
@@ -189,8 +233,10 @@ class _Picker:
         return BoundLigand(name, tuple(sites), tuple(removed))
 
     def _partner(self, name: str, site: int, role: str) -> int:
-        """Take the nearest free site of `role` that looks the same way as `site`. Raises ValueError
-        when there is none.
+        """Take the nearest free site of `role` that looks the same way as `site`.
+
+        Raises:
+            ValueError: When there is none; `name` is the ligand that needs it.
         """
         pool = np.flatnonzero(
             self.free & (self.roles == role) & (self.normals @ self.normals[site] > 0.5)
@@ -207,14 +253,32 @@ class _Picker:
         return partner
 
 
-def all_ligands(own: Mapping[str, Ligand]) -> dict[str, Ligand]:
-    """Every ligand a campaign can name: the rows, and its own. Raises ValueError when a name is
-    taken.
+def _counts(group: list[Coat], n_sites: int) -> list[int]:
+    """How many ligands each coat is, where fractions are of `n_sites` sites.
+
+    Fractions are added up before they are rounded, so that their sum is rounded once.
     """
-    taken = sorted(set(own) & {*LIGANDS, *SOLVENTS})
+    counts: list[int] = []
+    covered = 0.0
+    for coat in group:
+        if isinstance(coat.amount, int):
+            counts.append(coat.amount)
+        else:
+            counts.append(round((covered + coat.amount) * n_sites) - round(covered * n_sites))
+            covered += coat.amount
+    return counts
+
+
+def all_ligands(user_ligands: Mapping[str, Ligand]) -> dict[str, Ligand]:
+    """Every ligand a campaign can name: the catalogue's, and the user's own.
+
+    Raises:
+        ValueError: When a name is taken.
+    """
+    taken = sorted(set(user_ligands) & {*LIGANDS, *SOLVENTS})
     if taken:
         what = "ligand" if taken[0] in LIGANDS else "solvent"
         raise ValueError(
             f"[ligands.{taken[0]}]: {taken[0]} is a {what} of halobind; choose another name"
         )
-    return {**LIGANDS, **own}
+    return {**LIGANDS, **user_ligands}

@@ -1,6 +1,4 @@
-"""How a ligand leaves the surface: alone, or as an ion pair with the ion of the other sign that
-sits next to its site.
-"""
+"""How a ligand leaves the surface: alone, or paired with an ion of the other sign beside it."""
 
 from collections.abc import Mapping
 
@@ -10,16 +8,25 @@ from halobind.structures.crystals.crystal import Crystal, Site, charge_of, descr
 from halobind.structures.molecules.catalogue import SOLVENTS, Ligand
 
 LEAVING = ("cation", "ion_pair")
-# of the lattice constant: surface ions of the other sign this near to a site are next to it (they
-# are at 0.71)
-NEXT = 0.75
-# below it ions in solution are paired (Reichardt, Solvents and Solvent Effects in Organic
-# Chemistry, ch. 2.6)
-LOW_PERMITTIVITY = 10.0
+# Of the lattice constant: surface ions of the other sign this near to a site are next to it (they
+# are at 0.71).
+MAX_PARTNER_DISTANCE = 0.75
+# Below it ions in solution are paired (Reichardt, Solvents and Solvent Effects in Organic
+# Chemistry, ch. 2.6).
+MIN_PERMITTIVITY_FOR_FREE_IONS = 10.0
 
 
 def check_leaving(leaving: str, name: str, row: Ligand) -> None:
-    """Raise ValueError for a ligand that cannot leave in that way."""
+    """Refuse a way of leaving that a ligand does not have.
+
+    Args:
+        leaving: One of LEAVING.
+        name: The name of the ligand.
+        row: The ligand.
+
+    Raises:
+        ValueError: Naming the value and what to do.
+    """
     if leaving not in LEAVING:
         raise ValueError(f"leaving = {leaving!r} is not one of {', '.join(LEAVING)}")
     if leaving == "ion_pair" and abs(row.charge) != 1:
@@ -34,36 +41,53 @@ def check_leaving(leaving: str, name: str, row: Ligand) -> None:
 
 
 def check_solvent(leaving: str, name: str, row: Ligand, recipe: Mapping[str, float]) -> None:
-    """Raise ValueError for a charged ligand that is to leave alone into a solvent that does not
-    part ions.
+    """Refuse a charged ligand that is to leave alone into a solvent that does not part ions.
+
+    Args:
+        leaving: One of LEAVING.
+        name: The name of the ligand.
+        row: The ligand.
+        recipe: Volume fractions of the solvents by name.
+
+    Raises:
+        ValueError: Naming the ligand, the solvent and what to do.
     """
     value = permittivity(recipe)
-    if leaving == "ion_pair" or not row.charge or value >= LOW_PERMITTIVITY:
+    if leaving == "ion_pair" or not row.charge or value >= MIN_PERMITTIVITY_FOR_FREE_IONS:
         return
     advice = (
         'set [coordinate] leaving = "ion_pair"' if abs(row.charge) == 1 else "use a polar solvent"
     )
     raise ValueError(
         f"{name} of {row.charge:+d} e cannot leave alone into {' + '.join(recipe)} (relative"
-        f" permittivity {value:.1f}, ions pair below {LOW_PERMITTIVITY:g}): its curve has no"
+        f" permittivity {value:.1f}, ions pair below {MIN_PERMITTIVITY_FOR_FREE_IONS:g}): its curve has no"
         f" plateau there; {advice}"
     )
 
 
 def permittivity(recipe: Mapping[str, float]) -> float:
-    """Relative permittivity of a mixture (volume fractions by name): the average over the volumes."""
+    """Relative permittivity of a mixture (volume fractions by name), averaged over the volumes."""
     return sum(part * SOLVENTS[name].permittivity for name, part in recipe.items())
 
 
 def partner_of(crystal: Crystal, site: Site, charge: int, gone: set[int]) -> int:
-    """Index of the surface ion that leaves with a ligand of that `charge` (+1 or -1): the nearest
-    of the other sign that is not in `gone` and not held in place.
+    """The surface ion that leaves with a ligand: the nearest free one of the other sign.
 
-    Raises ValueError when none is next to the site.
+    Args:
+        crystal: The crystal.
+        site: The site of the ligand.
+        charge: Charge of the ligand, +1 or -1.
+        gone: Indices of ions that are not there any more, or leave with another ligand.
+
+    Returns:
+        Index of the ion; never one of the reference frame.
+
+    Raises:
+        ValueError: When none is next to the site.
     """
     distance = np.linalg.norm(crystal.delta(crystal.positions, site.point), axis=1)
     for i in np.argsort(np.round(distance, 6), kind="stable"):
-        if distance[i] > NEXT * crystal.lattice_nm:
+        if distance[i] > MAX_PARTNER_DISTANCE * crystal.lattice_nm:
             break
         if (
             crystal.surface[i]

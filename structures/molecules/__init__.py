@@ -1,3 +1,1 @@
-"""Rows of perovskites, ligands and solvents, and molecules as RDKit makes them: atoms, bonds,
-conformers.
-"""
+"""Catalogue of perovskites, ligands and solvents; molecules, their atoms, bonds and conformers."""

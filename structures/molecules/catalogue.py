@@ -1,7 +1,7 @@
-"""The registries of things one can build: one row each, every physical number with its source.
+"""The catalogue of what can be built: one row each, every physical number with its source.
 
 A new perovskite, ligand or solvent is one new row here (and its parameters in
-`forcefields/molecules`).
+`forcefields/data/molecules`).
 """
 
 from dataclasses import dataclass
@@ -9,69 +9,78 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Perovskite:
-    """A cubic AMX3 lattice: its A site (an element, or a molecule of LIGANDS), metal and halide.
+    """A cubic AMX3 lattice.
 
     The lattice constant is not here: it belongs to the force-field pack, which must be at its own
     minimum.
     """
 
     a_site: str
+    """The A cation: an element, or a molecule of LIGANDS."""
     metal: str
+    """The element M."""
     halide: str
+    """The element X."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """How a ligand binds: the sites its heads go to, a SMARTS for each head (first atom = head),
-    the height to try first (nm).
-
-    The height is that of the head over the point of its site.
-    """
+    """How a ligand binds."""
 
     sites: tuple[str, ...]
+    """The role of the site of each head: "A", "X" or "M"."""
     heads: tuple[str, ...]
+    """A SMARTS pattern for each head; its first atom is the head."""
     height_nm: float
+    """The height of the head over the point of its site that is tried first."""
     needs: str
+    """What a ligand must have, for messages."""
 
 
 @dataclass(frozen=True)
 class Ligand:
-    """A ligand: its SMILES, binding mode (a key of MODES), formal charge in e and full name.
-
-    `heads` replaces the SMARTS patterns of the mode. A ligand from a file has `molblock` (MDL mol
-    block, atoms in the order of the file, hydrogens included) and `names` (the atom names of the
-    file) beside its SMILES.
-    """
+    """A ligand of the catalogue or of a user."""
 
     smiles: str
+    """Its SMILES, with formal charges and stereochemistry."""
     mode: str
+    """How it binds, a key of MODES."""
     charge: int
+    """Formal charge in e."""
     full_name: str
+    """Its chemical name."""
     heads: tuple[str, ...] = ()
+    """SMARTS patterns that replace those of the mode; () for none."""
     molblock: str = ""
+    """Of a ligand from a file: its MDL mol block, hydrogens included, atoms in the file's order."""
     names: tuple[str, ...] = ()
+    """Of a ligand from a file: its atom names."""
 
 
 @dataclass(frozen=True)
 class Solvent:
-    """A solvent: its SMILES, its density at 298.15 K in kg/m3 and its static relative permittivity,
-    each with its source.
-    """
+    """A solvent."""
 
     smiles: str
+    """Its SMILES."""
     density_kg_m3: float
+    """Its density at 298.15 K."""
     source: str
+    """Where the density is from."""
     permittivity: float
+    """Its static relative permittivity."""
     permittivity_source: str
+    """Where the permittivity is from."""
 
 
+# Formal charges in e, what the ledger counts.
 ION_CHARGES = {
     "Cs": 1,
     "Pb": 2,
     "Cl": -1,
     "Br": -1,
     "I": -1,
-}  # formal charges in e, what the ledger counts
+}
 
 PEROVSKITES = {
     "CsPbBr3": Perovskite("Cs", "Pb", "Br"),
@@ -79,9 +88,8 @@ PEROVSKITES = {
 }
 
 # Heads. Ammonium (1 to 4 carbons), amidinium and guanidinium (head: the carbon between the
-# nitrogens); carboxylate, phosphonate or
-# phosphate, sulfonate (head: C, P, S); amine without a neighbouring carbonyl, aromatic ring or
-# charge.
+# nitrogens); carboxylate, phosphonate or phosphate, sulfonate (head: C, P, S); amine without a
+# neighbouring carbonyl, aromatic ring or charge.
 AMMONIUM = "[$([NX4+]),$([CX3](=[NX3+])[NX3])]"
 ACID = "[$([CX3](=O)[O-]),$([PX4](=O)[O-]),$([SX4](=O)(=O)[O-])]"
 AMINE = "[NX3;+0;!$(N-[C,N,S,P]=[O,N,S]);!$(N-[c,n]);!$(N-[CX3]=[NX3+])]"

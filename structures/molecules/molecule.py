@@ -1,13 +1,12 @@
-"""Molecules from rows: atoms in a fixed order with unique names, bonds, and conformers ready to be
-placed.
-"""
+"""Molecules of catalogue rows and of a user's ligands: atoms in a fixed order, bonds, conformers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 from rdkit.Chem.rdMolTransforms import SetDihedralDeg
 
 from halobind.structures.molecules.catalogue import LIGANDS, MODES, SOLVENTS, Ligand, Solvent
@@ -22,36 +21,46 @@ from halobind.structures.molecules.conformers import (
 class Molecule:
     """One molecule as the builder places it.
 
-    Atoms are in SMILES order, heavy atoms first, then the hydrogens of each heavy atom in turn,
-    named element + running number (C1, C2, ..., H25); a ligand from a file keeps the order and
-    names of the file. The force-field templates use the same names. `bonds` is (n_bonds, 2) int,
-    `rigid` (n_bonds,) tells which nothing may turn about, `masses` (n_atoms,) are in Da, `charge`
-    is the formal charge in e; `charged` whether it belongs to the charged species (ions,
-    zwitterions). `heads` are the atoms that bind, one for each head of its mode, the first one the
-    `anchor` (0 for a solvent). `positions` is (n_atoms, 3) in nm and `conformers` (k, n_atoms, 3),
-    the first of them `positions`: for a ligand the anchor is at the origin and the tails point
-    along +z.
+    Atoms are in SMILES order, heavy atoms first, then the hydrogens of each heavy atom in turn; a
+    ligand from a file keeps the order and names of the file. The force-field templates use the same
+    names.
     """
 
     name: str
+    """The name of the row, which is the name of the residue in a model."""
     smiles: str
+    """The SMILES of the row."""
     names: tuple[str, ...]
+    """Unique atom names: element and running number (C1, C2, ..., H25), or those of the file."""
     elements: tuple[str, ...]
+    """Element symbols, one an atom."""
     masses: np.ndarray
+    """Masses (n_atoms,) in Da."""
     bonds: np.ndarray
+    """Bonded atom indices (n_bonds, 2)."""
     rigid: np.ndarray
+    """Mask (n_bonds,) of the bonds that nothing may turn about."""
     conformers: np.ndarray
+    """Positions (n_conformers, n_atoms, 3) in nm; of a ligand the anchor is at the origin and the
+    tails point along +z."""
     heads: tuple[int, ...]
+    """The atoms that bind, one for each head of the mode; (0,) for a solvent."""
     charge: int
+    """Formal charge in e."""
     charged: bool
+    """Whether it belongs to the charged species: ions and zwitterions."""
     molblock: str
+    """The MDL mol block of a ligand from a file; "" for a row that has a SMILES only."""
 
     @property
     def positions(self) -> np.ndarray:
-        return self.conformers[0]
+        """The first conformer, (n_atoms, 3) in nm."""
+        first: np.ndarray = self.conformers[0]
+        return first
 
     @property
     def anchor(self) -> int:
+        """Index of the first head."""
         return self.heads[0]
 
     @property
@@ -65,60 +74,78 @@ class Molecule:
 
 
 def catalogue_molecule(name: str) -> Molecule:
-    """The Molecule of a LIGANDS or SOLVENTS row. Raises KeyError when no row has that name."""
+    """The Molecule of a LIGANDS or SOLVENTS row.
+
+    Raises:
+        KeyError: When no row has that name.
+    """
     return make_molecule(name, LIGANDS[name] if name in LIGANDS else SOLVENTS[name])
 
 
 @cache
 def make_molecule(name: str, row: Ligand | Solvent) -> Molecule:
-    """The Molecule of a row: the same row gives the same molecule. Raises ValueError as
-    `check_ligand` does, and when RDKit finds no conformer.
+    """The Molecule of a row; the same row gives the same molecule.
+
+    Args:
+        name: The name that the molecule gets.
+        row: What it is; a ligand's first conformer stands upright on its first head.
+
+    Raises:
+        ValueError: As `check_ligand` does, and when RDKit finds no conformer.
     """
     mol = _prepared(name, row)
-    heads = (0,)
+    elements = tuple(atom.GetSymbol() for atom in mol.GetAtoms())
+    names = numbered(elements)
+    heads: tuple[int, ...] = (0,)
     if isinstance(row, Ligand):
+        names = row.names or names
         heads = head_atoms(name, row, mol)
         conformers = upright_conformers(mol, heads[0], row.mode)
     else:
         conformers = mol.GetConformer().GetPositions()[None] / 10.0
+    bonds = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]
     return Molecule(
         name=name,
         smiles=row.smiles,
-        names=getattr(row, "names", ()) or numbered([atom.GetSymbol() for atom in mol.GetAtoms()]),
-        elements=tuple(atom.GetSymbol() for atom in mol.GetAtoms()),
+        names=names,
+        elements=elements,
         masses=np.array([atom.GetMass() for atom in mol.GetAtoms()]),
-        bonds=np.array(
-            [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()], dtype=int
-        ).reshape(-1, 2),
-        rigid=np.array(
-            [
-                b.IsInRing() or b.GetBondType() != Chem.BondType.SINGLE or b.GetIsConjugated()
-                for b in mol.GetBonds()
-            ],
-            dtype=bool,
-        ),
+        bonds=np.array(bonds, dtype=int).reshape(-1, 2),
+        rigid=np.array([_is_rigid(bond) for bond in mol.GetBonds()], dtype=bool),
         conformers=conformers,
         heads=heads,
         charge=Chem.GetFormalCharge(mol),
         charged=isinstance(row, Ligand) and row.mode != "donor",
-        molblock=getattr(row, "molblock", ""),
+        molblock=row.molblock if isinstance(row, Ligand) else "",
     )
 
 
+def _is_rigid(bond: Chem.Bond) -> bool:
+    """Whether nothing may turn about a bond."""
+    return bond.IsInRing() or bond.GetBondType() != Chem.BondType.SINGLE or bond.GetIsConjugated()
+
+
 @cache
-def bridging(name: str, row: Ligand, separation_nm: float) -> np.ndarray:
-    """Conformers (k, n_atoms, 3) in nm of a two-headed ligand whose heads lie `separation_nm`
-    apart, or as near to that as it can reach within 0.2 nm: first head at the origin, second on +x,
-    the rest towards +z. (0, n_atoms, 3) when it cannot.
+def bridging_conformers(name: str, row: Ligand, separation_nm: float) -> np.ndarray:
+    """Conformers of a two-headed ligand whose heads lie `separation_nm` apart.
+
+    See `spanning_conformers`.
+
+    Args:
+        name: The name of the ligand, for messages.
+        row: A ligand of a mode with two heads.
+        separation_nm: The distance of the two sites.
+
+    Returns:
+        Positions (k, n_atoms, 3) in nm; k is 0 when the ligand does not span the distance.
     """
     mol = _prepared(name, row)
-    return spanning_conformers(mol, head_atoms(name, row, mol)[:2], separation_nm)
+    first, second = head_atoms(name, row, mol)[:2]
+    return spanning_conformers(mol, (first, second), separation_nm)
 
 
 def rdkit_molecule(item: Molecule) -> Chem.Mol:
-    """The RDKit molecule of `item`: the same atoms in the same order, bond orders, and its
-    coordinates in angstrom.
-    """
+    """The RDKit molecule of `item`: its atoms in their order, bond orders, positions in angstrom."""
     mol = (
         Chem.MolFromMolBlock(item.molblock, removeHs=False)
         if item.molblock
@@ -132,19 +159,31 @@ def rdkit_molecule(item: Molecule) -> Chem.Mol:
     return mol
 
 
-def numbered(elements: list[str]) -> tuple[str, ...]:
-    """Element + running number for each atom."""
-    seen: dict[str, int] = {}
+def numbered(elements: Sequence[str]) -> tuple[str, ...]:
+    """Element and running number for each atom: C1, C2, H1, ..."""
+    counts: dict[str, int] = {}
     names = []
     for element in elements:
-        seen[element] = seen.get(element, 0) + 1
-        names.append(f"{element}{seen[element]}")
+        counts[element] = counts.get(element, 0) + 1
+        names.append(f"{element}{counts[element]}")
     return tuple(names)
 
 
 def head_atoms(name: str, row: Ligand, mol: Chem.Mol) -> tuple[int, ...]:
-    """The head atom of each head of the row's mode. Raises ValueError when one is not there."""
-    found = []
+    """The atom that binds, for each head of the row's mode.
+
+    Args:
+        name: The name of the ligand, for messages.
+        row: The ligand; its `heads` replace the patterns of its mode.
+        mol: Its molecule with hydrogens.
+
+    Returns:
+        Atom indices, one a head.
+
+    Raises:
+        ValueError: When a pattern cannot be read, or no atom matches it.
+    """
+    heads = []
     for pattern in row.heads or MODES[row.mode].heads:
         query = Chem.MolFromSmarts(pattern)
         if query is None:
@@ -159,13 +198,17 @@ def head_atoms(name: str, row: Ligand, mol: Chem.Mol) -> tuple[int, ...]:
                 f" {row.smiles!r} matches {pattern!r}: choose another mode, or give the head as a"
                 " SMARTS in heads"
             )
-        found.append(matches[0][0])
-    return tuple(found)
+        heads.append(matches[0][0])
+    return tuple(heads)
 
 
 def _prepared(name: str, row: Ligand | Solvent) -> Chem.Mol:
-    """The RDKit molecule with hydrogens and a conformer, chains stretched. Raises ValueError."""
-    molblock = getattr(row, "molblock", "")
+    """The RDKit molecule of a row with hydrogens and a conformer, its chains stretched.
+
+    Raises:
+        ValueError: When RDKit cannot read the SMILES, or finds no conformer.
+    """
+    molblock = row.molblock if isinstance(row, Ligand) else ""
     if molblock:
         mol = Chem.MolFromMolBlock(molblock, removeHs=False)
         if not mol.GetConformer().Is3D():
@@ -181,13 +224,14 @@ def _prepared(name: str, row: Ligand | Solvent) -> Chem.Mol:
         _embed(name, row.smiles, mol)
     for dihedral in chain_dihedrals(mol):
         SetDihedralDeg(mol.GetConformer(), *dihedral, 180.0)
-    if AllChem.MMFFHasAllMoleculeParams(mol):
-        AllChem.MMFFOptimizeMolecule(mol, maxIters=2000)
+    if rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
+        rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=2000)
     else:
-        AllChem.UFFOptimizeMolecule(mol, maxIters=2000)
+        rdForceFieldHelpers.UFFOptimizeMolecule(mol, maxIters=2000)
     return mol
 
 
 def _embed(name: str, smiles: str, mol: Chem.Mol) -> None:
-    if AllChem.EmbedMolecule(mol, randomSeed=1) != 0:
+    """Give `mol` a conformer, always the same one. Raises ValueError when RDKit finds none."""
+    if rdDistGeom.EmbedMolecule(mol, randomSeed=1) != 0:
         raise ValueError(f"{name}: RDKit found no conformer for {smiles!r}")

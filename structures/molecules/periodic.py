@@ -4,20 +4,36 @@ import numpy as np
 
 
 def wrap(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Positions (..., 3) moved into [0, box): -1e-17 modulo the box is the box itself, which a
-    periodic tree refuses.
+    """Move positions into [0, box).
+
+    The remainder of -1e-17 is the box itself in floating point, which a periodic tree refuses; it
+    becomes 0.
+
+    Args:
+        positions: (..., 3).
+        box: Edges (3,) in the same unit.
+
+    Returns:
+        Positions (..., 3).
     """
-    found = np.mod(positions, box)
-    return np.where(found >= box, 0.0, found)
+    inside = np.mod(positions, box)
+    return np.where(inside >= box, 0.0, inside)
 
 
 def minimum_image(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Differences (..., 3) between nearest images."""
+    """Differences (..., 3) between nearest images, in a box of edges (3,)."""
     return delta - image_shift(delta, box)
 
 
 def image_shift(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """What must be added to the second of two places, which differ by `delta` (..., 3), to have its
-    image nearest to the first.
+    """What to add to the second of two places to have its image that is nearest to the first.
+
+    Args:
+        delta: First minus second place, (..., 3).
+        box: Edges (3,) in the same unit.
+
+    Returns:
+        Multiples (..., 3) of the edges.
     """
-    return box * np.round(delta / box)
+    shift: np.ndarray = box * np.round(delta / box)
+    return shift

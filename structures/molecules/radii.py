@@ -1,8 +1,8 @@
 """Contact radii: how near two atoms that are not bonded may come in a built model."""
 
 # In nm. Van der Waals radii: Bondi, J. Phys. Chem. 1964, 68, 441; H: Rowland and Taylor, J. Phys.
-# Chem. 1996, 100, 7384. Cs+ and Pb2+
-# touch as ions: Shannon, Acta Cryst. 1976, A32, 751 (12- and 6-coordinate).
+# Chem. 1996, 100, 7384. Cs+ and Pb2+ touch as ions: Shannon, Acta Cryst. 1976, A32, 751 (12- and
+# 6-coordinate).
 CONTACT_RADII = {
     "H": 0.110,
     "C": 0.170,

@@ -15,7 +15,7 @@ import numpy as np
 from halobind.structures.assembly.solvate import fill_solvent, solvent_counts
 
 SIZES = ((5, 0), (8, 2), (12, 6), (16, 10), (16, 0))
-NOTHING = ((), np.zeros((0, 3)))
+NOTHING = np.zeros((0, 3))
 
 
 def one(edge: float, hole: float, name: str) -> str:
@@ -25,12 +25,12 @@ def one(edge: float, hole: float, name: str) -> str:
     box, block = np.full(3, edge), np.full(3, hole / 2)
     start = time.perf_counter()
     counts = solvent_counts(0.0, box, block, {name: 1.0})
-    item, xyz = fill_solvent(NOTHING, box, block, counts, 1)[0]
+    (filled,) = fill_solvent((), NOTHING, box=box, block=block, counts=counts, seed=1)
     seconds = time.perf_counter() - start
     peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
     return (
-        f"| {edge:g} | {hole:g} | {len(xyz)} | {100 * len(xyz) / counts[name]:.1f} |"
-        f" {len(xyz) * item.n_atoms} | {seconds:.1f} | {peak:.0f} |"
+        f"| {edge:g} | {hole:g} | {len(filled.positions)} | {100 * len(filled.positions) / counts[name]:.1f} |"
+        f" {len(filled.positions) * filled.molecule.n_atoms} | {seconds:.1f} | {peak:.0f} |"
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from halobind.structures.assembly.relax import (
-    MARGIN,
+    CONTACT_MARGIN,
     PIN_K,
     SOFT_K,
     SoftAtoms,
@@ -98,7 +98,7 @@ def test_a_pin_gives_way_by_the_ratio_of_the_springs() -> None:
     moved = relax_contacts(
         lone("C C", [[1.0, 1.0, 1.0], [1.2, 1.0, 1.0]], [False, False], [True, True]), BOX
     )
-    contact = MARGIN * CONTACT_SCALE * 2 * CONTACT_RADII["C"]
+    contact = CONTACT_MARGIN * CONTACT_SCALE * 2 * CONTACT_RADII["C"]
     step = SOFT_K * (contact - 0.2) / (PIN_K + 2 * SOFT_K)
     assert 1.0 - moved[0, 0] == pytest.approx(step, abs=5e-4)
     assert moved[1, 0] - 1.2 == pytest.approx(step, abs=5e-4)

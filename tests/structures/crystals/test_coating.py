@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from halobind.structures.crystals.coating import (
     PATTERNS,
     Coat,
+    HeadSite,
     all_ligands,
     check_coating,
     choose_sites,
@@ -36,12 +37,11 @@ def pick(
     seed: int = 1,
     probe: str | None = None,
 ):
-    start = (
-        ((probe, central_site(crystal, head_roles(LIGANDS[probe], crystal)[0], "face")),)
-        if probe
-        else ()
-    )
-    return choose_sites(crystal, start, coats, (LIGANDS, pattern, seed))
+    start: tuple[HeadSite, ...] = ()
+    if probe:
+        role = head_roles(LIGANDS[probe], crystal)[0]
+        start = (HeadSite(probe, central_site(crystal, role, "face")),)
+    return choose_sites(crystal, start, coats, ligands=LIGANDS, pattern=pattern, seed=seed)
 
 
 def points(crystal: Crystal, bounds: list, name: str) -> np.ndarray:

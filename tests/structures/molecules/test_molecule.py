@@ -11,7 +11,7 @@ from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
 from halobind.structures.molecules.catalogue import LIGANDS, MODES, SOLVENTS, Ligand
 from halobind.structures.molecules.molecule import (
-    bridging,
+    bridging_conformers,
     catalogue_molecule,
     make_molecule,
     rdkit_molecule,
@@ -176,7 +176,7 @@ def test_double_bonds_keep_their_geometry(name: str, expected: str) -> None:
 @pytest.mark.parametrize("name", TWO_HEADED)
 def test_zwitterions_span_neighbouring_sites(name: str) -> None:
     item = catalogue_molecule(name)
-    found = bridging(name, LIGANDS[name], 0.4144)
+    found = bridging_conformers(name, LIGANDS[name], 0.4144)
     assert len(found) >= 1
     for xyz in found:
         second = xyz[item.heads[1]]
@@ -191,8 +191,8 @@ def test_zwitterions_span_neighbouring_sites(name: str) -> None:
 
 
 def test_a_short_zwitterion_cannot_span_far_sites() -> None:
-    assert bridging("phenylalanine", LIGANDS["phenylalanine"], 0.926).shape == (0, 23, 3)
-    long = bridging("12-aminododecanoic-acid", LIGANDS["12-aminododecanoic-acid"], 0.926)
+    assert bridging_conformers("phenylalanine", LIGANDS["phenylalanine"], 0.926).shape == (0, 23, 3)
+    long = bridging_conformers("12-aminododecanoic-acid", LIGANDS["12-aminododecanoic-acid"], 0.926)
     assert np.linalg.norm(
         long[0][catalogue_molecule("12-aminododecanoic-acid").heads[1]]
     ) == pytest.approx(0.926, abs=0.03)
