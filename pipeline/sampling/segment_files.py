@@ -29,7 +29,7 @@ from halobind.pipeline.sampling.platforms import Choice
 from halobind.pipeline.sampling.start_states import Ended
 from halobind.structures.models.integrity import (
     Integrity,
-    check_slab,
+    check_integrity,
     image_distance,
     solvent_distance,
 )
@@ -127,7 +127,7 @@ def write_leg(shop: Workshop, out: Path, leg: Leg, result: LegResult, extra: dic
 
 def slab_of(run: Run, state: MDState) -> Integrity:
     pack = load_pack(run.spec.forcefield.pack)
-    return check_slab(
+    return check_integrity(
         built_model(run.path("build")), state.positions, state.box, pack.metals, pack.halides
     )
 

@@ -198,11 +198,12 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
     needed = longest + across + TAIL_CLEARANCE_NM
     if reach_nm:
         needed = max(needed, 2 * (slope * reach_nm + MIDDLE_CLEARANCE_NM))
-    both = 2 * (reach_nm + tail) + max(apart_nm, TAIL_CLEARANCE_NM)
+    apart_nm = max(apart_nm, TAIL_CLEARANCE_NM)
+    both = 2 * (reach_nm + tail) + apart_nm
     if spec.faces == 2 and not spec.gap_nm >= both:
         raise ValueError(
             f"gap_nm = {spec.gap_nm:g} is too small for faces = 2: the ligands reach"
-            f" {reach_nm + tail:.2f} nm from each face and must stay {max(apart_nm, TAIL_CLEARANCE_NM):g} nm"
+            f" {reach_nm + tail:.2f} nm from each face and must stay {apart_nm:g} nm"
             f" apart; set gap_nm to {ceil_nm(both)} or more, "
             + ("to_nm lower, " if reach_nm else "")
             + "or faces = 1"

@@ -98,7 +98,7 @@ def packmol_program() -> str:
 
 
 def _run(folder: Path, what: str) -> None:
-    """Run packmol in `folder`; `what` is packed, for messages. Raises RuntimeError when it fails."""
+    """Run packmol in `folder`; `what` is for messages. Raises RuntimeError when it fails."""
     with open(folder / "pack.inp", encoding="ascii") as text:
         done = subprocess.run(
             [packmol_program()],

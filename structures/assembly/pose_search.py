@@ -113,12 +113,13 @@ class _Contacts:
         return limits
 
     def with_crystal(self, poses: np.ndarray) -> np.ndarray:
-        """Scores (n_poses,) of poses (n_poses, n_atoms, 3) with the crystal and their own images."""
+        """Scores (n_poses,) of poses (n_poses, n_atoms, 3) with the crystal and their images."""
         box = self.around.box
-        return np.minimum(
+        scores: np.ndarray = np.minimum(
             _score(poses, self.crystal, self.crystal_limits, box),
             _image_score(poses, self.radii, box),
         )
+        return scores
 
     def with_ligands(self, poses: np.ndarray) -> np.ndarray:
         """Scores (n_poses,) of poses (n_poses, n_atoms, 3) with the ligands placed before."""

@@ -1,4 +1,4 @@
-"""Move molecules apart as soft spheres, bonds and angles kept, where rigid poses overlap a little."""
+"""Move molecules apart as soft spheres, bonds and angles kept, where rigid poses overlap."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from scipy.sparse import coo_array, csr_array, triu
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
 
 # Force constants in kJ/mol/nm2: of the springs between 1-2, 1-3 and (over rigid bonds) 1-4
-# neighbours; of the push between two atoms nearer than their contact distance; of what holds a head.
+# neighbours; of the push between two atoms nearer than their contact distance; of the pins.
 NETWORK_K = 2e5
 SOFT_K = 2e4
 PIN_K = 2e4

@@ -56,7 +56,7 @@ class Site:
     """A place for a head on the surface."""
 
     role: str
-    """Either "A" or "X" for an ion that can be replaced, "M" for an open coordination site of a metal."""
+    """Either "A" or "X" for an ion that can be replaced, or "M" for an open site of a metal."""
     kind: str
     """Where on the crystal it is, one of KINDS."""
     index: int
@@ -316,7 +316,7 @@ def _sites(spec: CrystalSpec, cut: _Cut, keep: np.ndarray) -> tuple[Site, ...]:
             kind = KINDS[int(edge[i].sum()) - 1]
             sites.append(Site(role, kind, int(number[i]), cut.positions[i], normal))
         elif spec.shape == "molecular" and role == "X":
-            kind = KINDS[_outer_axes_of_metal(cut, i) - 1]
+            kind = KINDS[_outer_axes_of_metal(cut, int(i)) - 1]
             sites.append(Site("M", kind, -1, cut.positions[i], normal))
     if spec.shape == "slab":
         for i in np.flatnonzero(at_surface & (cut.names == row.metal)):

@@ -60,8 +60,8 @@ def check_solvent(leaving: str, name: str, row: Ligand, recipe: Mapping[str, flo
     )
     raise ValueError(
         f"{name} of {row.charge:+d} e cannot leave alone into {' + '.join(recipe)} (relative"
-        f" permittivity {value:.1f}, ions pair below {MIN_PERMITTIVITY_FOR_FREE_IONS:g}): its curve has no"
-        f" plateau there; {advice}"
+        f" permittivity {value:.1f}, ions pair below {MIN_PERMITTIVITY_FOR_FREE_IONS:g}): its curve"
+        f" has no plateau there; {advice}"
     )
 
 

@@ -1,6 +1,4 @@
-"""Models in the formats others read: PDB, XYZ, extended XYZ, CIF; mmCIF is the format of the model
-itself.
-"""
+"""Models in the formats of other programs: PDB, XYZ, extended XYZ, CIF, and mmCIF."""
 
 import re
 from collections.abc import Callable
@@ -13,13 +11,16 @@ from openmm import app, unit
 
 from halobind.structures.models.model import Model, reader_names, write_mmcif
 
-PDB_ATOMS = 99_999
-PDB_LENGTH_A = 9_999.0
+MAX_PDB_ATOMS = 99_999
+MAX_PDB_LENGTH_A = 9_999.0
 
 
 def topology(model: Model, names: dict[str, str] | None = None) -> app.Topology:
-    """The OpenMM topology of a model: one chain, the model's residues (renamed by `names`), atoms,
-    bonds and box.
+    """The OpenMM topology of a model: one chain, its residues, atoms, bonds and box.
+
+    Args:
+        model: The model.
+        names: What to call residues, by their name in the model.
     """
     made = app.Topology()
     chain = made.addChain()
@@ -37,8 +38,9 @@ def topology(model: Model, names: dict[str, str] | None = None) -> app.Topology:
 
 
 def residue_codes(model: Model) -> dict[str, str]:
-    """A name of at most three letters or digits for each residue name: that of `reader_names` where
-    it fits, else L01, L02, ...
+    """A name of at most three letters or digits for each residue name.
+
+    It is that of `reader_names` where it fits, else L01, L02, ...
     """
     codes: dict[str, str] = {}
     for name, read in reader_names(model).items():
@@ -52,14 +54,18 @@ def residue_codes(model: Model) -> dict[str, str]:
 
 
 def ase_atoms(model: Model) -> Atoms:
-    """The model as ASE Atoms (angstrom, periodic), with arrays atomname, resname, resid (from 1)."""
+    """The model as periodic ASE Atoms, with arrays atomname, resname and resid (from 1)."""
     atoms = Atoms(
         list(model.elements), positions=10 * model.positions, cell=10 * model.box, pbc=True
     )
     sizes = [residue.stop - residue.start for residue in model.residues]
-    atoms.set_array("atomname", np.array(model.names))
-    atoms.set_array("resname", np.repeat([residue.name for residue in model.residues], sizes))
-    atoms.set_array("resid", np.repeat(np.arange(1, len(sizes) + 1), sizes))
+    arrays = {
+        "atomname": np.array(model.names),
+        "resname": np.repeat([residue.name for residue in model.residues], sizes),
+        "resid": np.repeat(np.arange(1, len(sizes) + 1), sizes),
+    }
+    for name, values in arrays.items():
+        atoms.set_array(name, values)  # type: ignore[no-untyped-call]
     return atoms
 
 
@@ -102,24 +108,41 @@ FORMATS: dict[str, Callable[[Model, Path], None]] = {
 
 
 def check_export(model_atoms: int, box: np.ndarray, kind: str) -> None:
-    """Raise ValueError when a model of that many atoms and box (3,) in nm does not fit the format."""
+    """Refuse a model that does not fit a format.
+
+    Args:
+        model_atoms: The number of atoms.
+        box: Edges (3,) in nm.
+        kind: A key of FORMATS.
+
+    Raises:
+        ValueError: Naming the format and what to do.
+    """
     if kind not in FORMATS:
         raise ValueError(f"there is no format {kind!r}; choose one of {', '.join(FORMATS)}")
-    if kind == "pdb" and model_atoms > PDB_ATOMS:
+    if kind == "pdb" and model_atoms > MAX_PDB_ATOMS:
         raise ValueError(
-            f"format pdb holds {PDB_ATOMS} atoms, and the model has {model_atoms}: use mmcif, which"
-            " model.cif is already"
+            f"format pdb holds {MAX_PDB_ATOMS} atoms, and the model has {model_atoms}: use mmcif,"
+            " which model.cif is already"
         )
-    if kind == "pdb" and 10 * float(np.max(box)) > PDB_LENGTH_A:
+    if kind == "pdb" and 10 * float(np.max(box)) > MAX_PDB_LENGTH_A:
         raise ValueError(
-            f"format pdb holds {PDB_LENGTH_A / 10:g} nm, and the box is {np.max(box):g} nm long:"
-            " use mmcif"
+            f"format pdb holds {MAX_PDB_LENGTH_A / 10:g} nm, and the box is {np.max(box):g} nm"
+            " long: use mmcif"
         )
 
 
 def export_model(model: Model, path: Path, kind: str | None = None) -> None:
-    """Write the model to `path` as one of FORMATS, by the extension of `path` where no `kind` is
-    given. Raises ValueError when it does not fit and OSError when it cannot be written.
+    """Write the model to a file.
+
+    Args:
+        model: The model.
+        path: The file.
+        kind: A key of FORMATS; by default the extension of `path`.
+
+    Raises:
+        ValueError: When the model does not fit the format.
+        OSError: When the file cannot be written.
     """
     kind = path.suffix.removeprefix(".") if kind is None else kind
     check_export(model.n_atoms, model.box, kind)

@@ -194,10 +194,10 @@ def _spanned(
     bounds[high, low] = separation_A - 0.1
     if not DistanceGeometry.DoTriangleSmoothing(bounds):
         return None
-    settings = rdDistGeom.ETKDGv3()
-    settings.randomSeed = seed
+    settings = rdDistGeom.ETKDGv3()  # RDKit's stubs give its attributes a wrong type
+    settings.randomSeed = seed  # type: ignore[assignment]
     settings.SetBoundsMat(bounds)
-    settings.maxIterations = 20
+    settings.maxIterations = 20  # type: ignore[assignment]
     trial = Chem.Mol(mol)
     if rdDistGeom.EmbedMolecule(trial, settings) != 0:
         return None

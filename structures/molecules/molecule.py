@@ -1,4 +1,4 @@
-"""Molecules of catalogue rows and of a user's ligands: atoms in a fixed order, bonds, conformers."""
+"""Molecules of catalogue rows and of a user's ligands: atoms, bonds and conformers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,7 +145,7 @@ def bridging_conformers(name: str, row: Ligand, separation_nm: float) -> np.ndar
 
 
 def rdkit_molecule(item: Molecule) -> Chem.Mol:
-    """The RDKit molecule of `item`: its atoms in their order, bond orders, positions in angstrom."""
+    """The RDKit molecule of `item`: its atoms in their order, bond orders and positions."""
     mol = (
         Chem.MolFromMolBlock(item.molblock, removeHs=False)
         if item.molblock

@@ -22,7 +22,8 @@ def wrap(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 def minimum_image(delta: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Differences (..., 3) between nearest images, in a box of edges (3,)."""
-    return delta - image_shift(delta, box)
+    image: np.ndarray = delta - image_shift(delta, box)
+    return image
 
 
 def image_shift(delta: np.ndarray, box: np.ndarray) -> np.ndarray:

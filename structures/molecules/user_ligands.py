@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 
 from halobind.structures.molecules.catalogue import ION_CHARGES, MODES, Ligand
 from halobind.structures.molecules.molecule import head_atoms, numbered
@@ -90,10 +90,10 @@ class _silent:
     """RDKit says what is wrong on stderr; our own message is enough."""
 
     def __enter__(self) -> None:
-        RDLogger.DisableLog("rdApp.*")
+        rdBase.DisableLog("rdApp.*")
 
     def __exit__(self, *_: object) -> None:
-        RDLogger.EnableLog("rdApp.*")
+        rdBase.EnableLog("rdApp.*")
 
 
 def check_ligand(name: str, row: Ligand) -> None:

@@ -16,7 +16,7 @@ from halobind.forcefields.packs.charges import ion_charges
 from halobind.forcefields.packs.pack import load_pack
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
-from halobind.structures.models.integrity import check_slab
+from halobind.structures.models.integrity import check_integrity
 from halobind.structures.models.model import Model
 from halobind.structures.molecules.periodic import minimum_image
 
@@ -129,7 +129,7 @@ def test_a_pair_that_left_is_not_damage(model: Model) -> None:
     """The partner far away is neither displaced nor missing at its metal; any other bromide is."""
     moved = model.positions.copy()
     moved[model.groups["partner"]] += 1.0
-    found = check_slab(model, moved, model.box, ("Pb",), ("Br",))
+    found = check_integrity(model, moved, model.box, ("Pb",), ("Br",))
     assert (found.displaced, found.broken, found.largest_displacement_nm) == (0, 0, 0.0)
     assert found.partner_shift_nm == pytest.approx(
         [np.sqrt(3)] * 2, abs=1e-4
@@ -140,5 +140,5 @@ def test_a_pair_that_left_is_not_damage(model: Model) -> None:
         if model.elements[i] == "Br" and i not in model.groups["partner"]
     )
     moved[other] += 1.0
-    found = check_slab(model, moved, model.box, ("Pb",), ("Br",))
+    found = check_integrity(model, moved, model.box, ("Pb",), ("Br",))
     assert (found.displaced, found.displaced_at_site, found.broken) == (1, 1, 1)

@@ -16,7 +16,7 @@ from halobind.forcefields.validation.lattice_constant import lattice_constant
 from halobind.forcefields.validation.surfaces import anchor_height
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
-from halobind.structures.models.integrity import check_slab, displacements
+from halobind.structures.models.integrity import check_integrity, displacements
 from halobind.structures.models.model import Model
 from halobind.structures.molecules.periodic import minimum_image
 
@@ -81,7 +81,7 @@ def test_mapbbr3_with_a_ligand_in_acetone_is_stable_at_4_fs() -> None:
         axes.append(axis / np.linalg.norm(axis, axis=1, keepdims=True))
         shifts.append(displacements(model, frame.positions, frame.box)[1])
         heights.append(anchor_height(model, frame, PACK))
-        checks.append(check_slab(model, frame.positions, frame.box, PACK.metals, PACK.halides))
+        checks.append(check_integrity(model, frame.positions, frame.box, PACK.metals, PACK.halides))
     axes, apart_ps = np.array(axes), HOW.measure_ps / HOW.frames
     inner = np.abs(model.positions[carbons, 2]) < PACK.lattice_nm["MAPbBr3"] / 2
     assert len(carbons) == 47 and inner.sum() == 16  # one left for the ligand

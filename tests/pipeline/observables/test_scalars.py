@@ -14,7 +14,7 @@ from halobind.pipeline.observables.scalars import OBSERVABLES, height, hydrogen_
 from halobind.pipeline.observables.scene import Chemistry, Scene, scenes_of
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
-from halobind.structures.models.integrity import check_slab
+from halobind.structures.models.integrity import check_integrity
 from halobind.structures.models.model import GROUPS, Model, Residue
 from halobind.structures.molecules.catalogue import LIGANDS, MODES
 from halobind.structures.molecules.molecule import catalogue_molecule, rdkit_molecule
@@ -126,7 +126,7 @@ def test_an_ion_that_leaves_with_the_ligand_is_no_damage_and_hides_none() -> Non
     gone = moved(model, np.append(model.groups["ligand"], 0), (0, 0, 1.0))
     assert measured("integrity", one, gone)[1:] == [0.0, 0.0, 0.0, pytest.approx(0.0, abs=1e-6)]
     gone[5, 2] -= 0.4  # and one that stays leaves its metal
-    lost = check_slab(model, gone, model.box, ("Pb",), ("Br",))
+    lost = check_integrity(model, gone, model.box, ("Pb",), ("Br",))
     assert measured("integrity", one, gone)[1:] == [
         lost.broken,
         lost.displaced,
@@ -273,7 +273,7 @@ def test_the_crystal_is_judged_as_structures_integrity_does(drawn) -> None:
     xyz[3:, model.groups["core"][::7]] += [0, 0, 0.45]
     table = OBSERVABLES["integrity"].measure(frames(one, xyz, model.box), one)
     for row, positions in zip(table, xyz, strict=True):
-        expected = check_slab(model, positions, model.box, ("Pb",), ("Br",))
+        expected = check_integrity(model, positions, model.box, ("Pb",), ("Br",))
         assert row[1:4].tolist() == [expected.broken, expected.displaced, 0]
         assert row[4] == pytest.approx(expected.largest_displacement_nm, abs=1e-4)
     assert table[0, 0] == pytest.approx(6.0) and table[5, 2] > 10
@@ -300,7 +300,7 @@ def test_hops_on_a_cluster_are_told_from_displacements() -> None:
     table = OBSERVABLES["integrity"].measure(frames(one, xyz, model.box), one)
     assert model.elements[ion] == "Cs" and table[:, 2:4].tolist() == [[0, 0], [0, 1], [1, 0]]
     for row, positions in zip(table, xyz, strict=True):
-        expected = check_slab(model, positions, model.box, ("Pb",), ("Br",))
+        expected = check_integrity(model, positions, model.box, ("Pb",), ("Br",))
         assert row[1:4].tolist() == [expected.broken, expected.displaced, expected.hopped]
 
 

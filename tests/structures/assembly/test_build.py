@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halobind.structures.assembly.build import (
-    CLOSEST_NM,
+    MIN_CONTACT_NM,
     ModelSpec,
     build_model,
     check_model,
@@ -112,7 +112,7 @@ def test_every_solvent_fills_the_gap(solvent: str) -> None:
     built, check = build_model(spec)
     planned = plan_model(spec)
     assert check.solvent[solvent] >= 0.97 * planned.counts[solvent] - 1
-    assert check.closest_contact_nm > CLOSEST_NM
+    assert check.closest_contact_nm > MIN_CONTACT_NM
     volume = 2.344**2 * (3.4 - 2 * 0.2) - catalogue_molecule("DA").masses.sum() / (745 * 0.602214)
     density = check.solvent[solvent] * catalogue_molecule(solvent).masses.sum() / 0.602214 / volume
     assert density == pytest.approx(SOLVENTS[solvent].density_kg_m3, rel=0.04)

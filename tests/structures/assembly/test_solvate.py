@@ -1,4 +1,4 @@
-"""Solvent by tiling: counts, contacts, seams, mixtures; and soft spheres that push and keep shapes."""
+"""Solvent by tiling: counts, contacts, seams and mixtures."""
 
 import numpy as np
 import pytest

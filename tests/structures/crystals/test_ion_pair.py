@@ -123,7 +123,7 @@ def test_what_cannot_be_is_refused_before_building(spec: ModelSpec, expected: st
 
 
 def test_two_unbound_ligands_need_room() -> None:
-    """Heads at 1 nm and tails of MA on both sides, and the cutoff between them; the advice works."""
+    """Heads at 1 nm, tails of MA on both sides, the cutoff between them: the advice works."""
     spec, reach, cutoff = replace(SLAB, faces=2, gap_nm=3.0), 1.0, 0.9
     with pytest.raises(
         ValueError, match=r"gap_nm = 3 is too small for faces = 2.* set gap_nm to (\d\.\d) or more"

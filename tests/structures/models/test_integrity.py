@@ -7,7 +7,7 @@ import pytest
 
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
-from halobind.structures.models.integrity import check_slab, image_distance, solvent_distance
+from halobind.structures.models.integrity import check_integrity, image_distance, solvent_distance
 from halobind.structures.models.model import Model, read_model, write_model
 
 
@@ -18,7 +18,7 @@ def model() -> Model:
 
 
 def check(model: Model, positions: np.ndarray):
-    return check_slab(model, positions, model.box, ("Pb",), ("Br",))
+    return check_integrity(model, positions, model.box, ("Pb",), ("Br",))
 
 
 def test_thermal_motion_and_images_are_fine(model: Model) -> None:
@@ -104,7 +104,7 @@ def test_the_vacant_sites_of_a_cluster_and_of_its_ligand_are_known(
 
 
 def test_a_hop_into_a_vacancy_of_a_cluster_is_not_a_displacement(cube: Model) -> None:
-    """Away from the pocket a hop is only told; from there, into it, or off the lattice it counts."""
+    """Away from the pocket a hop is told; from there, into it, or off the lattice it counts."""
     far = max(cube.vacant["CS"], key=lambda point: np.linalg.norm(point - cube.site_point))
     away = caesium_beside(cube, far, False)
     for goal, expected in (
