@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import math
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -31,9 +32,13 @@ from halobind.pipeline.campaign.settings import (
 from halobind.pipeline.free_energy.samples import EstimateSettings
 from halobind.structures.crystals.coating import all_ligands
 from halobind.structures.molecules.catalogue import Ligand
+from halobind.structures.molecules.limits import check_size
 from halobind.structures.molecules.user_ligands import check_ligand
 
 Model = TypeVar("Model", bound=BaseModel)
+MAX_FILE_BYTES = 1_000_000
+MAX_INTEGER_BITS = 256
+MAX_RUNS = 2000
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,14 @@ def load_ligands(path: Path) -> dict[str, Ligand]:
 def _read_toml(path: Path) -> dict[str, object]:
     """The content of a TOML file, or a CampaignError that says what is wrong with it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            raise CampaignError(
+                f"{path} has more than {MAX_FILE_BYTES:,} bytes: it is not a campaign file"
+            )
+        lines = text.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        content = tomllib.loads(lines)
     except FileNotFoundError:
         raise CampaignError(
             f"there is no {path}; write one with: halobind new {shlex.quote(str(path.parent))}"
@@ -84,10 +96,39 @@ def _read_toml(path: Path) -> dict[str, object]:
         raise CampaignError(
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from None
+    except CampaignError:
+        raise
     except (ValueError, RecursionError) as error:
         raise CampaignError(f"{path} is not TOML: {error}") from None
     except OSError as error:
         raise CampaignError(f"cannot read {path}: {error.strerror}") from None
+    _check_integers(content, str(path), ())
+    return content
+
+
+def _check_integers(value: object, file_name: str, keys: tuple[str, ...]) -> None:
+    """Refuse whole numbers that no setting takes and that cannot even be printed.
+
+    Args:
+        value: A value of the campaign file, or a table or list of them.
+        file_name: What messages call the file.
+        keys: Where the value stands, from the outermost table.
+
+    Raises:
+        CampaignError: names the key.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_integers(item, file_name, (*keys, key))
+    elif isinstance(value, list):
+        for item in value:
+            _check_integers(item, file_name, keys)
+    elif isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        section = f"[{keys[0]}] " if len(keys) > 1 else ""
+        raise CampaignError(
+            f"{file_name}: {section}{'.'.join(keys[1:] or keys)} is a whole number of"
+            f" {value.bit_length()} bits: no setting is that large"
+        )
 
 
 def parse_campaign(
@@ -115,7 +156,9 @@ def parse_campaign(
     resources = shared(ResourcesSection, "resources")
     user_ligands = _user_ligands(sections.get("ligands", {}), file_name, folder)
     specs = []
-    for choice in _grid({k: sections[k] for k in RUN_SECTIONS if k in sections}, file_name):
+    choices = _grid({k: sections[k] for k in RUN_SECTIONS if k in sections}, file_name)
+    _check_count(len(choices) * sampling.replicas, file_name)
+    for choice in choices:
         for replica in range(sampling.replicas):
             spec = _checked(RunSpec, {**choice, "replica": replica}, file_name, "")
             problem = unknown_ligand(spec.model, user_ligands)
@@ -195,6 +238,8 @@ def _grid(
             raise CampaignError(
                 f"{file_name}: {key} = {axis.values} names a value twice: remove one"
             )
+    n_choices = math.prod(len(axis.values) for axis in axes)
+    _check_count(n_choices, file_name)
     choices = []
     for values in itertools.product(*(axis.values for axis in axes)):
         choice = {name: dict(section) for name, section in sections.items()}
@@ -202,6 +247,14 @@ def _grid(
             choice[axis.section][axis.key] = value
         choices.append(choice)
     return choices
+
+
+def _check_count(n_runs: int, file_name: str) -> None:
+    """Raise CampaignError for more runs than anybody samples."""
+    try:
+        check_size(f"the grid makes {n_runs} runs", n_runs, MAX_RUNS, "HALOBIND_MAX_RUNS")
+    except ValueError as error:
+        raise CampaignError(f"{file_name}: {error}") from None
 
 
 def _checked(

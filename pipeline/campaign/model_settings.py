@@ -2,6 +2,7 @@
 builder's settings they become.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,9 +20,12 @@ from halobind.structures.molecules.catalogue import (
     SOLVENTS,
     Ligand,
 )
+from halobind.structures.molecules.limits import check_size
 from halobind.structures.molecules.user_ligands import ligand_from_file
 
 VACUUM = "vacuum"
+MAX_UNIT_CELLS = 100_000
+MAX_DISSOLVED = 10_000
 
 
 class Section(BaseModel):
@@ -151,6 +155,20 @@ class ModelSection(Section):
     """Molecules and ions in the solvent: name -> number."""
     gap_nm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)]
     """Room for the solvent along the normal (nm)."""
+
+    @field_validator("cells")
+    @classmethod
+    def _size(cls, value: str) -> str:
+        n_cells = math.prod(int(n) for n in value.split("x"))
+        check_size(f"{n_cells} unit cells", n_cells, MAX_UNIT_CELLS, "HALOBIND_MAX_UNIT_CELLS")
+        return value
+
+    @field_validator("dissolved")
+    @classmethod
+    def _amount(cls, value: dict[str, int]) -> dict[str, int]:
+        count = sum(value.values())
+        check_size(f"{count} dissolved", count, MAX_DISSOLVED, "HALOBIND_MAX_DISSOLVED")
+        return value
 
     _perovskite = field_validator("perovskite")(name_check(PEROVSKITES))
     _shape = field_validator("shape")(name_check(SHAPES))

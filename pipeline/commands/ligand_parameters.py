@@ -93,7 +93,15 @@ def parametrize_ligands(what: str, name: str | None, campaign: Path | None) -> i
 
 
 def _is_campaign(what: str) -> bool:
-    return Path(what).is_dir() or Path(what).suffix == ".toml"
+    return _is_folder(Path(what)) or Path(what).suffix == ".toml"
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is such a directory; a SMILES may be too long to be the name of one."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _campaign_order(path: Path, name: str | None, campaign: Path | None) -> _Order:
@@ -117,7 +125,7 @@ def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
     """
     if what.endswith(os.sep) or (
         Path(what).parent != Path()
-        and Path(what).parent.is_dir()
+        and _is_folder(Path(what).parent)
         and Path(what).suffix.lower() not in READERS
     ):
         raise CampaignError(f"there is no directory {what}")

@@ -24,8 +24,10 @@ from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import grid_windows
 from halobind.structures.assembly.build import ModelPlan, check_model, plan_model
 from halobind.structures.crystals.ion_pair import check_solvent
+from halobind.structures.molecules.limits import check_size
 
 MAX_EQUILIBRATION_PIECES = 1000
+MAX_SEGMENTS = 200_000
 MIN_HILL_WIDTHS_ON_PATH = 10
 CYLINDER_MARGIN_NM = 0.4  # of the box, beside the cylinder
 
@@ -39,6 +41,7 @@ def check_runs(runs: Sequence[Run], campaign: Campaign) -> None:
         raise CampaignError(
             "two grid values are the same run (300 and 300.0, for example): remove one of them"
         )
+    check_amount(runs, campaign)
     for run in runs:
         try:
             check_spec(run.spec, run.id, campaign)
@@ -48,6 +51,25 @@ def check_runs(runs: Sequence[Run], campaign: Campaign) -> None:
         if campaign.sampling.method == "metadynamics":
             check_hills(run.spec, campaign, step_ps)
         check_times(campaign.sampling, step_ps)
+
+
+def check_amount(runs: Sequence[Run], campaign: Campaign) -> None:
+    """Raise CampaignError for more segments than a file system, or anybody's patience, holds."""
+    if campaign.sampling.method == "metadynamics":
+        n_chains = len(runs) * campaign.metadynamics.walkers
+    else:
+        n_chains = sum(len(grid_windows(run.spec, campaign.windows)) for run in runs)
+    n_segments = n_chains * campaign.sampling.segments
+    try:
+        check_size(
+            f"{n_chains} windows or walkers of {campaign.sampling.segments} segments each are"
+            f" {n_segments} segments",
+            n_segments,
+            MAX_SEGMENTS,
+            "HALOBIND_MAX_SEGMENTS",
+        )
+    except ValueError as error:
+        raise CampaignError(str(error)) from None
 
 
 def check_spec(spec: RunSpec, run_id: str, campaign: Campaign) -> None:

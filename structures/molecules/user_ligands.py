@@ -9,12 +9,14 @@ from pathlib import Path
 from rdkit import Chem, rdBase
 
 from halobind.structures.molecules.catalogue import ION_CHARGES, MODES, Ligand
+from halobind.structures.molecules.limits import check_size
 from halobind.structures.molecules.molecule import head_atoms, numbered
 from halobind.structures.molecules.radii import CONTACT_RADII
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+_-]{0,39}")
 ATOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9'*]{0,5}")
 READERS = (".mol2", ".sdf", ".mol")
+MAX_HEAVY_ATOMS = 500
 SIGNS = {"cation": "> 0", "anion": "< 0", "donor": "= 0", "zwitterion": "= 0"}
 
 
@@ -30,6 +32,7 @@ def ligand_from_file(path: Path, mode: str, charge: int, heads: tuple[str, ...] 
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     mol, names = _read_mol2(path) if path.suffix.lower() == ".mol2" else _read_sdf(path)
+    check_atoms(str(path), mol)
     if len(Chem.GetMolFrags(mol)) > 1:
         raise ValueError(
             f"{path}: {len(Chem.GetMolFrags(mol))} molecules in one: leave counter-ions out of the"
@@ -54,6 +57,14 @@ def ligand_from_file(path: Path, mode: str, charge: int, heads: tuple[str, ...] 
         )
     smiles = Chem.MolToSmiles(Chem.RemoveHs(mol))
     return Ligand(smiles, mode, charge, path.stem, heads, Chem.MolToMolBlock(mol), names)
+
+
+def check_atoms(what: str, mol: Chem.Mol) -> None:
+    """Raise ValueError, naming `what`, for a molecule of more heavy atoms than any ligand has."""
+    n_atoms = mol.GetNumHeavyAtoms()
+    check_size(
+        f"{what} has {n_atoms} heavy atoms", n_atoms, MAX_HEAVY_ATOMS, "HALOBIND_MAX_HEAVY_ATOMS"
+    )
 
 
 def _read_mol2(path: Path) -> tuple[Chem.Mol, tuple[str, ...]]:
@@ -174,6 +185,7 @@ def _parsed(name: str, row: Ligand) -> Chem.Mol:
                 f"{name}: RDKit cannot read the SMILES {row.smiles!r}: check its brackets and ring"
                 " closures"
             )
+        check_atoms(f"{name}: {row.smiles[:20]!r}...", rough)
         problems = Chem.DetectChemistryProblems(rough)
     if problems:
         raise ValueError(

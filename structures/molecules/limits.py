@@ -1,0 +1,25 @@
+"""Sizes above which a command stops at once, instead of running for hours or out of memory."""
+
+import os
+
+
+def check_size(what: str, size: int, limit: int, variable: str) -> None:
+    """Refuse a size above its limit.
+
+    Args:
+        what: The thing that is counted, as a message names it: "the grid makes 4096 runs".
+        size: How many there are.
+        limit: How many there may be where the environment says nothing.
+        variable: The environment variable that sets another limit.
+
+    Raises:
+        ValueError: There are too many; the message names the limit and the variable.
+    """
+    text = os.environ.get(variable, "")
+    if text.isdecimal() and len(text) <= 18:
+        limit = int(text)
+    if size > limit:
+        raise ValueError(
+            f"{what}, more than the limit of {limit:,}: make it smaller, or raise the limit with"
+            f" {variable}={size} in the environment"
+        )
