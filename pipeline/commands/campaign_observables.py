@@ -38,7 +38,8 @@ from halobind.pipeline.observables.summary import (
     write_averages,
     write_profiles,
 )
-from halobind.pipeline.results.collect import collect, ensure_estimate
+from halobind.pipeline.results.collect import collect_windows
+from halobind.pipeline.results.estimates import ensure_estimate
 from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
 from halobind.pipeline.workflow.checks import check_writable, open_campaign
 from halobind.structures.molecules.catalogue import LIGANDS, MODES
@@ -73,7 +74,9 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
             f"pyarrow, which writes the tables, is not installed; install it with: {INSTALL}"
         )
     folder = folder.resolve()  # workers may have another working directory
-    campaign, runs = open_campaign(folder)
+    opened = open_campaign(folder)
+    campaign = opened.settings
+    runs = opened.runs
     check_writable(folder)
     try:
         place = place_of(
@@ -247,7 +250,7 @@ def report(one: Watched, campaign: Campaign) -> bool:
         "",
     )
     try:
-        sampled = collect(run)
+        sampled = collect_windows(run)
         checksum, ready = sampled.checksum, equilibrated(sampled.samples, campaign.estimate)
         series = series_of(one, done, left_out(ready), campaign.estimate.discard_fraction)
         counts = frame_counts(series)

@@ -19,7 +19,9 @@ from halobind.pipeline.workflow.status import rounds_due
 
 def show_plan(folder: Path) -> int:
     """Print what would run; refuse what `run` would refuse."""
-    campaign, runs = open_campaign(folder)
+    opened = open_campaign(folder)
+    campaign = opened.settings
+    runs = opened.runs
     tell_older_runs(folder)
     plans = [plan_run(run, campaign) for run in runs]
     table = Table(

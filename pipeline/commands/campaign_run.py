@@ -10,7 +10,7 @@ from halobind.jobs.batch import clock
 from halobind.jobs.stop import FOLLOW_PARENT, StopSignal
 from halobind.pipeline.campaign.run_directory import write_record
 from halobind.pipeline.commands.console import tell_older_runs
-from halobind.pipeline.results.collect import publish_tables
+from halobind.pipeline.results.publish import publish_tables
 from halobind.pipeline.sampling.failures import open_failures
 from halobind.pipeline.sampling.platforms import choose
 from halobind.pipeline.workflow.checks import check_writable, open_campaign
@@ -42,7 +42,9 @@ class RunOptions:
 
 def run_campaign(folder: Path, options: RunOptions) -> int:
     """Do what is pending; returns 0 when nothing is left or failed, 1 when something failed."""
-    campaign, runs = open_campaign(folder)
+    opened = open_campaign(folder)
+    campaign = opened.settings
+    runs = opened.runs
     check_writable(folder)
     check_disk([plan_run(run, campaign) for run in runs], folder)
     choice = choose(options.platform or campaign.resources.platform, campaign.resources.threads)
@@ -89,9 +91,9 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
             " rest",
             file=sys.stderr,
         )
-    text, sound = publish_tables(folder, campaign, runs)
-    print(text)
-    return 0 if sound and not failures else 1
+    tables = publish_tables(opened)
+    print(tables.text)
+    return 0 if tables.sound and not failures else 1
 
 
 def _flags(options: RunOptions, stop: StopSignal) -> list[str]:

@@ -7,7 +7,7 @@ from rich.table import Table
 from halobind.pipeline.campaign.run_directory import DamagedError, Run
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.commands.console import tell_older_runs, wide_console
-from halobind.pipeline.results.swap_statistics import exchange_lines
+from halobind.pipeline.results.swap_statistics import swap_lines
 from halobind.pipeline.sampling.failures import open_failures
 from halobind.pipeline.workflow.checks import open_campaign
 from halobind.pipeline.workflow.cost import HOURS_PER_DAY, plan_run
@@ -17,7 +17,9 @@ from halobind.pipeline.workflow.status import round_lines, status_rows
 
 def show_status(folder: Path) -> int:
     """Print one row a run."""
-    campaign, runs = open_campaign(folder)
+    opened = open_campaign(folder)
+    campaign = opened.settings
+    runs = opened.runs
     tell_older_runs(folder)
     jobs, sentences = jobs_of(runs, campaign)
     rows = status_rows(runs, campaign, jobs)
@@ -54,7 +56,7 @@ def show_status(folder: Path) -> int:
 def _exchange(run: Run) -> list[str]:
     """How its windows exchange, or which segment cannot be read."""
     try:
-        return exchange_lines(run)
+        return swap_lines(run)
     except DamagedError as error:
         return [str(error)]
 

@@ -40,7 +40,9 @@ class ExtendOptions:
 
 def extend_campaign(folder: Path, options: ExtendOptions) -> int:
     """Show what is added to each run, record it, and run. Raises CampaignError."""
-    campaign, runs = open_campaign(folder)
+    opened = open_campaign(folder)
+    campaign = opened.settings
+    runs = opened.runs
     order = _check(campaign, options)
     groups = [replicas_of(run, runs) for run in runs if run.leads]
     orders = []

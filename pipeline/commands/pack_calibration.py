@@ -25,7 +25,7 @@ from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.commands.campaign_models import check_writable
 from halobind.pipeline.commands.pack_validation import known_pack, result_of
-from halobind.pipeline.results.table_rows import rounded
+from halobind.pipeline.results.text_tables import rounded
 from halobind.pipeline.sampling.platforms import Choice, choose, cores
 
 

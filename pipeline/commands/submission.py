@@ -80,7 +80,9 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
     submitted before is on record.
     """
     cluster = load_cluster(options.cluster)
-    campaign, runs = open_campaign(folder)
+    opened = open_campaign(folder)
+    campaign = opened.settings
+    runs = opened.runs
     if options.dry_run:
         ledger = ledger_of(folder)
         queued = ledger.queued()

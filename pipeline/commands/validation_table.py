@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from halobind.forcefields.validation.check_rows import Row
 from halobind.jobs.publish import write_atomic
-from halobind.pipeline.results.table_rows import rounded
+from halobind.pipeline.results.text_tables import rounded
 
 COLUMNS = ("check", "system", "quantity", "value", "unit", "target", "source", "verdict")
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")

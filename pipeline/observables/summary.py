@@ -15,7 +15,7 @@ from halobind.pipeline.free_energy.samples import Window
 from halobind.pipeline.observables.frame_weights import BLOCKS, Weights
 from halobind.pipeline.observables.profiles import Bins
 from halobind.pipeline.observables.scalars import OBSERVABLES
-from halobind.pipeline.results.table_rows import rounded
+from halobind.pipeline.results.text_tables import rounded
 
 AVERAGES = "averages.md"
 TIMES = 40  # steps of time in which figures against time are drawn

@@ -1,10 +1,8 @@
-"""What is published of an estimate: the curve, the windows, their overlap, the convergence and the
-binding numbers.
-"""
+"""The files of a published estimate: curve, windows, overlap, convergence and binding numbers."""
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,80 +11,141 @@ from halobind.pipeline.free_energy.binding import Binding, convergence
 from halobind.pipeline.free_energy.equilibration import Equilibrated
 from halobind.pipeline.free_energy.kinetics import diffusion
 from halobind.pipeline.free_energy.samples import Window
+from halobind.pipeline.free_energy.two_faces import COLUMNS as FACE_COLUMNS
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf
-from halobind.pipeline.results.table_rows import Curve
+from halobind.pipeline.results.text_tables import csv_text
 
+CURVE_COLUMNS = ("z_nm", "W_kJ_mol", "W_error_kJ_mol")
 WINDOW_COLUMNS = (
-    *(
-        "center_nm",
-        "k_kJ_mol_nm2",
-        "series",
-        "recorded",
-        "equilibrated_from",
-        "used_from",
-        "samples",
-        "independent_samples",
-    ),
-    *("mean_nm", "sd_nm", "f_kT", "f_error_kT", "neighbour_overlap"),
-    *("correlation_time_ps", "D_nm2_ns", "D_error_nm2_ns", "D_is_lower_bound"),
+    "center_nm",
+    "k_kJ_mol_nm2",
+    "series",
+    "recorded",
+    "equilibrated_from",
+    "used_from",
+    "samples",
+    "independent_samples",
+    "mean_nm",
+    "sd_nm",
+    "f_kT",
+    "f_error_kT",
+    "neighbour_overlap",
+    "correlation_time_ps",
+    "D_nm2_ns",
+    "D_error_nm2_ns",
+    "D_is_lower_bound",
 )
 CONVERGENCE_COLUMNS = (
     "fraction",
-    *(
-        f"{part}_{name}{kind}_kJ_mol"
-        for name in ("dG0", "well_depth")
-        for part in ("first", "last")
-        for kind in ("", "_error")
-    ),
+    "first_dG0_kJ_mol",
+    "first_dG0_error_kJ_mol",
+    "last_dG0_kJ_mol",
+    "last_dG0_error_kJ_mol",
+    "first_well_depth_kJ_mol",
+    "first_well_depth_error_kJ_mol",
+    "last_well_depth_kJ_mol",
+    "last_well_depth_error_kJ_mol",
 )
 
 
-def write_estimate(out: Path, ready: Equilibrated, pmf: Pmf, found: Binding) -> None:
-    """Write pmf.csv (the curve, and that of every other estimator), windows.csv (one row a series),
-    overlap.csv (the matrix), convergence.csv (dG0 and depth from parts of the data) and
-    binding.json into `out`.
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A published curve."""
+
+    z_nm: np.ndarray
+    """Heights, (n,)."""
+    W: np.ndarray
+    """Free energy over the plateau at each height (kJ/mol), (n,); NaN where it is not known."""
+    W_error: np.ndarray
+    """Its standard error (kJ/mol), (n,)."""
+
+
+def write_window_estimate(out: Path, ready: Equilibrated, pmf: Pmf, binding: Binding) -> None:
+    """Write everything about an estimate from umbrella windows.
+
+    pmf.csv holds the curve and that of every other estimator, windows.csv a row for each series,
+    overlap.csv the overlap matrix, convergence.csv dG0 and well depth from parts of the data.
+
+    Args:
+        out: the folder to write into.
+        ready: the samples that were used.
+        pmf: the curve.
+        binding: the binding numbers.
     """
     samples = ready.samples
-    names = [f"W_{name.replace(' ', '_')}_kJ_mol" for name in pmf.others]
-    write_csv(
-        out / "pmf.csv",
-        ("z_nm", "W_kJ_mol", "W_error_kJ_mol", *names),
-        zip(pmf.z_nm, pmf.W, pmf.W_error, *pmf.others.values(), strict=True),
-    )
-    mobility, independent, series = (
-        diffusion(samples),
-        samples.effective_counts(),
-        _numbered(samples.windows),
-    )
-    rows = [
-        (
-            w.center_nm,
-            w.k,
+    other_columns = [f"W_{name.replace(' ', '_')}_kJ_mol" for name in pmf.others]
+    curves = zip(pmf.z_nm, pmf.W, pmf.W_error, *pmf.others.values(), strict=True)
+    write_csv(out / "pmf.csv", (*CURVE_COLUMNS, *other_columns), curves)
+    series = _series_numbers(samples.windows)
+    write_csv(out / "windows.csv", WINDOW_COLUMNS, _window_rows(ready, pmf, series))
+    names = [
+        f"z{window.center_nm:+.3f}-k{window.k:g}-{number}"
+        for window, number in zip(samples.windows, series, strict=True)
+    ]
+    write_csv(out / "overlap.csv", names, pmf.overlap)
+    write_csv(out / "convergence.csv", CONVERGENCE_COLUMNS, convergence(pmf, samples.conditions))
+    _write_binding(out, binding)
+
+
+def write_walker_estimate(out: Path, pmf: Pmf, binding: Binding) -> None:
+    """Write pmf.csv and binding.json of an estimate from walkers into `out`."""
+    curve = zip(pmf.z_nm, pmf.W, pmf.W_error, strict=True)
+    write_csv(out / "pmf.csv", CURVE_COLUMNS, curve)
+    _write_binding(out, binding)
+
+
+def write_faces(out: Path, rows: Iterable[Sequence[float]]) -> None:
+    """Write faces.csv, the binding numbers of each face alone, into `out`."""
+    write_csv(out / "faces.csv", FACE_COLUMNS, rows)
+
+
+def _write_binding(out: Path, binding: Binding) -> None:
+    text = json.dumps(binding.as_dict(), indent=1, ensure_ascii=False) + "\n"
+    (out / "binding.json").write_text(text, encoding="utf-8")
+
+
+def _window_rows(ready: Equilibrated, pmf: Pmf, series: Sequence[int]) -> list[list[object]]:
+    """The rows of windows.csv, in the order of WINDOW_COLUMNS."""
+    samples = ready.samples
+    mobility = diffusion(samples)
+    independent = samples.effective_counts()
+    return [
+        [
+            window.center_nm,
+            window.k,
             series[i],
             ready.counts[i],
             ready.detected[i],
             ready.start[i],
             len(z),
             independent[i],
-        )
-        + (z.mean(), z.std(), pmf.f_k[i], pmf.f_k_error[i], pmf.neighbour_overlap[i])
-        + (mobility.tau_ps[i], mobility.D_nm2_ns[i], mobility.error[i], not mobility.resolved[i])
-        for i, (w, z) in enumerate(zip(samples.windows, samples.z, strict=True))
+            z.mean(),
+            z.std(),
+            pmf.f_k[i],
+            pmf.f_k_error[i],
+            pmf.neighbour_overlap[i],
+            mobility.tau_ps[i],
+            mobility.D_nm2_ns[i],
+            mobility.error[i],
+            not mobility.resolved[i],
+        ]
+        for i, (window, z) in enumerate(zip(samples.windows, samples.z, strict=True))
     ]
-    write_csv(out / "windows.csv", WINDOW_COLUMNS, rows)
-    labels = [
-        f"z{w.center_nm:+.3f}-k{w.k:g}-{n}" for w, n in zip(samples.windows, series, strict=True)
-    ]
-    write_csv(out / "overlap.csv", labels, pmf.overlap)
-    write_csv(out / "convergence.csv", CONVERGENCE_COLUMNS, convergence(pmf, samples.conditions))
-    (out / "binding.json").write_text(
-        json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
 
 
-def _numbered(windows: Sequence[Window]) -> list[int]:
+def _series_numbers(windows: Sequence[Window]) -> list[int]:
     """1 for the first series of a window, 2 for the second: the faces of a slab."""
     return [windows[: i + 1].count(window) for i, window in enumerate(windows)]
+
+
+def read_estimate(folder: Path) -> Binding:
+    """The binding numbers of a published estimate, whose curve can be read too.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: the estimate is damaged.
+    """
+    read_curve(folder)
+    return Binding.from_dict(json.loads((folder / "binding.json").read_text(encoding="utf-8")))
 
 
 def read_curve(folder: Path) -> Curve:
@@ -97,15 +156,6 @@ def read_curve(folder: Path) -> Curve:
     return Curve(z, W, error)
 
 
-def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable]) -> None:
-    """One line a row, floats with every digit."""
-    with open(path, "w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(
-            [
-                repr(float(value)) if isinstance(value, float | np.floating) else value
-                for value in row
-            ]
-            for row in rows
-        )
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV table: one line a row, floats with every digit."""
+    path.write_text(csv_text(columns, rows), encoding="utf-8")

@@ -1,5 +1,4 @@
-"""What the binding free energies of a campaign predict: coverage against concentration, and which
-ligand replaces which.
+"""What binding free energies predict: coverage against concentration, and exchange of ligands.
 
     theta(c) = K c / (1 + K c)        K = exp(-dG0/kT) L/mol        K_ex = exp(-(dG0_a - dG0_b)/kT)
 
@@ -15,79 +14,112 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, Quantity
-from halobind.pipeline.results.table_rows import Row, ligand_rows
+from halobind.pipeline.results.table_rows import TableRow, ligand_rows
 
 CONCENTRATIONS_MOL_L = tuple(10.0**power for power in range(-12, 1))
+"""Concentrations at which the coverage is tabulated."""
+MAX_EXPONENT = 700.0
+"""The largest argument of exp that a float holds."""
+
+
+@dataclass(frozen=True)
+class CoveragePoint:
+    """Coverage at one concentration."""
+
+    concentration_mol_L: float
+    theta: float
+    """The part of the sites that is covered."""
+    theta_low: float
+    """The same for a dG0 one standard error higher."""
+    theta_high: float
+    """The same for a dG0 one standard error lower."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Coverage of one ligand: log10 of the concentration (mol/L) that covers half, and (c, theta,
-    lower, upper) at one standard error.
-    """
+    """Coverage of one ligand against its concentration."""
 
-    row: Row
+    row: TableRow
+    """The ligand over its replicas."""
     log10_half: Quantity
-    thetas: tuple[tuple[float, float, float, float], ...]
+    """log10 of the concentration (mol/L) that covers half of the sites."""
+    points: tuple[CoveragePoint, ...]
+    """The coverage at each of CONCENTRATIONS_MOL_L."""
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """Ligand `a`, the stronger one, in place of `b`: ddG = dG0_a - dG0_b (kJ/mol) and log10 of
-    K_ex; runs are independent.
-    """
+class LigandExchange:
+    """One ligand in place of another on the same site; their runs are independent."""
 
-    a: Row
-    b: Row
+    stronger: TableRow
+    """The ligand with the lower dG0."""
+    weaker: TableRow
+    """The ligand that it replaces."""
     ddG_kJ_mol: Quantity
+    """dG0 of the stronger less that of the weaker."""
     log10_K: Quantity
+    """log10 of the exchange constant K_ex."""
 
 
 def langmuir(c_mol_L: float, dG0_kJ_mol: float, kT: float) -> float:
-    """Coverage theta at concentration c, without overflow; NaN for an energy that is not known."""
+    """Coverage theta, without overflow; NaN for an energy that is not known.
+
+    Args:
+        c_mol_L: concentration of the free ligand.
+        dG0_kJ_mol: its binding free energy.
+        kT: thermal energy (kJ/mol).
+    """
     if not math.isfinite(dG0_kJ_mol):
         return math.nan
-    return 1 / (1 + math.exp(min(700.0, dG0_kJ_mol / kT - math.log(c_mol_L))))
+    return 1 / (1 + math.exp(min(MAX_EXPONENT, dG0_kJ_mol / kT - math.log(c_mol_L))))
 
 
-def coverages(runs: Sequence[Row]) -> list[Coverage]:
-    """One a ligand with a binding free energy, over its replicas."""
-    found = []
-    for row in _known(runs):
-        q, kT = row.binding.dG0_kJ_mol, GAS_CONSTANT * row.binding.temperature_K
-        energies = (q.value, q.value + q.error, q.value - q.error)
-        thetas = tuple(
-            (c, *(langmuir(c, energy, kT) for energy in energies)) for c in CONCENTRATIONS_MOL_L
+def find_coverages(runs: Sequence[TableRow]) -> list[Coverage]:
+    """One for each ligand with a binding free energy, over its replicas."""
+    coverages = []
+    for row in _rows_with_dG0(runs):
+        dG0 = row.known_binding.dG0_kJ_mol
+        kT = GAS_CONSTANT * row.known_binding.temperature_K
+        points = tuple(
+            CoveragePoint(
+                concentration_mol_L=c,
+                theta=langmuir(c, dG0.value, kT),
+                theta_low=langmuir(c, dG0.value + dG0.error, kT),
+                theta_high=langmuir(c, dG0.value - dG0.error, kT),
+            )
+            for c in CONCENTRATIONS_MOL_L
         )
-        found.append(Coverage(row, _log10(q, kT), thetas))
-    return found
+        coverages.append(Coverage(row, _log10(dG0, kT), points))
+    return coverages
 
 
-def exchanges(runs: Sequence[Row]) -> list[Exchange]:
-    """Every two ligands that bind in the same mode to the same surface, in the same solvent, force
-    field and temperature.
+def find_exchanges(runs: Sequence[TableRow]) -> list[LigandExchange]:
+    """Every two ligands that compete for one site.
+
+    They bind in the same mode to the same surface, in the same solvent, force field and
+    temperature.
     """
-    found = []
-    for pair in itertools.combinations(_known(runs), 2):
-        first, second = pair
+    exchanges = []
+    for first, second in itertools.combinations(_rows_with_dG0(runs), 2):
         if (first.labels[1:], first.mode) != (second.labels[1:], second.mode):
             continue
-        a, b = sorted(pair, key=lambda row: row.binding.dG0_kJ_mol.value)
-        strong, weak = a.binding.dG0_kJ_mol, b.binding.dG0_kJ_mol
+        stronger, weaker = sorted(
+            (first, second), key=lambda row: row.known_binding.dG0_kJ_mol.value
+        )
+        strong = stronger.known_binding.dG0_kJ_mol
+        weak = weaker.known_binding.dG0_kJ_mol
         ddG = Quantity(strong.value - weak.value, math.hypot(strong.error, weak.error))
-        log10_K = _log10(Quantity(-ddG.value, ddG.error), GAS_CONSTANT * a.binding.temperature_K)
-        found.append(Exchange(a, b, ddG, log10_K))
-    return found
+        kT = GAS_CONSTANT * stronger.known_binding.temperature_K
+        log10_K = _log10(Quantity(-ddG.value, ddG.error), kT)
+        exchanges.append(LigandExchange(stronger, weaker, ddG, log10_K))
+    return exchanges
 
 
-def _known(runs: Sequence[Row]) -> list[Row]:
-    return [
-        row
-        for row in ligand_rows(runs)
-        if row.binding and math.isfinite(row.binding.dG0_kJ_mol.value)
-    ]
+def _rows_with_dG0(runs: Sequence[TableRow]) -> list[TableRow]:
+    """The ligands over their replicas that have a binding free energy."""
+    return [row for row in ligand_rows(runs) if row.has_dG0]
 
 
 def _log10(energy: Quantity, kT: float) -> Quantity:
-    """log10 exp(E/kT) with its error."""
+    """log10 exp(E/kT) with its error; E and kT in kJ/mol."""
     return Quantity(energy.value / (kT * math.log(10)), energy.error / (kT * math.log(10)))

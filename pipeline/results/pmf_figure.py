@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from halobind.jobs.publish import write_atomic
-from halobind.pipeline.results.table_rows import BACK, LABELS, Row, ordered
+from halobind.pipeline.results.estimate_files import Curve
+from halobind.pipeline.results.table_rows import BACK, LABELS, TableRow, ordered
 
 COLOURS = (
     "tab:blue",
@@ -25,56 +27,74 @@ COLOURS = (
     "tab:cyan",
     "tab:grey",
 )
-COLUMNS = 3  # panels side by side
-HEADROOM = 1.3  # the curves are shown up to this times the highest point of the outer half of any
+"""One for each ligand, from the start again where there are more."""
+PANELS_ACROSS = 3
+"""Number of panels side by side."""
+HEADROOM_FACTOR = 1.3
+"""The curves are shown up to this times the highest point of the outer half of any."""
 
 
-def draw(rows: Sequence[Row], path: Path) -> bool:
-    """Draw the curve of every run that has one, one colour a ligand, a thin line (dashed where it
-    started on the way back into the pocket) and a band of one standard error a replica.
+@dataclass(frozen=True, eq=False)
+class RunCurve:
+    """A run that has a curve."""
 
-    Runs on different surfaces, in other solvents, force fields or temperatures get panels of their
-    own. False when there is nothing to draw. Raises OSError when the picture cannot be written.
+    row: TableRow
+    curve: Curve
+
+
+def draw_curves(rows: Sequence[TableRow], path: Path) -> bool:
+    """Draw the curve of every run that has one, with a band of one standard error.
+
+    A ligand has one colour. The line is dashed where a replica started on the way back into the
+    pocket. Runs on different surfaces, in other solvents, force fields or temperatures get panels
+    of their own.
+
+    Returns:
+        Whether there was anything to draw.
+
+    Raises:
+        OSError: the picture cannot be written.
     """
-    shown = [row for row in ordered(rows) if row.curve is not None]
-    if not shown:
+    curves = [RunCurve(row, row.curve) for row in ordered(rows) if row.curve is not None]
+    if not curves:
         return False
-    panels = list(dict.fromkeys(row.labels[1:] for row in shown))
-    ligands = list(dict.fromkeys(row.ligand for row in shown))
+    panels = list(dict.fromkeys(shown.row.labels[1:] for shown in curves))
+    ligands = list(dict.fromkeys(shown.row.ligand for shown in curves))
     colours = {ligand: COLOURS[k % len(COLOURS)] for k, ligand in enumerate(ligands)}
-    across = min(COLUMNS, len(panels))
+    across = min(PANELS_ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
     figure = Figure(figsize=(max(6.4, 4.8 * across), 4.4 * down), dpi=120, layout="constrained")
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axis, key in zip(axes.flat, panels, strict=False):
-        _panel(axis, [row for row in shown if row.labels[1:] == key], colours)
+        _draw_panel(axis, [shown for shown in curves if shown.row.labels[1:] == key], colours)
         axis.set_title(_title(key, panels), fontsize=9)
     for axis in list(axes.flat)[len(panels) :]:
         axis.set_visible(False)
-    axes[0, 0].set_ylim(*_limits(shown))
-    dashed = (
-        "\ndashed: started on the way back in" if any(row.path == BACK for row in shown) else ""
-    )
+    axes[0, 0].set_ylim(*_limits([shown.curve for shown in curves]))
+    any_dashed = any(shown.row.path == BACK for shown in curves)
+    dashed = "\ndashed: started on the way back in" if any_dashed else ""
     figure.suptitle(f"Free energy over the plateau, with one standard error{dashed}", fontsize=11)
     picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)
+    FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]
     write_atomic(path, picture.getvalue())
     return True
 
 
-def _panel(axis: Axes, rows: list[Row], colours: dict[str, str]) -> None:
-    named = set()
-    for row in rows:
-        curve, colour = row.curve, colours[row.ligand]
-        label = None if row.ligand in named else row.ligand
-        named.add(row.ligand)
-        style = "--" if row.path == BACK else "-"
-        axis.plot(curve.z_nm, curve.W, style, color=colour, linewidth=1.3, label=label)
+def _draw_panel(axis: Axes, curves: Sequence[RunCurve], colours: dict[str, str]) -> None:
+    """Draw the curves of one panel; a ligand is in the legend once."""
+    in_legend: set[str] = set()
+    for shown in curves:
+        curve = shown.curve
+        ligand = shown.row.ligand
+        label = None if ligand in in_legend else ligand
+        in_legend.add(ligand)
+        style = "--" if shown.row.path == BACK else "-"
+        axis.plot(curve.z_nm, curve.W, style, color=colours[ligand], linewidth=1.3, label=label)
         axis.fill_between(
             curve.z_nm,
             curve.W - curve.W_error,
             curve.W + curve.W_error,
-            color=colour,
+            color=colours[ligand],
             alpha=0.2,
             linewidth=0,
         )
@@ -84,28 +104,36 @@ def _panel(axis: Axes, rows: list[Row], colours: dict[str, str]) -> None:
     axis.legend(fontsize=8)
 
 
-def _title(key: tuple[str, ...], panels: list[tuple[str, ...]]) -> str:
-    """What tells this panel from the others, or all there is of the only one."""
+def _title(key: tuple[str, ...], panels: Sequence[tuple[str, ...]]) -> str:
+    """The labels that tell this panel from the others; of the only panel, all of them.
+
+    Args:
+        key: the labels of the panel, without the ligand.
+        panels: those of all panels.
+    """
     names = LABELS[1:]
-    differs = [
-        k for k in range(len(names)) if len(panels) == 1 or len({panel[k] for panel in panels}) > 1
-    ]
-    return ", ".join(
-        f"{key[k]} K" if names[k] == "temperature_K" else key[k] for k in differs if key[k]
-    )
+    texts = []
+    for k, name in enumerate(names):
+        if key[k] and (len(panels) == 1 or len({panel[k] for panel in panels}) > 1):
+            texts.append(f"{key[k]} K" if name == "temperature_K" else key[k])
+    return ", ".join(texts)
 
 
-def _limits(rows: list[Row]) -> tuple[float, float]:
-    """From below the deepest well to above what happens outside the pocket: the repulsive wall
+def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
+    """The range of W (kJ/mol) that is shown.
+
+    It goes from below the deepest well to above what happens outside the pocket: the repulsive wall
     would dwarf it.
     """
-    low, high = 0.0, 5.0
-    for row in rows:
-        known = np.flatnonzero(np.isfinite(row.curve.W))
+    low = 0.0
+    high = 5.0
+    for curve in curves:
+        known = np.flatnonzero(np.isfinite(curve.W))
         if not len(known):
             continue
-        W = row.curve.W[known]
-        error = np.nan_to_num(row.curve.W_error[known])
+        W = curve.W[known]
+        error = np.nan_to_num(curve.W_error[known])
         well = int(np.argmin(W))
-        low, high = min(low, float((W - error)[well])), max(high, float(np.max((W + error)[well:])))
-    return low - 0.06 * (high - low), high + (HEADROOM - 1) * (high - low)
+        low = min(low, float((W - error)[well]))
+        high = max(high, float(np.max((W + error)[well:])))
+    return low - 0.06 * (high - low), high + (HEADROOM_FACTOR - 1) * (high - low)

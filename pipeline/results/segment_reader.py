@@ -1,6 +1,4 @@
-"""What the published segments of windows or walkers hold: samples, and what else is said beside
-them.
-"""
+"""The published segments of a run: their samples, and what else they say."""
 
 import hashlib
 import io
@@ -8,8 +6,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -19,137 +18,208 @@ from halobind.pipeline.free_energy.metadynamics_pmf import Walks
 from halobind.pipeline.free_energy.samples import Samples
 from halobind.structures.models.integrity import DISPLACED_NM
 
-# from the site to the nearest heavy atom of the solvent: below 0.3 in the pocket, 0.4 and more
-# before it
-FILLED_NM = 0.35
-LASTS = 0.2  # of the segments or more, and two of them where there are several
-GRAIN = 1_000_000  # record intervals are compared in units of 1e-6 ps
+MAX_SOLVENT_DISTANCE_NM = 0.35
+"""Solvent is in the pocket when its nearest heavy atom is closer to the site than this.
 
+It is below 0.3 nm in the pocket, and 0.4 nm and more before it.
+"""
+PERSISTENT_FRACTION = 0.2
+"""What is in this part of the segments of a window lasts, if it is in two where there are several."""
+INTERVALS_PER_PS = 1_000_000
+"""Record intervals are compared as whole numbers of 1e-6 ps."""
 
-COUNTED = ("at_site", "elsewhere", "images", "broken", "leaning")
+S = TypeVar("S", Samples, Walks)
 
 
 @dataclass(frozen=True)
 class TwoStates:
-    """Something that is either so or not at the end of each segment: `always` so in so many windows
-    (or walkers), `never` in others, and `both` in the rest; two faces count each for itself.
-    """
+    """Something that is either so or not at the end of each segment; each face counts for itself."""
 
     always: int = 0
+    """Number of windows (or walkers) in which it is always so."""
     never: int = 0
+    """Number of those in which it never is."""
     both: int = 0
+    """Number of the others."""
 
     @classmethod
-    def of(cls, windows: Iterable[Sequence[tuple[bool, ...]]]) -> "TwoStates":
-        """From what each segment (a value for each face) of each window says."""
-        found = Counter(
+    def count(cls, windows: Iterable[Sequence[tuple[bool, ...]]]) -> "TwoStates":
+        """From the states at the end of each segment (one a face) of each window."""
+        numbers = Counter(
             all(states) - (not any(states))
             for segments in windows
             for states in zip(*segments, strict=True)
         )
-        return cls(found[1], found[-1], found[0])
+        return cls(always=numbers[1], never=numbers[-1], both=numbers[0])
 
     @property
     def unsampled(self) -> bool:
-        """Whether both occur and no window has seen one become the other."""
+        """Whether both occur and in no window one becomes the other."""
         return bool(self.always and self.never and not self.both)
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """What is published of a run's windows, or walkers: the samples, a checksum over them, and what
-    the segments say besides.
+class SegmentReport:
+    """What the segments of a run say beside their samples.
 
-    With `heads` = 2 each window is there twice, once for each face. `lateral` holds the distances
-    (nm) from the site axis, one array a window like `samples.z`. `at_site` counts windows in which
-    ions around the pocket ended a segment displaced or, in a cluster, hopped from there or to
-    there; `elsewhere` those in which other ions ended one displaced; `images` those in which the
-    ligand ended one within the cutoff of its own image or of the other ligand, `closest_nm` the
-    nearest such approach. What thermal motion does now and then counts where it lasts: where one
-    metal ended a fifth of the segments or more short of halides (`broken`, if no walls hold the
-    crystal), or one ion around the pocket ended them beyond the start of its wall (`leaning`).
-    `filled`: is there solvent in the pocket? `away`: has an ion that is to leave with the ligand
-    left its place?
+    The counts are numbers of windows, or walkers.
     """
 
-    samples: Samples | Walks
+    displaced_at_site: int = 0
+    """Where ions around the pocket ended a segment displaced, or hopped (in a cluster)."""
+    displaced_elsewhere: int = 0
+    """Where other ions ended a segment displaced."""
+    near_image: int = 0
+    """Where the ligand ended one within the cutoff of its own image or of the other ligand."""
+    short_of_halides: int = 0
+    """Where one metal lacked halides at the end of many segments, if no walls hold the crystal."""
+    leaning_on_wall: int = 0
+    """Where one ion around the pocket was beyond the start of its wall at the end of many."""
+    solvent_in_pocket: TwoStates = TwoStates()
+    """Whether there is solvent in the pocket."""
+    partner_away: TwoStates = TwoStates()
+    """Whether an ion that is to leave with the ligand has left its place."""
+    closest_image_nm: float = math.inf
+    """Nearest approach to an image or the other ligand at the end of a segment (nm)."""
+    openmm_versions: tuple[str, ...] = ()
+    """The versions of OpenMM that made the segments."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunSamples(Generic[S]):
+    """All that is published of the windows, or the walkers, of a run."""
+
+    samples: S
+    """The heights; with two heads each window is there twice, once for each face."""
     lateral: tuple[np.ndarray, ...]
+    """Distances (nm) from the site axis, arrays like those of `samples.z`."""
     checksum: str
-    at_site: int
-    elsewhere: int
-    images: int
-    broken: int
-    leaning: int
-    filled: TwoStates
-    away: TwoStates
-    closest_nm: float
-    openmm_versions: tuple[str, ...]
+    """sha256 of the coordinate in every segment."""
+    report: SegmentReport
+    """What the segments say besides."""
     heads: int = 1
+    """Number of faces that carry a sampled ligand."""
 
 
-class Seen:
-    """Reads segments of a run and remembers, over all of them, a checksum and what they say besides
-    their samples.
-    """
+@dataclass(frozen=True, eq=False)
+class SegmentData:
+    """The content of one published segment."""
+
+    record: dict[str, Any]
+    """segment.json."""
+    coordinate: np.ndarray
+    """Height and distance from the axis of each head in turn, (records, 2 heads), nm."""
+
+
+@dataclass
+class _ChainStates:
+    """What each segment of one chain ended with, a value for each head."""
+
+    solvent_in_pocket: list[tuple[bool, ...]] = field(default_factory=list)
+    partner_away: list[tuple[bool, ...]] = field(default_factory=list)
+
+
+class SegmentReader:
+    """Reads the segments of a run and adds up what they say beside their samples."""
 
     def __init__(self, spec: RunSpec) -> None:
-        self._spec, self._digest, self._openmm, self._closest = (
-            spec,
-            hashlib.sha256(),
-            set(),
-            math.inf,
-        )
-        self._chains: dict[str, set[str]] = {name: set() for name in COUNTED}
-        self._states: dict[str, dict[str, list[tuple[bool, ...]]]] = {"filled": {}, "away": {}}
+        self._spec = spec
+        self._digest = hashlib.sha256()
+        self._openmm_versions: set[str] = set()
+        self._closest_image_nm = math.inf
+        self._displaced_at_site: set[str] = set()
+        self._displaced_elsewhere: set[str] = set()
+        self._near_image: set[str] = set()
+        self._short_of_halides: set[str] = set()
+        self._leaning_on_wall: set[str] = set()
+        self._states: dict[str, _ChainStates] = {}
 
-    def read(self, chain: str, segments: list[Path]) -> Iterator[tuple[dict, np.ndarray]]:
-        """The record and the coordinate (n, 2 * heads) of each segment of a chain. Raises
-        DamagedError.
+    def read(self, chain: str, segments: Sequence[Path]) -> Iterator[SegmentData]:
+        """The content of each segment of a chain, in order; all of them must be taken.
+
+        Raises:
+            DamagedError: names a segment that cannot be read.
         """
-        heads, wall_nm = self._spec.model.faces, self._spec.wall_nm
-        filled, away = (states.setdefault(chain, []) for states in self._states.values())
-        odd: Counter[int] = (
-            Counter()
-        )  # ions that lean on their walls, or without walls metals that are short of halides
+        walls = math.isfinite(self._spec.wall_nm)
+        disturbed_ions: Counter[int] = Counter()
         for segment in segments:
             with reading(segment):
-                record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
-                content = (segment / "cv.npy").read_bytes()
-                heights = np.load(io.BytesIO(content), allow_pickle=False).astype(float)
-                heights = heights.reshape(len(heights), 2 * heads)
-                if not (
-                    float(record["record_ps"]) > 0
-                    and math.isfinite(float(record["center_nm"][0]) + float(record["k_kJ_mol_nm2"]))
-                ):
-                    raise ValueError("segment.json has no umbrella or no recording interval")
-                self._openmm.add(record["versions"]["openmm"])
-                slab, self._closest = record["slab"], min(self._closest, record["image_nm"])
-                found = {
-                    "at_site": slab["displaced_at_site"] + slab["hopped_at_site"] > 0,
-                    "elsewhere": slab["displaced"] > slab["displaced_at_site"],
-                    "images": record["image_nm"] < self._spec.forcefield.cutoff_nm,
-                }
-                leaning = [
-                    ion for ion, shift in enumerate(slab["site_shift_nm"]) if shift > wall_nm
-                ]
-                odd.update(leaning if math.isfinite(wall_nm) else slab["short_metals"])
-                filled.append(tuple(distance < FILLED_NM for distance in record["solvent_nm"]))
-                away.append(tuple(shift > DISPLACED_NM for shift in slab["partner_shift_nm"]))
-            for name, true in found.items():
-                if true:
-                    self._chains[name].add(chain)
-            self._digest.update(f"{chain}/{segment.name}".encode() + content)
-            yield record, heights
-        if odd and max(odd.values()) >= max(min(2, len(segments)), LASTS * len(segments)):
-            self._chains["leaning" if math.isfinite(wall_nm) else "broken"].add(chain)
+                data = self._read_segment(chain, segment)
+                self._note_surroundings(chain, data.record)
+                disturbed_ions.update(self._disturbed_ions(data.record["slab"]))
+                self._note_pocket(chain, data.record)
+            yield data
+        if _lasts(disturbed_ions, len(segments)):
+            (self._leaning_on_wall if walls else self._short_of_halides).add(chain)
 
-    def sampled(self, samples: Samples | Walks, lateral: tuple[np.ndarray, ...]) -> Sampled:
-        """All of it together, once every segment is read."""
-        counts = {name: len(chains) for name, chains in self._chains.items()}
-        counts |= {name: TwoStates.of(windows.values()) for name, windows in self._states.items()}
-        about = {
-            "closest_nm": self._closest,
-            "openmm_versions": tuple(sorted(self._openmm)),
-            "heads": self._spec.model.faces,
-        }
-        return Sampled(samples, lateral, self._digest.hexdigest(), **about, **counts)
+    def _read_segment(self, chain: str, segment: Path) -> SegmentData:
+        """The content of a segment, once it is added to the checksum."""
+        record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
+        content = (segment / "cv.npy").read_bytes()
+        coordinate = np.load(io.BytesIO(content), allow_pickle=False).astype(float)
+        coordinate = coordinate.reshape(len(coordinate), 2 * self._spec.model.faces)
+        if not (
+            float(record["record_ps"]) > 0
+            and math.isfinite(float(record["center_nm"][0]) + float(record["k_kJ_mol_nm2"]))
+        ):
+            raise ValueError("segment.json has no umbrella or no recording interval")
+        self._digest.update(f"{chain}/{segment.name}".encode() + content)
+        return SegmentData(record, coordinate)
+
+    def _note_surroundings(self, chain: str, record: dict[str, Any]) -> None:
+        """Add up what a segment says of the crystal and of the images of the ligand."""
+        self._openmm_versions.add(record["versions"]["openmm"])
+        slab = record["slab"]
+        self._closest_image_nm = min(self._closest_image_nm, record["image_nm"])
+        if slab["displaced_at_site"] + slab["hopped_at_site"] > 0:
+            self._displaced_at_site.add(chain)
+        if slab["displaced"] > slab["displaced_at_site"]:
+            self._displaced_elsewhere.add(chain)
+        if record["image_nm"] < self._spec.forcefield.cutoff_nm:
+            self._near_image.add(chain)
+
+    def _disturbed_ions(self, slab: dict[str, Any]) -> list[int]:
+        """The ions that lean on their walls, or without walls the metals short of halides."""
+        wall_nm = self._spec.wall_nm
+        leaning = [ion for ion, shift in enumerate(slab["site_shift_nm"]) if shift > wall_nm]
+        return leaning if math.isfinite(wall_nm) else list(slab["short_metals"])
+
+    def _note_pocket(self, chain: str, record: dict[str, Any]) -> None:
+        """Note for each head whether a segment ended with solvent in its pocket, or no partner."""
+        states = self._states.setdefault(chain, _ChainStates())
+        states.solvent_in_pocket.append(
+            tuple(distance < MAX_SOLVENT_DISTANCE_NM for distance in record["solvent_nm"])
+        )
+        states.partner_away.append(
+            tuple(shift > DISPLACED_NM for shift in record["slab"]["partner_shift_nm"])
+        )
+
+    def run_samples(self, samples: S, lateral: tuple[np.ndarray, ...]) -> RunSamples[S]:
+        """All of it together, once every segment is read.
+
+        Args:
+            samples: what was made of the heights.
+            lateral: the distances from the site axis (nm), arrays like those of `samples.z`.
+        """
+        states = self._states.values()
+        report = SegmentReport(
+            displaced_at_site=len(self._displaced_at_site),
+            displaced_elsewhere=len(self._displaced_elsewhere),
+            near_image=len(self._near_image),
+            short_of_halides=len(self._short_of_halides),
+            leaning_on_wall=len(self._leaning_on_wall),
+            solvent_in_pocket=TwoStates.count(chain.solvent_in_pocket for chain in states),
+            partner_away=TwoStates.count(chain.partner_away for chain in states),
+            closest_image_nm=self._closest_image_nm,
+            openmm_versions=tuple(sorted(self._openmm_versions)),
+        )
+        checksum = self._digest.hexdigest()
+        return RunSamples(samples, lateral, checksum, report, self._spec.model.faces)
+
+
+def _lasts(ions: Counter[int], n_segments: int) -> bool:
+    """Whether one ion is in enough of the segments that it is no thermal motion."""
+    if not ions:
+        return False
+    enough = max(min(2, n_segments), PERSISTENT_FRACTION * n_segments)
+    return max(ions.values()) >= enough

@@ -1,5 +1,6 @@
-"""The rows of the table, a run or a ligand over its replicas each, and their numbers. No row is
-ever dropped, least of all a failed one.
+"""The rows of the table: a run each, and a ligand over its replicas each.
+
+No row is ever dropped, least of all a failed one.
 """
 
 import math
@@ -7,75 +8,65 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from halobind.pipeline.free_energy.binding import QUANTITIES, Binding, largest
 from halobind.pipeline.free_energy.curve_reader import STANDARD_PER_NM3
 from halobind.pipeline.free_energy.flags import Flag, FlagKind, merge_flags
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, Quantity
+from halobind.pipeline.results.estimate_files import Curve
+from halobind.pipeline.results.text_tables import rounded
 
-KJ_PER_KCAL = 4.184
 LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield", "temperature_K")
+"""What a row is about: rows with the same labels are replicas."""
 PACKAGES = ("openmm", "halobind", "pymbar")
-EMPTY = "-"
-NUMBERS = (
-    "dG0_difference_kJ_mol",
-    "well_depth_difference_kJ_mol",
-    "residence_is_bound",
-    "has_barrier",
-    "temperature_K",
-    "sampling_ns",
-    "n_windows",
-    "min_overlap",
-)
-OUT, BACK = (
-    "out",
-    "out and back",
-)  # the path whose states a run starts from, see `stages.comes_back`
-LARGEST = 300.0  # power of ten that a float holds
-ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation
-RESOLUTION = 1e-9  # errors below this fraction of the value are rounding, not statistics
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """W (n,) in kJ/mol with its standard error (n,) at heights z_nm (n,); NaN where it is not
-    known.
-    """
-
-    z_nm: np.ndarray
-    W: np.ndarray
-    W_error: np.ndarray
+"""Packages whose versions are in the table."""
+OUT = "out"
+"""The path of a run that starts from states on the way out of the pocket."""
+BACK = "out and back"
+"""The path of a run that starts from states on the way back into the pocket."""
+ONE_SIGMA_PROBABILITY = 0.8413447460685429
+"""The part of a normal distribution that lies below one standard deviation."""
+UPPER_95_PROBABILITY = 0.975
+"""The part of a distribution below the upper end of its central 95 %."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table: a run, or a ligand over its replicas (`run_id` empty).
-
-    Give what there is: `binding`, `error` (why the run has none) and `pending` (what is done, "12
-    of 28 segments"). `mode` is how the ligand binds, a key of MODES; `curve` is W(z) of a run;
-    `path` is the one that its start states come from, OUT or BACK.
-    """
+class TableRow:
+    """One line of the table: a run, or a ligand over its replicas."""
 
     ligand: str
     perovskite: str
     surface: str
+    """Shape, termination, cells and what else tells the surface from others."""
     solvent: str
     forcefield: str
+    """Name of the force-field pack."""
     replica: str
+    """Number of the replica, or how many a ligand has."""
     run_id: str = ""
+    """Empty for a ligand over its replicas."""
     temperature_K: str = ""
     mode: str = ""
+    """How the ligand binds, a key of MODES."""
     path: str = ""
+    """The path that the start states come from, OUT or BACK."""
     binding: Binding | None = None
+    """The binding numbers, where there are any."""
     error: str = ""
+    """Why there are none."""
     pending: str = ""
+    """How far an unfinished run is: "12 of 28 segments"."""
     versions: dict[str, str] = field(default_factory=dict)
+    """Version of each package that made it."""
     notes: tuple[Flag, ...] = ()
+    """What is wrong besides the flags of the binding numbers."""
     curve: Curve | None = field(default=None, compare=False)
+    """The curve of a run."""
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """The values of LABELS."""
         return tuple(getattr(self, name) for name in LABELS)
 
     @property
@@ -88,16 +79,26 @@ class Row:
         """Whether the errors are known to be too small."""
         return any(problem.error_is_bound for problem in self.problems)
 
+    @property
+    def has_dG0(self) -> bool:
+        """Whether the binding free energy is a number."""
+        return self.binding is not None and math.isfinite(self.binding.dG0_kJ_mol.value)
+
+    @property
+    def known_binding(self) -> Binding:
+        """The binding numbers of a row that has some. Raises ValueError for another row."""
+        if self.binding is None:
+            raise ValueError(f"{self.run_id or self.ligand} has no binding numbers")
+        return self.binding
+
     def shown(self, quantity: Quantity, scale: float = 1.0) -> str:
-        """A quantity of the row, rounded; "± ≥ error" where a flag says that the error is a lower
-        bound.
-        """
+        """A quantity times `scale` as "value ± error", or "value ± ≥error" for a bound."""
         text = rounded(quantity.value, quantity.error, scale)
         return text.replace("± ", "± ≥") if self.error_is_bound else text
 
     @property
     def status(self) -> str:
-        """One of "converged", "not converged: why", "Error: why", "pending: how far", on one line."""
+        """On one line: "converged", "not converged: why", "Error: why" or "pending: how far"."""
         if self.error:
             return "Error: " + " ".join(self.error.removeprefix("Error:").split())
         reasons = "; ".join(problem.text for problem in self.problems)
@@ -109,104 +110,112 @@ class Row:
         return why or "converged"
 
 
-def ligand_rows(runs: Sequence[Row]) -> list[Row]:
-    """One row for each ligand on its surface, over the replicas: their mean, and a note for each
-    replica that is not in it.
+def ligand_rows(runs: Sequence[TableRow]) -> list[TableRow]:
+    """One row for each ligand on its surface: the mean over its replicas.
+
+    A note tells of the replicas that are not in it.
     """
-    groups: dict[tuple[str, ...], list[Row]] = {}
+    groups: dict[tuple[str, ...], list[TableRow]] = {}
     for row in ordered(runs):
         groups.setdefault(row.labels, []).append(row)
     return [_ligand_row(rows) for rows in groups.values()]
 
 
-def _ligand_row(rows: list[Row]) -> Row:
+def _ligand_row(rows: list[TableRow]) -> TableRow:
+    """The row of a ligand from the rows of its replicas."""
     bindings = [row.binding for row in rows if row.binding is not None]
-    failed, pending = ([row for row in rows if getattr(row, name)] for name in ("error", "pending"))
-    versions = {
-        name: ", ".join(sorted({row.versions[name] for row in rows if name in row.versions}))
-        for name in PACKAGES
-    }
-    whole = combine(bindings) if bindings else None
     merged = replace(
         rows[0],
         run_id="",
         path="",
         curve=None,
-        versions=versions,
-        binding=whole,
+        versions=_merged_versions(rows),
+        binding=combine(bindings) if bindings else None,
         error="",
         pending="",
         notes=(),
     )
     if len(rows) == 1:
         return replace(merged, error=rows[0].error, pending=rows[0].pending, notes=rows[0].notes)
-    notes = (*merge_flags([row.notes for row in rows]), *_hysteresis(rows))
+    notes = (*merge_flags([row.notes for row in rows]), *_hysteresis_flags(rows))
     merged = replace(merged, replica=f"mean of {len(bindings)}", notes=notes)
+    pending = [row for row in rows if row.pending]
     if pending:
         merged = replace(
             merged, pending=f"{len(pending)} of {len(rows)} replicas ({pending[0].pending})"
         )
-    if failed:
-        text = (
-            f"{len(failed)} of {len(rows)} replicas failed"
-            f" ({failed[0].status.removeprefix('Error: ')})"
-        )
-        merged = (
-            replace(merged, notes=(Flag(FlagKind.REPLICAS_FAILED, text), *merged.notes))
-            if bindings or pending
-            else replace(merged, error=text)
-        )
-    return merged
+    failed = [row for row in rows if row.error]
+    if not failed:
+        return merged
+    why = failed[0].status.removeprefix("Error: ")
+    text = f"{len(failed)} of {len(rows)} replicas failed ({why})"
+    if not bindings and not pending:
+        return replace(merged, error=text)
+    return replace(merged, notes=(Flag(FlagKind.REPLICAS_FAILED, text), *merged.notes))
 
 
-def _hysteresis(rows: list[Row]) -> list[Flag]:
-    """A flag where replicas that start on the way out and on the way back differ by more than kT,
-    twice their own errors, and what their scatter within each kind explains (Student's t, 95 %): so
-    three replicas are needed. Of two, `combine` tells the scatter.
+def _merged_versions(rows: Sequence[TableRow]) -> dict[str, str]:
+    """The versions of each of PACKAGES that made any of the rows."""
+    return {
+        name: ", ".join(sorted({row.versions[name] for row in rows if name in row.versions}))
+        for name in PACKAGES
+    }
+
+
+def _hysteresis_flags(rows: list[TableRow]) -> list[Flag]:
+    """A flag where replicas that start on the way out differ from those that start on the way back.
+
+    They differ when the two means are further apart than kT, twice their own errors, and what the
+    scatter within each kind explains (Student's t, 95 %). The last needs three replicas; the
+    scatter of two is in `combine`.
     """
-    sides = [
-        [row for row in rows if row.binding is not None and row.path == path]
-        for path in (OUT, BACK)
-    ]
-    free = sum(map(len, sides)) - 2
-    if not all(sides) or free < 1:
+    out_rows = [row for row in rows if row.binding is not None and row.path == OUT]
+    back_rows = [row for row in rows if row.binding is not None and row.path == BACK]
+    freedom = len(out_rows) + len(back_rows) - 2
+    if not out_rows or not back_rows or freedom < 1:
         return []
-    numbers = [[row.binding.dG0_kJ_mol for row in side] for side in sides]
+    kinds = (out_rows, back_rows)
+    numbers = [[row.known_binding.dG0_kJ_mol for row in kind] for kind in kinds]
     out, back = (float(np.mean([q.value for q in side])) for side in numbers)
     errors = [math.sqrt(sum(q.error**2 for q in side)) / len(side) for side in numbers]
-    within = sum(float(np.var([q.value for q in side])) * len(side) for side in numbers) / free
-    scatter = student.ppf(0.975, free) * math.sqrt(within * sum(1 / len(side) for side in numbers))
-    kT = GAS_CONSTANT * sides[0][0].binding.temperature_K
+    squares = sum(float(np.var([q.value for q in side])) * len(side) for side in numbers)
+    within = squares / freedom
+    scatter = float(stdtrit(freedom, UPPER_95_PROBABILITY)) * math.sqrt(
+        within * sum(1 / len(side) for side in numbers)
+    )
+    kT = GAS_CONSTANT * out_rows[0].known_binding.temperature_K
     if not abs(out - back) > max(kT, 2 * math.hypot(*errors), scatter):
         return []
-    bound = [max(side, key=lambda row: row.error_is_bound) for side in sides]
-    found = [
-        row.shown(Quantity(value, error))
-        for row, value, error in zip(bound, (out, back), errors, strict=True)
+    shown = [
+        max(kind, key=lambda row: row.error_is_bound).shown(Quantity(value, error))
+        for kind, value, error in zip(kinds, (out, back), errors, strict=True)
     ]
     text = (
-        f"hysteresis: dG0 is {found[0]} kJ/mol from the way out, {found[1]} from the way back into"
+        f"hysteresis: dG0 is {shown[0]} kJ/mol from the way out, {shown[1]} from the way back into"
         " the pocket"
     )
     return [Flag(FlagKind.HYSTERESIS, text)]
 
 
 def combine(bindings: Sequence[Binding]) -> Binding:
-    """The mean over replicas: its error is the larger of `sem` and of sqrt(sum error^2)/n; both are
-    kept.
+    """The mean over replicas.
 
-    `sem` is the standard error of the mean times Student's t for 68 % (1.84 for two replicas, 1.32
-    for three).
-
+    Its error is the larger of `sem` and of sqrt(sum error^2)/n; both are kept. `sem` is the
+    standard error of the mean times Student's t for 68 % (1.84 for two replicas, 1.32 for three).
     Flags of one kind and subject are merged into one, with the number of replicas that have it.
+
+    Raises:
+        ValueError: there is no binding.
     """
     if not bindings:
         raise ValueError("there is no binding to combine: give at least one")
-    first, n = bindings[0], len(bindings)
+    first = bindings[0]
+    n = len(bindings)
     if n == 1:
         return first
     means = {name: _mean([getattr(b, name) for b in bindings]) for name in QUANTITIES}
-    dG0, kT = means["dG0_kJ_mol"], GAS_CONSTANT * first.temperature_K
+    dG0 = means["dG0_kJ_mol"]
+    kT = GAS_CONSTANT * first.temperature_K
     K_a = math.exp(-dG0.value / kT) / STANDARD_PER_NM3
     flags = merge_flags([b.flags for b in bindings])
     if dG0.sem > max(2 * dG0.propagated, kT):
@@ -231,85 +240,19 @@ def combine(bindings: Sequence[Binding]) -> Binding:
 
 
 def _mean(quantities: list[Quantity]) -> Quantity:
-    values, n = [q.value for q in quantities], len(quantities)
-    sem = float(np.std(values, ddof=1) / math.sqrt(n) * student.ppf(ONE_SIGMA, n - 1))
+    """The mean of one quantity over two replicas or more, see `combine`."""
+    values = [q.value for q in quantities]
+    n = len(quantities)
+    t = float(stdtrit(n - 1, ONE_SIGMA_PROBABILITY))
+    sem = float(np.std(values, ddof=1) / math.sqrt(n) * t)
     propagated = math.sqrt(sum(q.error**2 for q in quantities)) / n
-    return Quantity(
-        float(np.mean(values)),
-        max(sem, propagated) if math.isfinite(sem + propagated) else math.nan,
-        sem,
-        propagated,
-    )
+    error = max(sem, propagated) if math.isfinite(sem + propagated) else math.nan
+    return Quantity(float(np.mean(values)), error, sem, propagated)
 
 
-def ordered(rows: Sequence[Row]) -> list[Row]:
-    """By what the rows are about, never by the order they were read in; replica 10 after replica 9."""
+def ordered(rows: Sequence[TableRow]) -> list[TableRow]:
+    """The rows by what they are about, whatever order they came in; replica 10 after replica 9."""
     return sorted(
         rows,
         key=lambda row: (*row.labels[1:], row.ligand, len(row.replica), row.replica, row.run_id),
     )
-
-
-def rounded(value: float, error: float, scale: float = 1.0) -> str:
-    """ "value ± error", both times `scale`, cut at the error's first digit, or its second where the
-    first is 1.
-
-    Without a usable error (NaN, infinite) the value has three digits and the error is "?"; without
-    a value it is "-".
-    """
-    value, error = value * scale, abs(error * scale)
-    if not math.isfinite(value):
-        return EMPTY
-    if error > RESOLUTION * abs(value) and math.isfinite(error):
-        exponent = math.floor(math.log10(error))
-        decimals = -exponent + (1 if f"{error:e}"[0] == "1" else 0)
-        return f"{_fixed(value, decimals)} ± {_fixed(error, decimals)}"
-    decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{_fixed(value, max(0, decimals))} ± {'0' if math.isfinite(error) else '?'}"
-
-
-def _fixed(value: float, decimals: int) -> str:
-    """With so many decimals (negative: tens, hundreds), and never "-0"."""
-    value = round(value, decimals)
-    return f"{value if value else 0.0:.{max(0, decimals)}f}"
-
-
-def record(row: Row) -> dict:
-    """The full, unrounded numbers of a row under their column names, None where there is none."""
-    b = row.binding
-    content = {
-        "kind": "run" if row.run_id else "ligand",
-        **dict(zip(LABELS, row.labels, strict=True)),
-    }
-    content |= {"replica": row.replica, "path": row.path}
-    for name in QUANTITIES:
-        q = getattr(b, name) if b else Quantity(math.nan, math.nan)
-        quantity, _, unit = name.partition("_kJ") if "_kJ" in name else name.rpartition("_")
-        unit = "kJ" + unit if "_kJ" in name else unit
-        content |= {name: q.value, f"{quantity}_error_{unit}": q.error}
-        if name == "dG0_kJ_mol":
-            content |= {
-                "dG0_kcal_mol": q.value / KJ_PER_KCAL,
-                "dG0_error_kcal_mol": q.error / KJ_PER_KCAL,
-            }
-            content |= {
-                "dG0_replica_sem_kJ_mol": q.sem,
-                "dG0_propagated_error_kJ_mol": q.propagated,
-            }
-        if name == "residence_log10_s" and abs(q.value) < LARGEST:
-            content |= {"residence_time_s": 10**q.value, "k_off_per_s": 10**-q.value}
-        elif name == "residence_log10_s":
-            content |= {"residence_time_s": None, "k_off_per_s": None}
-    content |= {name: getattr(b, name, None) for name in NUMBERS}
-    content["temperature_K"] = (
-        float(row.temperature_K) if row.temperature_K else content["temperature_K"]
-    )
-    content |= {
-        "status": row.status,
-        "run_id": row.run_id,
-        **{name: row.versions.get(name, "") for name in PACKAGES},
-    }
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in content.items()
-    }

@@ -1,367 +1,345 @@
-"""Tables to files: binding.csv and binding.json with full numbers, binding.md to read, one csv for
-each kind of prediction.
-"""
+"""The texts of the tables: CSV and JSON with full numbers, Markdown to read, the predictions."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
 
+from halobind.pipeline.free_energy.jsonable import Json, jsonable
 from halobind.pipeline.free_energy.samples import Quantity
-from halobind.pipeline.results.enthalpy import Enthalpy, enthalpies
-from halobind.pipeline.results.ligand_exchange import Coverage, Exchange, coverages, exchanges
-from halobind.pipeline.results.table_rows import (
+from halobind.pipeline.results.enthalpy import Enthalpy, find_enthalpies
+from halobind.pipeline.results.ligand_exchange import (
+    Coverage,
+    CoveragePoint,
+    LigandExchange,
+    find_coverages,
+    find_exchanges,
+)
+from halobind.pipeline.results.table_columns import COLUMNS, KJ_PER_KCAL, UNKNOWN, full_record
+from halobind.pipeline.results.table_rows import LABELS, PACKAGES, TableRow, ligand_rows, ordered
+from halobind.pipeline.results.text_tables import (
     EMPTY,
-    KJ_PER_KCAL,
-    LABELS,
-    PACKAGES,
-    Row,
-    ligand_rows,
-    ordered,
-    record,
+    csv_text,
+    markdown_cell,
+    markdown_table,
     rounded,
 )
 
-SHOWN_MOL_L = (1e-9, 1e-6, 1e-3)  # concentrations of the readable table
-LANGMUIR = (
+PREDICTION_FILES = ("coverage.csv", "exchange.csv", "enthalpy.csv")
+"""The files of predictions, each written only where it has a row."""
+SHOWN_MOL_L = (1e-9, 1e-6, 1e-3)
+"""Concentrations of the readable table."""
+CONVERGED = "converged"
+"""The status of a row without problems, and of a prediction from such rows."""
+LANGMUIR_NOTE = (
     "Of empty sites, by free ligand at that concentration (Langmuir, K = exp(-dG0/kT) L/mol; in"
     " brackets one standard error). A cation that competes for the site, one of the crystal for"
     " instance, is not in it."
 )
-EXCHANGE = (
+EXCHANGE_NOTE = (
     "K = exp(-(dG0 of the first - dG0 of the second)/kT): the ratio of the two on the surface over"
     " that in solution. Exchange with a cation of the crystal is not in it."
 )
-ENTHALPY = (
+ENTHALPY_NOTE = (
     "By the change of dG0/T with 1/T between runs that differ in temperature only; heat capacity is"
     " taken as zero."
 )
 
+Record = dict[str, Json]
+"""The cells of one line under their column names."""
 
-def csv_text(runs: Sequence[Row]) -> str:
-    """binding.csv: the runs, then the ligands over replicas, unrounded; units in the column names,
-    empty where there is no number.
+
+def binding_csv(runs: Sequence[TableRow]) -> str:
+    """binding.csv: the runs, then the ligands over replicas, unrounded.
+
+    Units are in the names of the columns; a cell is empty where there is no number.
     """
-    return _csv(
-        list(record(Row(*[""] * 6))), [record(row) for row in [*ordered(runs), *ligand_rows(runs)]]
-    )
+    rows = [*ordered(runs), *ligand_rows(runs)]
+    return _records_csv([column.header for column in COLUMNS], [full_record(row) for row in rows])
 
 
-PREDICTIONS = ("coverage.csv", "exchange.csv", "enthalpy.csv")
+def binding_json(runs: Sequence[TableRow]) -> str:
+    """binding.json: the runs, the ligands and the predictions in full precision, null for no number.
 
-
-def prediction_texts(runs: Sequence[Row]) -> dict[str, str]:
-    """coverage.csv, exchange.csv and enthalpy.csv by name, each only where it has a row, unrounded."""
-    texts = {}
-    for name, records in predictions(runs).items():
-        if records:
-            texts[f"{name}.csv"] = _csv(list(records[0]), records)
-    return texts
-
-
-def predictions(runs: Sequence[Row]) -> dict[str, list[dict]]:
-    """Full numbers under their column names of coverage (a record a concentration), exchange (a
-    pair) and enthalpy (a ligand).
+    {"runs": [a record a run], "ligands": [a record a ligand], "coverage": ..., ...}
     """
+    content: dict[str, list[Record]] = {
+        "runs": [_record_with_problems(row) for row in ordered(runs)],
+        "ligands": [_record_with_problems(row) for row in ligand_rows(runs)],
+    }
+    content |= prediction_records(runs)
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def prediction_files(runs: Sequence[TableRow]) -> dict[str, str]:
+    """The text of each of PREDICTION_FILES that has a row, unrounded."""
     return {
-        "coverage": [content for found in coverages(runs) for content in _coverage_records(found)],
-        "exchange": [_exchange_record(found) for found in exchanges(runs)],
-        "enthalpy": [_enthalpy_record(found) for found in enthalpies(runs)],
+        f"{name}.csv": _records_csv(list(records[0]), records)
+        for name, records in prediction_records(runs).items()
+        if records
     }
 
 
-def _csv(columns: list[str], records: list[dict]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {key: repr(value) if isinstance(value, float) else value for key, value in r.items()}
-        for r in records
-    )
-    return out.getvalue()
-
-
-def json_text(runs: Sequence[Row]) -> str:
-    """binding.json: {"runs": [one a run], "ligands": [one a ligand], and the predictions} in full
-    precision, null for no number.
-    """
-    content = {
-        name: [
-            {**record(row), "problems": [problem.text for problem in row.problems]} for row in rows
-        ]
-        for name, rows in (("runs", ordered(runs)), ("ligands", ligand_rows(runs)))
+def prediction_records(runs: Sequence[TableRow]) -> dict[str, list[Record]]:
+    """Full numbers of coverage (a record a concentration), exchange (a pair), enthalpy (a ligand)."""
+    return {
+        "coverage": [
+            _coverage_record(coverage, point)
+            for coverage in find_coverages(runs)
+            for point in coverage.points
+        ],
+        "exchange": [_exchange_record(exchange) for exchange in find_exchanges(runs)],
+        "enthalpy": [_enthalpy_record(enthalpy) for enthalpy in find_enthalpies(runs)],
     }
-    return (
-        json.dumps(content | predictions(runs), indent=1, ensure_ascii=False, allow_nan=False)
-        + "\n"
-    )
 
 
-def _labels(row: Row, without: str) -> dict[str, str]:
+def _records_csv(columns: Sequence[str], records: Sequence[Record]) -> str:
+    return csv_text(columns, [[record[column] for column in columns] for record in records])
+
+
+def _record_with_problems(row: TableRow) -> Record:
+    """All full numbers of a row, and what is wrong with it."""
+    return {**full_record(row), "problems": [problem.text for problem in row.problems]}
+
+
+def _labels(row: TableRow, without: str = "") -> Record:
+    """What a row is about, but for one label."""
     return {name: getattr(row, name) for name in LABELS if name != without}
 
 
-def _finite(content: dict) -> dict:
+def _coverage_record(coverage: Coverage, point: CoveragePoint) -> Record:
+    return _labels(coverage.row) | {
+        "concentration_mol_L": jsonable(point.concentration_mol_L),
+        "theta": jsonable(point.theta),
+        "theta_low": jsonable(point.theta_low),
+        "theta_high": jsonable(point.theta_high),
+        "log10_half_coverage_mol_L": jsonable(coverage.log10_half.value),
+        "log10_half_coverage_error": jsonable(coverage.log10_half.error),
+        "status": coverage.row.status,
+    }
+
+
+def _exchange_record(exchange: LigandExchange) -> Record:
     return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in content.items()
+        "ligand": exchange.stronger.ligand,
+        "instead_of": exchange.weaker.ligand,
+        **_labels(exchange.stronger, without="ligand"),
+        "ddG_kJ_mol": jsonable(exchange.ddG_kJ_mol.value),
+        "ddG_error_kJ_mol": jsonable(exchange.ddG_kJ_mol.error),
+        "log10_K_exchange": jsonable(exchange.log10_K.value),
+        "log10_K_exchange_error": jsonable(exchange.log10_K.error),
+        "status": exchange_status(exchange),
     }
 
 
-def _coverage_records(found: Coverage) -> list[dict]:
-    half = {
-        "log10_half_coverage_mol_L": found.log10_half.value,
-        "log10_half_coverage_error": found.log10_half.error,
+def _enthalpy_record(enthalpy: Enthalpy) -> Record:
+    return _labels(enthalpy.rows[0], without="temperature_K") | {
+        "temperatures_K": " ".join(f"{T:g}" for T in enthalpy.temperatures_K),
+        "mean_temperature_K": enthalpy.mean_K,
+        "dH_kJ_mol": jsonable(enthalpy.dH_kJ_mol.value),
+        "dH_error_kJ_mol": jsonable(enthalpy.dH_kJ_mol.error),
+        "TdS_kJ_mol": jsonable(enthalpy.TdS_kJ_mol.value),
+        "TdS_error_kJ_mol": jsonable(enthalpy.TdS_kJ_mol.error),
+        "misfit": jsonable(enthalpy.misfit),
+        "status": enthalpy_status(enthalpy),
     }
-    names, state = (
-        ("concentration_mol_L", "theta", "theta_low", "theta_high"),
-        {"status": found.row.status},
-    )
-    return [
-        _finite(_labels(found.row, "") | dict(zip(names, point, strict=True)) | half | state)
-        for point in found.thetas
-    ]
 
 
-def _exchange_record(found: Exchange) -> dict:
-    pair = {"ligand": found.a.ligand, "instead_of": found.b.ligand}
-    numbers = {"ddG_kJ_mol": found.ddG_kJ_mol.value, "ddG_error_kJ_mol": found.ddG_kJ_mol.error}
-    numbers |= {
-        "log10_K_exchange": found.log10_K.value,
-        "log10_K_exchange_error": found.log10_K.error,
-    }
-    return _finite(pair | _labels(found.a, "ligand") | numbers | {"status": pair_status(found)})
+def exchange_status(exchange: LigandExchange) -> str:
+    """Either CONVERGED, or which of the two ligands is not."""
+    rows = (exchange.stronger, exchange.weaker)
+    return _status_of(rows, [row.ligand for row in rows])
 
 
-def pair_status(found: Exchange) -> str:
-    """ "converged", or which of the two is not."""
-    return _status([(row, row.ligand) for row in (found.a, found.b)])
+def enthalpy_status(enthalpy: Enthalpy) -> str:
+    """Either CONVERGED, or at which temperatures the ligand is not."""
+    names = [f"{row.known_binding.temperature_K:g} K" for row in enthalpy.rows]
+    return _status_of(enthalpy.rows, names)
 
 
-def _status(rows: Sequence[tuple[Row, str]]) -> str:
-    """ "converged", or the names of the rows that are not."""
-    poor = [name for row, name in rows if row.status != "converged"]
-    return f"not converged: {' and '.join(poor)}" if poor else "converged"
+def _status_of(rows: Sequence[TableRow], names: Sequence[str]) -> str:
+    """Either CONVERGED, or the names of the rows that are not."""
+    poor = [name for row, name in zip(rows, names, strict=True) if row.status != CONVERGED]
+    return f"not converged: {' and '.join(poor)}" if poor else CONVERGED
 
 
-def _loosest(rows: Sequence[Row]) -> Row:
-    """The row whose problems decide how an error of them all is shown: one whose error is a lower
-    bound, if there is one.
-    """
+def _least_certain(rows: Sequence[TableRow]) -> TableRow:
+    """The row that decides how an error of them all is shown: one whose error is a lower bound."""
     return next((row for row in rows if row.error_is_bound), rows[-1])
 
 
-def _enthalpy_record(found: Enthalpy) -> dict:
-    numbers = {
-        "temperatures_K": " ".join(f"{T:g}" for T in found.temperatures_K),
-        "mean_temperature_K": found.mean_K,
-    }
-    for name in ("dH_kJ_mol", "TdS_kJ_mol"):
-        q = getattr(found, name)
-        numbers |= {name: q.value, name.replace("_", "_error_", 1): q.error}
-    return _finite(
-        _labels(found.rows[0], "temperature_K")
-        | numbers
-        | {
-            "misfit": found.misfit,
-            "status": _heat_status(found),
-        }
-    )
+def binding_markdown(runs: Sequence[TableRow]) -> str:
+    """binding.md: the ligands, the runs, barriers and times, sampling, predictions and notes.
 
-
-def _heat_status(found: Enthalpy) -> str:
-    return _status([(row, f"{row.binding.temperature_K:g} K") for row in found.rows])
-
-
-def markdown_text(runs: Sequence[Row]) -> str:
-    """binding.md: the ligands, the runs where a ligand has several, barriers and times, how they
-    were sampled, what they predict, and a note on each row that is not converged.
+    The runs are there where a ligand has several; a note tells of each row that is not converged.
     """
-    runs, ligands = ordered(runs), ligand_rows(runs)
+    runs = ordered(runs)
+    ligands = ligand_rows(runs)
     if not runs:
         return "# Binding free energies\n\nThere are no runs.\n"
-    same = [name for name in LABELS[1:] if len({getattr(row, name) for row in runs}) == 1]
-    shown = [name for name in LABELS if name not in same]
-    words = [
-        f"{getattr(runs[0], name)}{' K' * (name == 'temperature_K')}"
-        for name in same
-        if getattr(runs[0], name)
-    ]
+    shared = [name for name in LABELS[1:] if len({getattr(row, name) for row in runs}) == 1]
+    shown = [name for name in LABELS if name not in shared]
     parts = [
         "# Binding free energies",
-        ", ".join(words),
-        _grid([_numbers(row, [*shown, "replica"]) for row in ligands]),
+        ", ".join(_shared_labels(runs[0], shared)),
+        _table([_binding_cells(row, [*shown, "replica"]) for row in ligands]),
     ]
     if len(runs) > len(ligands):
-        parts += ["## Runs", _grid([_numbers(row, [*shown, "replica", "path"]) for row in runs])]
-    parts += ["## Barriers and times", _grid([_kinetics(row, shown) for row in ligands])]
-    parts += ["## Sampling", _grid([_sampling(row, shown) for row in runs])]
-    parts += _predicted(runs, shown)
-    noted = [
-        row
-        for row in [
-            *runs,
-            *(row for row in ligands if row.replica not in {r.replica for r in runs}),
-        ]
-        if row.status != "converged"
-    ]
-    parts += ["## Notes", "\n".join(_note(row, shown) for row in noted)] if noted else []
+        cells = [_binding_cells(row, [*shown, "replica", "path"]) for row in runs]
+        parts += ["## Runs", _table(cells)]
+    parts += ["## Barriers and times", _table([_kinetics_cells(row, shown) for row in ligands])]
+    parts += ["## Sampling", _table([_sampling_cells(row, shown) for row in runs])]
+    parts += _prediction_sections(runs, shown)
+    replicas = {row.replica for row in runs}
+    merged = [row for row in ligands if row.replica not in replicas]
+    notes = [_note(row, shown) for row in [*runs, *merged] if row.status != CONVERGED]
+    if notes:
+        parts += ["## Notes", "\n".join(notes)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _predicted(runs: list[Row], shown: list[str]) -> list[str]:
+def _shared_labels(row: TableRow, names: Sequence[str]) -> list[str]:
+    """The labels that all rows have in common, with the unit of the temperature."""
+    texts = []
+    for name in names:
+        value = getattr(row, name)
+        if value:
+            texts.append(f"{value} K" if name == "temperature_K" else value)
+    return texts
+
+
+def _prediction_sections(runs: Sequence[TableRow], shown: Sequence[str]) -> list[str]:
     """The sections on coverage, exchange and enthalpy, each where it has a row."""
     parts = []
-    if covered := coverages(runs):
-        parts += ["## Coverage", _grid([_covered(found, shown) for found in covered]), LANGMUIR]
-    if pairs := exchanges(runs):
-        parts += [
-            "## Exchange of ligands",
-            _grid([_exchanged(found, shown) for found in pairs]),
-            EXCHANGE,
-        ]
-    if heats := enthalpies(runs):
-        parts += [
-            "## Enthalpy and entropy",
-            _grid([_heat(found, shown) for found in heats]),
-            ENTHALPY,
-        ]
+    if coverages := find_coverages(runs):
+        cells = [_coverage_cells(coverage, shown) for coverage in coverages]
+        parts += ["## Coverage", _table(cells), LANGMUIR_NOTE]
+    if exchanges := find_exchanges(runs):
+        cells = [_exchange_cells(exchange, shown) for exchange in exchanges]
+        parts += ["## Exchange of ligands", _table(cells), EXCHANGE_NOTE]
+    if enthalpies := find_enthalpies(runs):
+        cells = [_enthalpy_cells(enthalpy, shown) for enthalpy in enthalpies]
+        parts += ["## Enthalpy and entropy", _table(cells), ENTHALPY_NOTE]
     return parts
 
 
-def _numbers(row: Row, shown: list[str]) -> dict[str, str]:
-    b = row.binding
-    dG0, depth, z = (
-        (b.dG0_kJ_mol, b.well_depth_kJ_mol, b.z_min_nm)
-        if b
-        else (Quantity(math.nan, math.nan),) * 3
-    )
+def _binding_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
+    """The cells of the first table: binding free energy, well depth, status."""
+    binding = row.binding
+    dG0 = binding.dG0_kJ_mol if binding else UNKNOWN
+    depth = binding.well_depth_kJ_mol if binding else UNKNOWN
+    z_min = binding.z_min_nm if binding else UNKNOWN
+    errors = EMPTY
+    if binding:
+        own_error = dG0.propagated if binding.replicas > 1 else dG0.error
+        errors = f"{_error_alone(own_error)}, {_error_alone(dG0.sem)}"
     return {name: getattr(row, name) for name in shown} | {
         "dG0 (kJ/mol)": row.shown(dG0),
-        "± blocks, replicas": (
-            f"{_error(dG0.propagated if b and b.replicas > 1 else dG0.error)}, {_error(dG0.sem)}"
-            if b
-            else EMPTY
-        ),
+        "± blocks, replicas": errors,
         "dG0 (kcal/mol)": row.shown(dG0, 1 / KJ_PER_KCAL),
         "well depth (kJ/mol)": row.shown(depth),
-        "well at (nm)": row.shown(z),
+        "well at (nm)": row.shown(z_min),
         "status": _short_status(row),
     }
 
 
-def _error(value: float) -> str:
+def _error_alone(value: float) -> str:
     """An error alone, with the digits that it has beside a number."""
     return rounded(0.0, value).partition("± ")[2] if math.isfinite(value) else EMPTY
 
 
-def _short_status(row: Row) -> str:
+def _short_status(row: TableRow) -> str:
     """The status as the table has room for it; the reasons are in the notes."""
-    if row.error or row.pending or not row.problems:
-        return (
-            row.status.partition(":")[0]
-            if row.error or not row.pending
-            else row.status.partition(";")[0]
-        )
-    return f"not converged ({len(row.problems)} reason{'s' * (len(row.problems) != 1)} below)"
+    if row.error:
+        return row.status.partition(":")[0]
+    if row.pending:
+        return row.status.partition(";")[0]
+    if not row.problems:
+        return row.status.partition(":")[0]
+    n_reasons = len(row.problems)
+    return f"not converged ({n_reasons} reason{'s' * (n_reasons != 1)} below)"
 
 
-def _note(row: Row, shown: list[str]) -> str:
-    """What the notes say of a row: its status, and when it is not converged one line a reason."""
+def _note(row: TableRow, shown: Sequence[str]) -> str:
+    """What the notes say of a row: its status, or one line for each of several reasons."""
     name = f"- {' '.join(getattr(row, label) for label in shown)}, replica {row.replica}: "
     if row.error or row.pending or len(row.problems) < 2:
         return name + row.status
     return "\n".join([name + "not converged", *(f"  - {problem.text}" for problem in row.problems)])
 
 
-def _kinetics(row: Row, shown: list[str]) -> dict[str, str]:
-    b, none = row.binding, Quantity(math.nan, math.nan)
-    names = (
-        "desorption_barrier_kJ_mol",
-        "adsorption_barrier_kJ_mol",
-        "penetration_nm",
-        "residence_log10_s",
-    )
-    off, on, below, stay = (getattr(b, name) if b else none for name in names)
+def _kinetics_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
+    """The cells of barriers and times."""
+    binding = row.binding
+
+    def text(name: str) -> str:
+        quantity: Quantity = getattr(binding, name) if binding else UNKNOWN
+        return row.shown(quantity)
+
+    bound = "≤ " if binding and binding.residence_is_bound else ""
     return {name: getattr(row, name) for name in [*shown, "replica"]} | {
-        "off (kJ/mol)": row.shown(off),
-        "on (kJ/mol)": row.shown(on),
-        "penetration (nm)": row.shown(below),
-        "log10 residence (s)": ("≤ " if b and b.residence_is_bound else "") + row.shown(stay),
+        "off (kJ/mol)": text("desorption_barrier_kJ_mol"),
+        "on (kJ/mol)": text("adsorption_barrier_kJ_mol"),
+        "penetration (nm)": text("penetration_nm"),
+        "log10 residence (s)": bound + text("residence_log10_s"),
     }
 
 
-def _sampling(row: Row, shown: list[str]) -> dict[str, str]:
-    b = row.binding
-    others = (b.dG0_difference_kJ_mol, b.well_depth_difference_kJ_mol) if b else ()
-    return {name: getattr(row, name) for name in [*shown, "replica"]} | {
-        "ns": f"{b.sampling_ns:.3g}" if b else EMPTY,
-        "windows": str(b.n_windows) if b and b.n_windows else EMPTY,
-        "overlap": f"{b.min_overlap:.3f}" if b and math.isfinite(b.min_overlap) else EMPTY,
-        "others - MBAR (dG0, depth)": (
-            ", ".join(f"{x:+.1f}" for x in others)
-            if others and all(map(math.isfinite, others))
-            else EMPTY
-        ),
-        "run": row.run_id,
-        "/".join(PACKAGES): "/".join(row.versions.get(name, EMPTY) for name in PACKAGES),
+def _sampling_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
+    """The cells of how a run was sampled, and by which versions."""
+    cells = {name: getattr(row, name) for name in [*shown, "replica"]}
+    cells |= dict.fromkeys(("ns", "windows", "overlap", "others - MBAR (dG0, depth)"), EMPTY)
+    binding = row.binding
+    if binding:
+        cells["ns"] = f"{binding.sampling_ns:.3g}"
+        if binding.n_windows:
+            cells["windows"] = str(binding.n_windows)
+        if math.isfinite(binding.min_overlap):
+            cells["overlap"] = f"{binding.min_overlap:.3f}"
+        others = (binding.dG0_difference_kJ_mol, binding.well_depth_difference_kJ_mol)
+        if all(map(math.isfinite, others)):
+            texts = [f"{difference:+.1f}" for difference in others]
+            cells["others - MBAR (dG0, depth)"] = ", ".join(texts)
+    cells["run"] = row.run_id
+    cells["/".join(PACKAGES)] = "/".join(row.versions.get(name, EMPTY) for name in PACKAGES)
+    return cells
+
+
+def _coverage_cells(coverage: Coverage, shown: Sequence[str]) -> dict[str, str]:
+    row = coverage.row
+    points = {point.concentration_mol_L: point for point in coverage.points}
+    cells = {name: getattr(row, name) for name in shown}
+    cells["log10 c(1/2) (mol/L)"] = row.shown(coverage.log10_half)
+    for c in SHOWN_MOL_L:
+        point = points[c]
+        text = f"{point.theta:.2g} ({point.theta_low:.2g} to {point.theta_high:.2g})"
+        cells[f"at {c:g} mol/L"] = text.replace("(nan to nan)", "(?)")
+    cells["status"] = _short_status(row)
+    return cells
+
+
+def _exchange_cells(exchange: LigandExchange, shown: Sequence[str]) -> dict[str, str]:
+    row = _least_certain((exchange.stronger, exchange.weaker))
+    cells = {"ligand": exchange.stronger.ligand, "instead of": exchange.weaker.ligand}
+    cells |= {name: getattr(exchange.stronger, name) for name in shown if name != "ligand"}
+    return cells | {
+        "ddG (kJ/mol)": row.shown(exchange.ddG_kJ_mol),
+        "log10 K": row.shown(exchange.log10_K),
+        "status": exchange_status(exchange),
     }
 
 
-def _covered(found: Coverage, shown: list[str]) -> dict[str, str]:
-    thetas = {point[0]: point[1:] for point in found.thetas}
-    cells = {
-        f"at {c:g} mol/L": (
-            "{:.2g} ({:.2g} to {:.2g})".format(*thetas[c]).replace("(nan to nan)", "(?)")
-        )
-        for c in SHOWN_MOL_L
-    }
-    half = {"log10 c(1/2) (mol/L)": found.row.shown(found.log10_half)}
-    return (
-        {name: getattr(found.row, name) for name in shown}
-        | half
-        | cells
-        | {"status": _short_status(found.row)}
-    )
-
-
-def _exchanged(found: Exchange, shown: list[str]) -> dict[str, str]:
-    row = _loosest((found.a, found.b))
-    return (
-        {"ligand": found.a.ligand, "instead of": found.b.ligand}
-        | {name: getattr(found.a, name) for name in shown if name != "ligand"}
-        | {
-            "ddG (kJ/mol)": row.shown(found.ddG_kJ_mol),
-            "log10 K": row.shown(found.log10_K),
-            "status": pair_status(found),
-        }
-    )
-
-
-def _heat(found: Enthalpy, shown: list[str]) -> dict[str, str]:
-    row = _loosest(found.rows)
+def _enthalpy_cells(enthalpy: Enthalpy, shown: Sequence[str]) -> dict[str, str]:
+    row = _least_certain(enthalpy.rows)
     return {name: getattr(row, name) for name in shown if name != "temperature_K"} | {
-        "temperatures (K)": ", ".join(f"{T:g}" for T in found.temperatures_K),
-        "dH (kJ/mol)": row.shown(found.dH_kJ_mol),
-        "T dS (kJ/mol)": f"{row.shown(found.TdS_kJ_mol)} at {found.mean_K:g} K",
-        "misfit": f"{found.misfit:.1f}" if math.isfinite(found.misfit) else EMPTY,
-        "status": _heat_status(found),
+        "temperatures (K)": ", ".join(f"{T:g}" for T in enthalpy.temperatures_K),
+        "dH (kJ/mol)": row.shown(enthalpy.dH_kJ_mol),
+        "T dS (kJ/mol)": f"{row.shown(enthalpy.TdS_kJ_mol)} at {enthalpy.mean_K:g} K",
+        "misfit": f"{enthalpy.misfit:.1f}" if math.isfinite(enthalpy.misfit) else EMPTY,
+        "status": enthalpy_status(enthalpy),
     }
 
 
-def _grid(rows: list[dict[str, str]]) -> str:
-    """A Markdown table whose columns line up in plain text too."""
-    lines = [
-        list(rows[0]),
-        *(
-            [" ".join(cell.replace("|", "\\|").split()) or EMPTY for cell in row.values()]
-            for row in rows
-        ),
-    ]
-    width = [max(3, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
-    text = [
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, width, strict=True)) + " |"
-        for line in lines
-    ]
-    return "\n".join([text[0], "|" + "|".join("-" * (w + 2) for w in width) + "|", *text[1:]])
+def _table(rows: Sequence[dict[str, str]]) -> str:
+    """A Markdown table of rows that have the same columns."""
+    cells = [[markdown_cell(cell) for cell in row.values()] for row in rows]
+    return markdown_table(list(rows[0]), cells)

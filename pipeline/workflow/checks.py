@@ -12,7 +12,7 @@ from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import check_pack, wanted_of
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.model_settings import ModelSection
-from halobind.pipeline.campaign.run_directory import Run, campaign_file, runs_of
+from halobind.pipeline.campaign.run_directory import CampaignRuns, Run, campaign_file, runs_of
 from halobind.pipeline.campaign.settings import (
     Campaign,
     CampaignError,
@@ -257,11 +257,13 @@ def check_writable(folder: Path) -> None:
         )
 
 
-def open_campaign(folder: Path) -> tuple[Campaign, list[Run]]:
-    """Load and check a campaign directory. Raises CampaignError before anything is computed or
-    written.
+def open_campaign(folder: Path) -> CampaignRuns:
+    """Load and check a campaign directory; nothing is computed or written.
+
+    Raises:
+        CampaignError: names the setting, its value and what to do.
     """
     campaign = load_campaign(campaign_file(folder))
     runs = runs_of(folder, campaign)
     check_runs(runs, campaign)
-    return campaign, runs
+    return CampaignRuns(folder, campaign, runs)

@@ -18,7 +18,8 @@ from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf, estimate_pmf
-from halobind.pipeline.results.collect import collect, estimate_seed
+from halobind.pipeline.results.collect import collect_windows
+from halobind.pipeline.results.estimates import estimate_seed
 from halobind.pipeline.results.table_rows import combine
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import (
@@ -78,9 +79,12 @@ class Evidence:
 
 def evidence_of(run: Run, campaign: Campaign) -> Evidence:
     """Estimate a run from all that is sampled. Raises EstimateError, DamagedError."""
-    sampled, settings = collect(run), campaign.estimate
-    samples = equilibrated(sampled.samples, settings).samples
-    seed = estimate_seed(run, sampled, settings)
+    run_samples = collect_windows(run)
+    settings = campaign.estimate
+    if run_samples is None:
+        raise EstimateError(f"{run.id} has no samples: sample it", cause="too few samples")
+    samples = equilibrated(run_samples.samples, settings).samples
+    seed = estimate_seed(run, run_samples, settings)
     pmf = estimate_pmf(samples, settings, seed)
     return Evidence(
         run, samples, pmf, binding(pmf, samples, settings, seed), windows_of(run, campaign)

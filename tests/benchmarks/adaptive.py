@@ -29,7 +29,7 @@ from halobind.pipeline.free_energy.binding import binding
 from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
-from halobind.pipeline.results.collect import collect
+from halobind.pipeline.results.collect import collect_windows
 from halobind.pipeline.workflow.allocation import allocate, contributions
 from halobind.pipeline.workflow.planning import GROWTH
 
@@ -150,7 +150,7 @@ def landscapes(seeds: int) -> None:
 def replays(folder: Path, ligand: str, pieces: int) -> None:
     campaign = load_campaign(folder / "campaign.toml")
     run = next(run for run in runs_of(folder, campaign) if run.spec.model.ligand == ligand)
-    whole = equilibrated(collect(run).samples, campaign.estimate).samples
+    whole = equilibrated(collect_windows(run).samples, campaign.estimate).samples
     table, targets = {True: [], False: []}, []
     for first in range(pieces):
         half = [Recorded(z, pieces, first) for z in whole.z]

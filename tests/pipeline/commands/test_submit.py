@@ -154,7 +154,7 @@ def submit(campaign: Path, *more: str) -> int:
 
 def prepare(campaign: Path) -> list[Run]:
     """Publish empty preparations of all runs."""
-    runs = open_campaign(campaign)[1]
+    runs = open_campaign(campaign).runs
     for run in runs:
         for product in prepare_products(run):
             run.path(product.name).mkdir(parents=True)

@@ -23,7 +23,7 @@ from halobind.pipeline.free_energy.samples import (
     Window,
 )
 from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS, Pmf, estimate_pmf
-from halobind.pipeline.results.collect import connected
+from halobind.pipeline.results.collect import number_connected
 from tests.pipeline.free_energy.landscapes import KT, RADIUS, WALL, energy, langevin, samples_of
 
 SETTINGS = EstimateSettings(n_bootstrap=20)
@@ -251,7 +251,7 @@ def test_windows_that_exchanged_are_resampled_together(samples: Samples) -> None
 
 def test_who_exchanged_with_whom_is_followed_through_others() -> None:
     links = {"a": {"a"}, "b": {"b", "c"}, "c": {"c", "d"}, "d": {"d"}, "e": {"e", "f"}, "f": {"f"}}
-    found = connected(links)
+    found = number_connected(links)
     assert (
         found["b"] == found["c"] == found["d"]
         and found["e"] == found["f"]

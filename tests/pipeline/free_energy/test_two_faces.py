@@ -19,8 +19,10 @@ from halobind.pipeline.free_energy.flags import FlagKind
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
 from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
-from halobind.pipeline.results.collect import Sampled, collect, ensure_estimate, physics_flags
-from halobind.pipeline.results.segment_reader import TwoStates
+from halobind.pipeline.results.collect import collect_windows
+from halobind.pipeline.results.estimates import ensure_estimate
+from halobind.pipeline.results.run_rows import physics_flags
+from halobind.pipeline.results.segment_reader import RunSamples, TwoStates
 from halobind.pipeline.sampling.md_leg import Leg, MDState, run_leg
 from halobind.pipeline.sampling.platforms import Choice
 from halobind.pipeline.sampling.products import grid_windows, window_chain
@@ -80,19 +82,16 @@ def published(
 def test_a_window_that_has_only_begun_says_nothing(tmp_path: Path) -> None:
     run = published(tmp_path, 1, 100)
     run.path("windows/z+2.000-k2000").mkdir()
-    found = collect(run)
-    assert (found.leaning, found.broken, found.filled, found.away) == (
-        0,
-        0,
-        TwoStates(always=11),
-        TwoStates(),
-    )
+    report = collect_windows(run).report
+    assert report.leaning_on_wall == report.short_of_halides == 0
+    assert report.solvent_in_pocket == TwoStates(always=11)
+    assert report.partner_away == TwoStates()
 
 
 def test_two_faces_give_the_curve_of_one(tmp_path: Path) -> None:
     """dG0 and depth of the analytic well; each face alone agrees, is written, and raises no flag."""
     one, two = published(tmp_path, 1, 1000), published(tmp_path, 2, 1000)
-    single, double = collect(one), collect(two)
+    single, double = collect_windows(one), collect_windows(two)
     assert (
         double.heads == 2
         and double.samples.windows[::2] == double.samples.windows[1::2] == single.samples.windows
@@ -144,7 +143,7 @@ def test_two_faces_divide_the_error_by_the_square_root_of_two() -> None:
 
 def test_faces_that_differ_are_flagged_with_both_numbers(tmp_path: Path) -> None:
     run = published(tmp_path, 2, 1000, (20.0, 26.0))
-    flags = ensure_estimate(run, collect(run), SETTINGS).flags
+    flags = ensure_estimate(run, collect_windows(run), SETTINGS).flags
     texts = {flag.subject: flag.text for flag in flags if flag.kind == FlagKind.FACES_DIFFER}
     dG0 = texts["dG0"]
     assert (
@@ -156,7 +155,7 @@ def test_faces_that_differ_are_flagged_with_both_numbers(tmp_path: Path) -> None
 
 def test_series_stay_with_their_face(tmp_path: Path) -> None:
     """Column by column: what face 2 did is not in the samples of face 1."""
-    samples = collect(published(tmp_path, 2, 400, (20.0, 30.0))).samples
+    samples = collect_windows(published(tmp_path, 2, 400, (20.0, 30.0))).samples
     first, second = face_samples(samples, 2)
     assert first.windows == second.windows and len(first.z) == 11
     assert np.array_equal(first.z[3], samples.z[6]) and np.array_equal(second.z[3], samples.z[7])
@@ -172,8 +171,10 @@ def test_a_face_without_a_number_says_why(tmp_path: Path) -> None:
 
 def test_windows_are_counted_once_in_the_notes(tmp_path: Path) -> None:
     campaign = parse_campaign(CAMPAIGN, "x")
-    found = replace(collect(published(tmp_path, 2, 200)), images=3, closest_nm=0.5)
-    assert isinstance(found, Sampled)
+    found = collect_windows(published(tmp_path, 2, 200))
+    assert isinstance(found, RunSamples)
+    report = replace(found.report, near_image=3, closest_image_nm=0.5)
+    found = replace(found, report=report)
     assert any(
         "own image or of the other ligand in 3 of 11 windows" in flag.text
         for flag in physics_flags(found, campaign)
@@ -185,7 +186,7 @@ def test_a_series_of_the_wrong_width_is_damage(tmp_path: Path) -> None:
     path = next(run.folder.glob("windows/*/seg-000/cv.npy"))
     np.save(path, np.zeros((7, 2)))
     with pytest.raises(DamagedError, match="remove this directory"):
-        collect(run)
+        collect_windows(run)
 
 
 def test_one_leg_samples_both_heads_in_their_own_umbrella(tmp_path: Path) -> None:

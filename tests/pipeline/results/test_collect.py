@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from halobind.pipeline.campaign.load import parse_campaign
-from halobind.pipeline.campaign.run_directory import Run
+from halobind.pipeline.campaign.run_directory import CampaignRuns, Run
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.commands.new import TEMPLATES
 from halobind.pipeline.free_energy import estimators
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateError
-from halobind.pipeline.results.collect import publish_tables
+from halobind.pipeline.results.publish import publish_tables
 from halobind.pipeline.sampling.products import all_products, window_chain, windows_of
 from tests.pipeline.tiny import segment_record
 
@@ -89,9 +89,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Run]
     folder = tmp_path_factory.mktemp("synthetic")
     settings = campaign()
     runs = publish(folder, settings)
-    text, sound = publish_tables(folder, settings, runs)
-    assert sound
-    return folder, runs, text
+    tables = publish_tables(CampaignRuns(folder, settings, runs))
+    assert tables.sound
+    return folder, runs, tables.text
 
 
 def test_every_run_is_a_row_and_every_file_is_there(published: tuple[Path, list[Run], str]) -> None:
@@ -205,11 +205,9 @@ def test_a_solver_that_fails_is_an_error_row_and_stale_predictions_go(
 
     monkeypatch.setitem(estimators.ESTIMATORS, "WHAM", fail)
     runs = [Run(tmp_path / "copy" / "runs" / run.id, run.spec) for run in published[1][:1]]
-    text, sound = publish_tables(tmp_path / "copy", settings, runs)
-    assert (
-        not sound
-        and text.count("Error: WHAM did not converge: probabilities sum to 1 within 0.3 only") == 1
-    )
+    published_tables = publish_tables(CampaignRuns(tmp_path / "copy", settings, runs))
+    error = "Error: WHAM did not converge: probabilities sum to 1 within 0.3 only"
+    assert not published_tables.sound and published_tables.text.count(error) == 1
     rows = table(tmp_path / "copy" / "tables" / "binding.csv")
     assert [row["dG0_kJ_mol"] for row in rows] == ["", ""] and all(
         row["status"].startswith("Error: ") for row in rows
@@ -241,7 +239,7 @@ def test_solvent_that_never_changes_places_with_the_head_is_in_the_notes(
     for segment, distance in zip(run.segments(run.window_chains()[1]), second, strict=True):
         record = json.loads((segment / "segment.json").read_text())
         (segment / "segment.json").write_text(json.dumps(record | {"solvent_nm": distance}))
-    text, _ = publish_tables(tmp_path, campaign(), [run])
+    text = publish_tables(CampaignRuns(tmp_path, campaign(), [run])).text
     assert expected in text and ("fills the pocket" in text) == bool(expected)
 
 
@@ -263,7 +261,7 @@ def test_an_ion_pair_that_forms_in_no_window_is_in_the_notes(
             record = json.loads((segment / "segment.json").read_text())
             record["slab"]["partner_shift_nm"] = [shift]
             (segment / "segment.json").write_text(json.dumps(record))
-    text, _ = publish_tables(tmp_path, campaign(), [run])
+    text = publish_tables(CampaignRuns(tmp_path, campaign(), [run])).text
     away = 16 + (between[0] > 0.3)
     expected = (
         f"the ion that leaves with the head is out of its place in {away} of 26 windows and stays"
@@ -298,7 +296,7 @@ def test_what_lasts_is_in_the_notes(
             record = json.loads((segment / "segment.json").read_text())
             record["slab"] |= {"short_metals": metal, "site_shift_nm": shift}
             (segment / "segment.json").write_text(json.dumps(record))
-    text, _ = publish_tables(tmp_path, campaign(), [run])
+    text = publish_tables(CampaignRuns(tmp_path, campaign(), [run])).text
     assert (
         expected in text
         and ("short of halides" in text) == (intact_nm == 0)

@@ -17,7 +17,7 @@ from halobind.pipeline.campaign.settings import Campaign, CampaignError
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.commands.extension import ExtendOptions, extend_campaign
 from halobind.pipeline.free_energy.samples import GAS_CONSTANT
-from halobind.pipeline.results.collect import run_row
+from halobind.pipeline.results.run_rows import run_row
 from halobind.pipeline.results.table_rows import combine
 from halobind.pipeline.sampling.platforms import Choice
 from halobind.pipeline.sampling.products import all_products, pull_heights, rounds_of, windows_of

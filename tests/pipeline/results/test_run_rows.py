@@ -14,14 +14,14 @@ from halobind.pipeline.commands.new import TEMPLATES
 from halobind.pipeline.free_energy.anchor_checks import anchor_flags, cylinder_flags
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import EstimateSettings, Samples, Window
-from halobind.pipeline.results.collect import Sampled, physics_flags
-from halobind.pipeline.results.segment_reader import COUNTED, TwoStates
+from halobind.pipeline.results.run_rows import physics_flags
+from halobind.pipeline.results.segment_reader import RunSamples, SegmentReport, TwoStates
 
 SETTINGS = EstimateSettings(discard_fraction=0.0)
 RADIUS, WALL, COUNT = 0.55, 5000.0, 4000
 
 
-def sampled(lateral: list[np.ndarray]) -> Sampled:
+def sampled(lateral: list[np.ndarray]) -> RunSamples[Samples]:
     windows = tuple(Window(0.1 * k, 2000.0) for k in range(len(lateral)))
     samples = Samples(
         windows,
@@ -31,17 +31,14 @@ def sampled(lateral: list[np.ndarray]) -> Sampled:
         RADIUS,
         WALL,
     )
-    counts = dict.fromkeys(COUNTED, 0)
-    return Sampled(
-        samples,
-        tuple(lateral),
-        "",
-        **counts,
-        filled=TwoStates(),
-        away=TwoStates(),
-        closest_nm=1.5,
-        openmm_versions=("8",),
-    )
+    report = SegmentReport(closest_image_nm=1.5, openmm_versions=("8",))
+    return RunSamples(samples, tuple(lateral), "", report)
+
+
+def reported(**changes: object) -> RunSamples[Samples]:
+    """Samples without flaws whose segments say so much besides."""
+    good = sampled([uniform(k) for k in range(6)])
+    return replace(good, report=replace(good.report, **changes))
 
 
 def uniform(seed: int) -> np.ndarray:
@@ -87,7 +84,14 @@ def test_notes_say_what_and_how_often() -> None:
         " more"
     )
     assert physics_flags(good, campaign(1)) == (Flag(FlagKind.ONE_REPLICA, alone),)
-    bad = replace(good, at_site=2, elsewhere=1, images=3, broken=4, leaning=5, closest_nm=0.456)
+    bad = reported(
+        displaced_at_site=2,
+        displaced_elsewhere=1,
+        near_image=3,
+        short_of_halides=4,
+        leaning_on_wall=5,
+        closest_image_nm=0.456,
+    )
     text = " | ".join(flag.text for flag in physics_flags(bad, campaign(3)))
     assert "ions around the pocket moved more than 0.30 nm in 2 of 6 windows" in text
     assert (
@@ -96,17 +100,18 @@ def test_notes_say_what_and_how_often() -> None:
     )
     assert "its own image in 3 of 6 windows (closest 0.46 nm): use more cells" in text
     assert "a metal stayed short of halides that it was built with in 4 of 6 windows" in text
-    (flag,) = physics_flags(replace(good, filled=TwoStates(4, 2)), campaign(3))
+    (flag,) = physics_flags(reported(solvent_in_pocket=TwoStates(4, 2)), campaign(3))
     assert flag.text.startswith(
         "solvent fills the pocket in 4 of 6 windows and never enters it in 2: "
     )
-    (flag,) = physics_flags(replace(good, away=TwoStates(5, 1)), campaign(3))
+    (flag,) = physics_flags(reported(partner_away=TwoStates(5, 1)), campaign(3))
     assert flag.text.startswith(
         "the ion that leaves with the head is out of its place in 5 of 6 windows and stays there"
         " in 1: "
     )
     for fine in (TwoStates(4, 1, 1), TwoStates(6, 0), TwoStates(0, 6), TwoStates()):
-        assert physics_flags(replace(good, filled=fine, away=fine), campaign(3)) == ()
+        fine_samples = reported(solvent_in_pocket=fine, partner_away=fine)
+        assert physics_flags(fine_samples, campaign(3)) == ()
     assert (
         "an ion beside the pocket leaned on the wall that keeps it there in 5 of 6 windows: dG0"
         " depends on intact_nm" in text

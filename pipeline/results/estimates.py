@@ -1,0 +1,124 @@
+"""From the samples of a run to its published estimate."""
+
+import hashlib
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from halobind.jobs.publish import publishing
+from halobind.pipeline.campaign.run_directory import Run, derived_seed
+from halobind.pipeline.campaign.versions import versions
+from halobind.pipeline.free_energy.binding import Binding, binding
+from halobind.pipeline.free_energy.equilibration import equilibrated
+from halobind.pipeline.free_energy.metadynamics_pmf import Walks, walk_binding
+from halobind.pipeline.free_energy.samples import EstimateSettings, Samples
+from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples
+from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
+from halobind.pipeline.results.estimate_files import (
+    read_estimate,
+    write_faces,
+    write_walker_estimate,
+    write_window_estimate,
+)
+from halobind.pipeline.results.segment_reader import RunSamples
+
+REVISION = 4  # of how an estimate is made and what is written of it: raise it when that changes
+
+AnySamples = RunSamples[Samples] | RunSamples[Walks]
+
+
+def estimate_folder(run: Run, run_samples: AnySamples, settings: EstimateSettings) -> Path:
+    """Where the estimate from these samples under these settings is or will be published."""
+    content = json.dumps(
+        [
+            REVISION,
+            run_samples.checksum,
+            settings.model_dump(),
+            versions()["halobind"],
+            versions()["pymbar"],
+        ]
+    )
+    return run.path(f"estimate-{hashlib.sha256(content.encode()).hexdigest()[:8]}")
+
+
+def estimate_seed(run: Run, run_samples: AnySamples, settings: EstimateSettings) -> int:
+    """The seed of the resamples of an estimate; planning uses it too, to see the same errors."""
+    return derived_seed(run.id, estimate_folder(run, run_samples, settings).name)
+
+
+def ensure_estimate(run: Run, run_samples: AnySamples, settings: EstimateSettings) -> Binding:
+    """The binding numbers of these samples under these settings, published if they are not yet.
+
+    An estimate that cannot be read is reported, removed and made again: it follows from the samples.
+
+    Raises:
+        EstimateError: no number follows from the samples.
+    """
+    folder = estimate_folder(run, run_samples, settings)
+    if folder.is_dir():
+        try:
+            return read_estimate(folder)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why = type(error).__name__
+            print(f"halobind: {folder} is damaged ({why}): it is made again", file=sys.stderr)
+            remove_estimate(folder)
+    seed = estimate_seed(run, run_samples, settings)
+    samples = run_samples.samples
+    if isinstance(samples, Walks):
+        return _publish_walkers(folder, samples, settings, seed)
+    faces_seed = derived_seed(run.id, folder.name, "faces")
+    return _publish_windows(
+        folder, samples, run_samples.heads, settings, seed=seed, faces_seed=faces_seed
+    )
+
+
+def remove_estimate(folder: Path) -> None:
+    """Remove a published estimate, which can be made again from the samples."""
+    shutil.rmtree(folder)
+
+
+def _publish_walkers(folder: Path, walks: Walks, settings: EstimateSettings, seed: int) -> Binding:
+    """Estimate from walkers and publish it. Raises EstimateError."""
+    pmf, numbers = walk_binding(walks, settings, seed)
+    with publishing(folder) as out:
+        write_walker_estimate(out, pmf, numbers)
+    return numbers
+
+
+def _publish_windows(
+    folder: Path,
+    samples: Samples,
+    heads: int,
+    settings: EstimateSettings,
+    *,
+    seed: int,
+    faces_seed: int,
+) -> Binding:
+    """Estimate from umbrella windows and publish it.
+
+    Args:
+        folder: where it is published.
+        samples: all samples, before equilibration is left out.
+        heads: number of faces with a series of its own in each window.
+        settings: how the estimate is made.
+        seed: of the resamples.
+        faces_seed: of the resamples of each face alone.
+
+    Raises:
+        EstimateError: no number follows from the samples.
+    """
+    ready = equilibrated(samples, settings)
+    pmf = estimate_pmf(ready.samples, settings, seed)
+    numbers = binding(pmf, ready.samples, settings, seed)
+    numbers = replace(numbers, flags=(*numbers.flags, *ready.flags()))
+    faces = []
+    if heads > 1:
+        faces, flags = compare_faces(face_samples(ready.samples, heads), settings, faces_seed)
+        numbers = replace(numbers, flags=(*numbers.flags, *flags))
+    with publishing(folder) as out:
+        write_window_estimate(out, ready, pmf, numbers)
+        if faces:
+            write_faces(out, faces)
+    return numbers
