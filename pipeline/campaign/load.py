@@ -29,7 +29,7 @@ from halobind.pipeline.campaign.settings import (
     SamplingSection,
     WindowsSection,
 )
-from halobind.pipeline.free_energy.samples import EstimateSettings
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.structures.crystals.coating import all_ligands
 from halobind.structures.molecules.catalogue import Ligand
 from halobind.structures.molecules.limits import check_size

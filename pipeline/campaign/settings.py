@@ -14,7 +14,7 @@ from halobind.pipeline.campaign.model_settings import (
     Section,
     name_check,
 )
-from halobind.pipeline.free_energy.samples import EstimateSettings
+from halobind.pipeline.free_energy.settings import EstimateSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Ps = Annotated[float, Field(ge=0.01, le=1e6, allow_inf_nan=False)]

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.metadynamics_pmf import Walks
-from halobind.pipeline.free_energy.samples import (
-    Conditions,
-    EstimateSettings,
-    Samples,
-    inefficiency,
-)
+from halobind.pipeline.free_energy.samples import Conditions, Samples
+from halobind.pipeline.free_energy.settings import EstimateSettings
 
 UNDER_NM = (
     -0.45

@@ -27,7 +27,9 @@ from halobind.pipeline.free_energy.convergence_checks import (
 from halobind.pipeline.free_energy.curve_reader import Landmarks, Reader, landmarks
 from halobind.pipeline.free_energy.flags import Flag
 from halobind.pipeline.free_energy.kinetics import Diffusion, Residence, diffusion, residence
-from halobind.pipeline.free_energy.samples import Conditions, EstimateSettings, Quantity, Samples
+from halobind.pipeline.free_energy.quantity import Quantity
+from halobind.pipeline.free_energy.samples import Conditions, Samples
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS, Pmf
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halobind.pipeline.free_energy.samples import EstimateError, EstimateSettings, Samples
+from halobind.pipeline.free_energy.samples import EstimateError, Samples
+from halobind.pipeline.free_energy.settings import EstimateSettings
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
-from halobind.pipeline.free_energy.curve_reader import Landmarks, Reader
+from halobind.pipeline.free_energy.curve_reader import Landmarks, Reader, is_flat
 from halobind.pipeline.free_energy.flags import Flag, FlagKind, about
-from halobind.pipeline.free_energy.samples import EstimateSettings, Quantity, Samples
+from halobind.pipeline.free_energy.quantity import Quantity
+from halobind.pipeline.free_energy.samples import Samples
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
 UNCONNECTED = (
@@ -109,7 +111,7 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[Flag]:
                 subject="too few samples",
             )
         )
-    elif abs(change.value) > max(2 * change.error, reader.kT / 4):
+    elif not is_flat(change, reader.kT):
         verb, bound = ("rises", "an upper") if change.value > 0 else ("falls", "a lower")
         size = (
             f"{verb} by {abs(change.value):.1f} ± {change.error:.1f} kJ/mol over the last"

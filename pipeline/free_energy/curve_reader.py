@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halobind.pipeline.free_energy.samples import Conditions, EstimateError, Quantity
+from halobind.pipeline.free_energy.constants import STANDARD_PER_NM3
+from halobind.pipeline.free_energy.quantity import Quantity
+from halobind.pipeline.free_energy.samples import Conditions, EstimateError
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
-STANDARD_PER_NM3 = 0.602214076
+PLATEAU_ERRORS = 2.0  # of the rise over the plateau, below which it is none
 # height of a barrier in its errors: the maximum of a flat noisy curve passes 2 in 7 to 19 % of
 # runs, 3 in about 1 %
 BARRIER_ERRORS = 3
@@ -119,6 +121,16 @@ class Reader:
             conditions.kT,
             cylinder_area(conditions.radius_nm, conditions.wall_k, conditions.kT),
         )
+
+
+def is_flat(rise: Quantity, kT: float) -> bool:
+    """Whether a curve is flat over its plateau: a rise within two standard errors or kT/4.
+
+    Args:
+        rise: Of the curve over the plateau, kJ/mol.
+        kT: kJ/mol.
+    """
+    return abs(rise.value) <= max(PLATEAU_ERRORS * rise.error, kT / 4)
 
 
 @dataclass(frozen=True)

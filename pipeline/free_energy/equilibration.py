@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
-from halobind.pipeline.free_energy.samples import EstimateSettings, Samples, inefficiency
+from halobind.pipeline.free_energy.samples import Samples
+from halobind.pipeline.free_energy.settings import EstimateSettings
 
 STARTS = 40  # of the series: candidates for the first equilibrated sample, evenly spaced
 SHORTEST = 20  # samples after the start: g of fewer means little

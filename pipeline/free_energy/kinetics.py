@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
-from halobind.pipeline.free_energy.samples import Quantity, Samples
+from halobind.pipeline.free_energy.quantity import Quantity
+from halobind.pipeline.free_energy.samples import Samples
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
 PER_BIN = 10  # steps of the integrals in one bin

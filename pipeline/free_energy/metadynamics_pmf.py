@@ -21,29 +21,23 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t as student
 
+from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.binding import Binding, curve_binding
 from halobind.pipeline.free_energy.bins import over_plateau
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.hills import Hills
-from halobind.pipeline.free_energy.samples import (
-    GAS_CONSTANT,
-    MAX_BLOCKS,
-    MIN_BLOCKS,
-    Conditions,
-    EstimateError,
-    EstimateSettings,
-    inefficiency,
-    spread_error,
-)
+from halobind.pipeline.free_energy.quantity import student_factor
+from halobind.pipeline.free_energy.samples import Conditions, EstimateError
+from halobind.pipeline.free_energy.settings import EstimateSettings
+from halobind.pipeline.free_energy.time_blocks import MAX_BLOCKS, MIN_BLOCKS, spread_error
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
 FINE = 5  # steps of the integral in one bin of the curve
 EDGE_KT = 1.0  # bins below the path are kept up to where the wall costs so many kT
 NEAR = 0.25  # a walker crosses between this first part of the path and the plateau
 MIN_CROSSINGS = 4  # of each walker, for a row to be converged
-ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +144,7 @@ def walk_pmf(walks: Walks, settings: EstimateSettings, seed: int = 0) -> Pmf:
             bins.curve(_weighted(np.array(whole), random)) for _ in range(settings.n_bootstrap)
         ]
         sets.append(
-            W + math.sqrt((n + 1) / (n - 1)) * student.ppf(ONE_SIGMA, n - 1) * (np.array(draws) - W)
+            W + math.sqrt((n + 1) / (n - 1)) * student_factor(n - 1) * (np.array(draws) - W)
         )
     resamples = max(sets, key=_spread)
     halves = np.array(

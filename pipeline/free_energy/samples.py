@@ -1,21 +1,11 @@
-"""What umbrella windows measured, and the settings of the estimate: the input of every free-energy
-number.
-"""
+"""What umbrella windows measured: the input of every free-energy number."""
 
-import math
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-GAS_CONSTANT = 8.31446261815324e-3  # kJ/mol/K, exact by the SI of 2019
-MIN_BLOCKS, MAX_BLOCKS = 5, 20  # time blocks of a window
-MIN_LAG = (
-    3  # lags of the autocorrelation that are always summed, as in Chodera et al., JCTC 2007, 3, 26
-)
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+from halobind.pipeline.free_energy.autocorrelation import inefficiency
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 
 
 class EstimateError(ValueError):
@@ -28,65 +18,6 @@ class EstimateError(ValueError):
     def __init__(self, message: str, cause: str = "") -> None:
         super().__init__(message)
         self.cause = cause
-
-
-class EstimateSettings(BaseModel):
-    """The [estimate] section of a campaign: how numbers are made from samples. It never changes
-    what is simulated.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    discard_fraction: Finite = Field(
-        0.2,
-        ge=0,
-        le=0.9,
-        description="first part of every window that is left out as equilibration",
-    )
-    bin_nm: Finite = Field(0.02, ge=0.001, le=0.2, description="width of the bins of the curve, nm")
-    plateau_nm: Finite = Field(
-        0.2,
-        ge=0.02,
-        le=5,
-        description="length of the far end of the path that stands for the bulk, nm",
-    )
-    n_bootstrap: int = Field(100, ge=20, le=10000, description="block resamples behind every error")
-    min_overlap: Finite = Field(
-        0.03,
-        ge=0,
-        le=0.5,
-        description="overlap between neighbour windows below which a row is not converged",
-    )
-    min_effective_samples: Finite = Field(
-        30, ge=1, le=1e6, description="independent samples a window needs for a row to be converged"
-    )
-    max_samples: int = Field(
-        100_000,
-        ge=1000,
-        le=10_000_000,
-        description="above this total, every window is thinned evenly (memory, time)",
-    )
-
-    @model_validator(mode="after")
-    def _plateau_has_bins(self) -> "EstimateSettings":
-        if self.plateau_nm < 3.999 * self.bin_nm:
-            raise ValueError(
-                f"plateau_nm = {self.plateau_nm} must hold at least four bins of bin_nm ="
-                f" {self.bin_nm}"
-            )
-        return self
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number with its standard error. Over replicas the error is the larger of `sem` (their
-    scatter) and `propagated` (their errors).
-    """
-
-    value: float
-    error: float
-    sem: float = math.nan
-    propagated: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -251,111 +182,3 @@ class Samples:
                 self, z=tuple(z[::stride] for z in self.z), interval_ps=self.interval_ps * stride
             )
         )
-
-
-def inefficiency(series: np.ndarray) -> float:
-    """Statistical inefficiency of one series: 1 + 2 sum_t (1 - t/N) C(t), summed to the first C(t)
-    <= 0 after three lags.
-
-    C(t) is the normalised autocorrelation (Chodera et al., JCTC 2007, 3, 26), here by FFT. A
-    constant series of N gives N.
-    """
-    n = len(series)
-    delta = series - np.mean(series)
-    variance = float(np.mean(delta**2))
-    if n < 2 or variance == 0.0:
-        return float(n)
-    spectrum = np.fft.rfft(delta, 2 * n)
-    lag = np.arange(1, n)
-    correlation = np.fft.irfft(np.abs(spectrum) ** 2, 2 * n)[1:n] / ((n - lag) * variance)
-    negative = np.flatnonzero((correlation <= 0) & (lag > MIN_LAG))
-    stop = negative[0] if len(negative) else n - 1
-    return float(min(n, max(1.0, 1 + 2 * np.sum(((1 - lag / n) * correlation)[:stop]))))
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Time blocks of each window: inefficiency g (samples), block length (samples), number of
-    blocks, and `weight`, (K,) each.
-
-    The weight of a window is what its mean force adds to the variance of a curve, k^2 var(z) g / N.
-    `together` are the series (indices) that are resampled alike: walkers that exchanged carry their
-    slow motions through all windows of their group.
-    """
-
-    g: np.ndarray
-    length: np.ndarray
-    number: np.ndarray
-    weight: np.ndarray
-    together: tuple[np.ndarray, ...]
-
-    def draw(self, random: np.random.Generator) -> np.ndarray:
-        """How often each block is taken in one resample, window after window."""
-        times: list[np.ndarray] = [np.zeros(0)] * len(self.number)
-        for own in self.together:
-            number = self.number[own[0]]
-            drawn = random.multinomial(number, np.full(number, 1 / number)).astype(float)
-            for series in own:
-                times[series] = drawn
-        return np.concatenate(times)
-
-    @property
-    def short(self) -> np.ndarray:
-        """Which windows have blocks shorter than 2 g, so that their errors are lower bounds."""
-        return self.length < 2 * self.g * 0.999
-
-    @property
-    def factor(self) -> float:
-        """What a spread over block resamples is multiplied by, because blocks are few and their
-        neighbours correlated.
-
-        Resampling B blocks loses 1/B of the variance; blocks of length L of an AR(1) series lose (g
-        - 1/g)/(2 L) of it (held at one half, where L < g and the flag says that the error is a
-        lower bound). Windows count by their weight: the slow and soft ones lose most, and have most
-        of the error.
-        """
-        kept = (1 - 1 / self.number) * (
-            1 - np.minimum(0.5, (self.g - 1 / self.g) / (2 * self.length))
-        )
-        return float(np.sqrt(np.average(1 / kept, weights=self.weight)))
-
-    def error(self, values: np.ndarray) -> np.ndarray:
-        """Standard error of numbers from each resample, (B, ...): `factor` times their spread; NaN
-        where under half are finite.
-        """
-        return spread_error(values, self.factor)
-
-
-def spread_error(values: np.ndarray, factor: float = 1.0) -> np.ndarray:
-    """`factor` times the standard deviation of numbers (B, ...) over their B resamples; NaN where
-    under half are finite.
-    """
-    known = np.isfinite(values)
-    number = known.sum(axis=0)
-    mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1)
-    square = np.where(known, values - mean, 0.0) ** 2
-    spread = np.sqrt(square.sum(axis=0) / np.maximum(number - 1, 1))
-    return np.where(number >= max(2, len(values) / 2), spread * factor, np.nan)
-
-
-def make_blocks(samples: Samples) -> Blocks:
-    """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such
-    blocks they are shorter.
-
-    Windows that exchanged have the same blocks of time, so as many as the slowest of them allows.
-    """
-    g, counts = samples.inefficiencies(), samples.counts
-    number = np.clip(
-        np.floor(counts / (2 * g)).astype(int), np.minimum(MIN_BLOCKS, counts), MAX_BLOCKS
-    )
-    groups = np.array(samples.groups or range(len(counts)))
-    together = tuple(np.flatnonzero(groups == group) for group in dict.fromkeys(groups.tolist()))
-    for own in together:
-        number[own] = number[own].min()
-    variance = np.array(
-        [(w.k * z.std()) ** 2 for w, z in zip(samples.windows, samples.z, strict=True)]
-    )
-    weight = variance * g / counts
-    return Blocks(
-        g, counts / number, number, weight if weight.sum() > 0 else np.ones(len(g)), together
-    )

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from halobind.pipeline.free_energy.binding import binding
 from halobind.pipeline.free_energy.flags import Flag, FlagKind, about
-from halobind.pipeline.free_energy.samples import EstimateError, EstimateSettings, Samples
+from halobind.pipeline.free_energy.samples import EstimateError, Samples
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 
 # combined errors between the two faces above which they are said to differ, where that is above kT

@@ -29,13 +29,9 @@ from halobind.pipeline.free_energy.mbar import (
     solve_binned,
     solve_mbar,
 )
-from halobind.pipeline.free_energy.samples import (
-    Blocks,
-    EstimateError,
-    EstimateSettings,
-    Samples,
-    make_blocks,
-)
+from halobind.pipeline.free_energy.samples import EstimateError, Samples
+from halobind.pipeline.free_energy.settings import EstimateSettings
+from halobind.pipeline.free_energy.time_blocks import Blocks, make_blocks
 
 MIN_SAMPLES = 4  # in a window: below it there are no two halves to compare
 FINE = 20  # steps of the histogram behind the resamples in one bin of the curve

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from halobind.pipeline.free_energy.samples import EstimateSettings, Samples, Window
-from halobind.pipeline.free_energy.umbrella_pmf import solve_binned
+from halobind.pipeline.free_energy.mbar import solve_binned
+from halobind.pipeline.free_energy.samples import Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 
 BLOCKS = 10
 STEP_NM = 0.001  # heights are counted in steps of this when f_k is solved for

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halobind.pipeline.free_energy.samples import Quantity
+from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.results.table_rows import TableRow, ligand_rows
 
 

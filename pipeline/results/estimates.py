@@ -13,7 +13,8 @@ from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.free_energy.binding import Binding, binding
 from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.metadynamics_pmf import Walks, walk_binding
-from halobind.pipeline.free_energy.samples import EstimateSettings, Samples
+from halobind.pipeline.free_energy.samples import Samples
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 from halobind.pipeline.results.estimate_files import (

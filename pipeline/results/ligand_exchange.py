@@ -13,7 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, Quantity
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
+from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.results.table_rows import TableRow, ligand_rows
 
 CONCENTRATIONS_MOL_L = tuple(10.0**power for power in range(-12, 1))

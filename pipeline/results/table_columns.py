@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from halobind.pipeline.free_energy.binding import Binding
 from halobind.pipeline.free_energy.jsonable import Json, jsonable
-from halobind.pipeline.free_energy.samples import Quantity
+from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.results.table_rows import LABELS, PACKAGES, TableRow
 
 KJ_PER_KCAL = 4.184

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from halobind.pipeline.free_energy.binding import QUANTITIES, Binding, largest
-from halobind.pipeline.free_energy.curve_reader import STANDARD_PER_NM3
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT, STANDARD_PER_NM3
 from halobind.pipeline.free_energy.flags import Flag, FlagKind, merge_flags
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, Quantity
+from halobind.pipeline.free_energy.quantity import Quantity, student_factor
 from halobind.pipeline.results.estimate_files import Curve
 from halobind.pipeline.results.text_tables import rounded
 
@@ -25,8 +24,6 @@ OUT = "out"
 """The path of a run that starts from states on the way out of the pocket."""
 BACK = "out and back"
 """The path of a run that starts from states on the way back into the pocket."""
-ONE_SIGMA_PROBABILITY = 0.8413447460685429
-"""The part of a normal distribution that lies below one standard deviation."""
 UPPER_95_PROBABILITY = 0.975
 """The part of a distribution below the upper end of its central 95 %."""
 
@@ -180,7 +177,7 @@ def _hysteresis_flags(rows: list[TableRow]) -> list[Flag]:
     errors = [math.sqrt(sum(q.error**2 for q in side)) / len(side) for side in numbers]
     squares = sum(float(np.var([q.value for q in side])) * len(side) for side in numbers)
     within = squares / freedom
-    scatter = float(stdtrit(freedom, UPPER_95_PROBABILITY)) * math.sqrt(
+    scatter = student_factor(freedom, UPPER_95_PROBABILITY) * math.sqrt(
         within * sum(1 / len(side) for side in numbers)
     )
     kT = GAS_CONSTANT * out_rows[0].known_binding.temperature_K
@@ -243,7 +240,7 @@ def _mean(quantities: list[Quantity]) -> Quantity:
     """The mean of one quantity over two replicas or more, see `combine`."""
     values = [q.value for q in quantities]
     n = len(quantities)
-    t = float(stdtrit(n - 1, ONE_SIGMA_PROBABILITY))
+    t = student_factor(n - 1)
     sem = float(np.std(values, ddof=1) / math.sqrt(n) * t)
     propagated = math.sqrt(sum(q.error**2 for q in quantities)) / n
     error = max(sem, propagated) if math.isfinite(sem + propagated) else math.nan

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from halobind.pipeline.free_energy.jsonable import Json, jsonable
-from halobind.pipeline.free_energy.samples import Quantity
+from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.results.enthalpy import Enthalpy, find_enthalpies
 from halobind.pipeline.results.ligand_exchange import (
     Coverage,

@@ -18,11 +18,11 @@ from openmm import unit
 
 from halobind.forcefields.hamiltonian.binding_coordinate import BIAS_GROUP, Coordinate, set_bias
 from halobind.forcefields.hamiltonian.system import FORCE_GROUPS
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.sampling.platforms import Choice
 
 BAROSTAT_EVERY = 25
 MINIMISE_TOLERANCE = 50.0  # kJ/mol/nm, root mean square force
-GAS_CONSTANT = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
 
 
 @dataclass(frozen=True, eq=False)

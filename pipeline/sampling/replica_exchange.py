@@ -21,8 +21,8 @@ import numpy as np
 import openmm as mm
 
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate, set_bias
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.sampling.md_leg import (
-    GAS_CONSTANT,
     Leg,
     LegResult,
     MDState,

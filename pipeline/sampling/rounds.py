@@ -13,8 +13,10 @@ from typing import Literal
 
 import numpy as np
 
+from halobind.pipeline.free_energy.curve_reader import is_flat
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
-from halobind.pipeline.free_energy.samples import Quantity, Samples, Window
+from halobind.pipeline.free_energy.quantity import Quantity
+from halobind.pipeline.free_energy.samples import Samples, Window
 
 # means this many times further apart than their centres: something between them is steeper than the
 # umbrella
@@ -22,7 +24,6 @@ SLIP = 1.5
 STIFFER = 4.0  # halves the width of a window
 STIFFEST_KJ_MOL_NM2 = 100_000.0
 CLOSEST_NM = 0.004  # centres are named to 0.001 nm
-FLAT_ERRORS = 2.0
 VANISHING_OVERLAP = 1e-4  # pairs of windows below it and above it are reported apart
 
 
@@ -160,11 +161,6 @@ def _size(overlap: float) -> str:
     "vanishing".
     """
     return "vanishing" if 0 < float(f"{overlap:.2g}") < VANISHING_OVERLAP else "low"
-
-
-def is_flat(change: Quantity, kT: float) -> bool:
-    """Whether the rise over the plateau is zero within two standard errors or a quarter of kT."""
-    return abs(change.value) <= max(FLAT_ERRORS * change.error, kT / 4)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, Window
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
+from halobind.pipeline.free_energy.samples import Window
 
 # of a window without landscape, sqrt(kT/k): that much the landscape itself may pull (500 kJ/mol/nm
 # at k = 3000)

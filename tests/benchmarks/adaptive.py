@@ -26,8 +26,10 @@ from scipy.special import ndtr
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import runs_of
 from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.equilibration import equilibrated
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.samples import Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 from halobind.pipeline.results.collect import collect_windows
 from halobind.pipeline.workflow.allocation import allocate, contributions

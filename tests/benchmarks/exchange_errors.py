@@ -17,7 +17,9 @@ from dataclasses import replace
 import numpy as np
 
 from halobind.pipeline.free_energy.binding import binding
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
+from halobind.pipeline.free_energy.samples import Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 
 KT = GAS_CONSTANT * 300.0

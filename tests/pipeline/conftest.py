@@ -13,7 +13,7 @@ from mdtraj.formats import DCDTrajectoryFile
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import Run, runs_of
 from halobind.pipeline.campaign.settings import Campaign
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import grid_windows, window_chain
 from halobind.pipeline.sampling.segment_files import built_model, frame_atoms

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, Samples, Window
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
+from halobind.pipeline.free_energy.samples import Samples, Window
 
 KELVIN, RADIUS, WALL = 300.0, 0.55, 5000.0
 KT = GAS_CONSTANT * KELVIN

@@ -15,13 +15,8 @@ from halobind.pipeline.free_energy.bins import make_grid
 from halobind.pipeline.free_energy.equilibration import equilibrated, equilibration_start
 from halobind.pipeline.free_energy.estimators import ESTIMATORS
 from halobind.pipeline.free_energy.flags import FlagKind
-from halobind.pipeline.free_energy.samples import (
-    Conditions,
-    EstimateError,
-    EstimateSettings,
-    Samples,
-    Window,
-)
+from halobind.pipeline.free_energy.samples import Conditions, EstimateError, Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS, Pmf, estimate_pmf
 from halobind.pipeline.results.collect import number_connected
 from tests.pipeline.free_energy.landscapes import KT, RADIUS, WALL, energy, langevin, samples_of

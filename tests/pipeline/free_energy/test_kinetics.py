@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from halobind.pipeline.free_energy.kinetics import Diffusion, diffusion, residence
-from halobind.pipeline.free_energy.samples import EstimateSettings, Window, make_blocks
+from halobind.pipeline.free_energy.samples import Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
+from halobind.pipeline.free_energy.time_blocks import make_blocks
 from halobind.pipeline.free_energy.umbrella_pmf import Pmf, estimate_pmf
 from tests.pipeline.free_energy.landscapes import D_NM2_PS, KT, force, langevin, samples_of
 

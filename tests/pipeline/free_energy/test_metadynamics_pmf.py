@@ -13,6 +13,7 @@ from openmm import unit
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
 from halobind.pipeline.free_energy.anchor_checks import anchor_flags
 from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.curve_reader import cylinder_area
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.hills import Hills
@@ -22,10 +23,10 @@ from halobind.pipeline.free_energy.metadynamics_pmf import (
     walk_binding,
     walk_flags,
 )
-from halobind.pipeline.free_energy.samples import EstimateError, EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 from halobind.pipeline.sampling.md_leg import (
-    GAS_CONSTANT,
     Leg,
     LegResult,
     MDState,

@@ -15,8 +15,10 @@ from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
 from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import DamagedError, Run
 from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.flags import FlagKind
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.samples import Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 from halobind.pipeline.results.collect import collect_windows

@@ -16,24 +16,15 @@ from scipy.special import ndtr
 
 from halobind.pipeline.free_energy import mbar as mbar_module
 from halobind.pipeline.free_energy import umbrella_pmf as pmf_module
+from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.binding import QUANTITIES, binding
-from halobind.pipeline.free_energy.curve_reader import (
-    STANDARD_PER_NM3,
-    Reader,
-    cylinder_area,
-    landmarks,
-)
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT, STANDARD_PER_NM3
+from halobind.pipeline.free_energy.curve_reader import Reader, cylinder_area, landmarks
 from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.mbar import check_weights, solve_binned
-from halobind.pipeline.free_energy.samples import (
-    GAS_CONSTANT,
-    EstimateError,
-    EstimateSettings,
-    Samples,
-    Window,
-    inefficiency,
-    make_blocks,
-)
+from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
+from halobind.pipeline.free_energy.time_blocks import make_blocks
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 from tests.pipeline.free_energy.landscapes import energy, langevin, samples_of
 

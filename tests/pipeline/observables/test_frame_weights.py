@@ -7,8 +7,10 @@ import pytest
 from pymbar import MBAR
 
 from halobind.pipeline.commands.campaign_observables import left_out
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.equilibration import equilibrated
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.samples import Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.observables.frame_weights import BLOCKS, frame_weights
 from halobind.pipeline.observables.summary import Mean
 

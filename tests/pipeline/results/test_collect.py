@@ -17,7 +17,8 @@ from halobind.pipeline.campaign.run_directory import CampaignRuns, Run
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.commands.new import TEMPLATES
 from halobind.pipeline.free_energy import estimators
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT, EstimateError
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
+from halobind.pipeline.free_energy.samples import EstimateError
 from halobind.pipeline.results.publish import publish_tables
 from halobind.pipeline.sampling.products import all_products, window_chain, windows_of
 from tests.pipeline.tiny import segment_record

@@ -13,7 +13,8 @@ from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.commands.new import TEMPLATES
 from halobind.pipeline.free_energy.anchor_checks import anchor_flags, cylinder_flags
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
-from halobind.pipeline.free_energy.samples import EstimateSettings, Samples, Window
+from halobind.pipeline.free_energy.samples import Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.results.run_rows import physics_flags
 from halobind.pipeline.results.segment_reader import RunSamples, SegmentReport, TwoStates
 

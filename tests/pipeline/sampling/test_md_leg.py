@@ -9,8 +9,8 @@ import openmm as mm
 import pytest
 
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.sampling.md_leg import (
-    GAS_CONSTANT,
     Leg,
     MDState,
     UnstableError,

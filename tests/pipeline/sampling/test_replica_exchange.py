@@ -13,7 +13,8 @@ import pytest
 from openmm import app, unit
 
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
-from halobind.pipeline.sampling.md_leg import GAS_CONSTANT, Leg, MDState, run_leg
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
+from halobind.pipeline.sampling.md_leg import Leg, MDState, run_leg
 from halobind.pipeline.sampling.platforms import Choice
 from halobind.pipeline.sampling.replica_exchange import (
     Exchanged,

@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 
 from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
-from halobind.pipeline.free_energy.samples import (
-    GAS_CONSTANT,
-    EstimateSettings,
-    Quantity,
-    Samples,
-    Window,
-)
+from halobind.pipeline.free_energy.quantity import Quantity
+from halobind.pipeline.free_energy.samples import Samples, Window
+from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 from halobind.pipeline.sampling.rounds import (
     Order,

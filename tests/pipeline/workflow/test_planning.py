@@ -16,7 +16,7 @@ from halobind.pipeline.campaign.run_directory import Run, derived_seed, runs_of
 from halobind.pipeline.campaign.settings import Campaign, CampaignError
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.commands.extension import ExtendOptions, extend_campaign
-from halobind.pipeline.free_energy.samples import GAS_CONSTANT
+from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.results.run_rows import run_row
 from halobind.pipeline.results.table_rows import combine
 from halobind.pipeline.sampling.platforms import Choice
