@@ -5,7 +5,6 @@ frames, and a table a run.
 import contextlib
 import hashlib
 import json
-import shutil
 import sys
 from dataclasses import asdict, dataclass, field
 from importlib import util
@@ -13,22 +12,26 @@ from pathlib import Path
 
 import numpy as np
 
-from halobind.forcefields.packs.pack import load_pack
 from halobind.jobs.claims import claim
 from halobind.jobs.publish import clear_scratch, publishing
 from halobind.jobs.stop import StopSignal
 from halobind.jobs.workplace import INSTALL, MappingError, Reach, place_of
-from halobind.pipeline.campaign.run_directory import DamagedError, Run, logs_folder, reading
+from halobind.pipeline.campaign.run_directory import DamagedError, logs_folder
 from halobind.pipeline.campaign.settings import Campaign, CampaignError, SamplingSection
 from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.free_energy.equilibration import Equilibrated, equilibrated
 from halobind.pipeline.free_energy.samples import EstimateError, Window
 from halobind.pipeline.observables.figures import draw
-from halobind.pipeline.observables.frame_tasks import Source, code_checksum, frame_shape, scenes
+from halobind.pipeline.observables.frame_tasks import scenes
 from halobind.pipeline.observables.frame_weights import Weights, frame_weights
-from halobind.pipeline.observables.measure import Segment, Watched, measure
-from halobind.pipeline.observables.scalars import OBSERVABLES
-from halobind.pipeline.observables.scene import Chemistry
+from halobind.pipeline.observables.measure import measure
+from halobind.pipeline.observables.registry import OBSERVABLES
+from halobind.pipeline.observables.runs_to_measure import (
+    RunToMeasure,
+    Segment,
+    list_run,
+    remove_incomplete,
+)
 from halobind.pipeline.observables.summary import (
     AVERAGES,
     Series,
@@ -40,9 +43,7 @@ from halobind.pipeline.observables.summary import (
 )
 from halobind.pipeline.results.collect import collect_windows
 from halobind.pipeline.results.estimates import ensure_estimate
-from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
 from halobind.pipeline.workflow.checks import check_writable, open_campaign
-from halobind.structures.molecules.catalogue import LIGANDS, MODES
 
 
 @dataclass(frozen=True)
@@ -110,97 +111,24 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
             if not held.enter_context(claim(run.lock("observe"))):
                 raise CampaignError(f"another halobind observe is at work on {run.id}; wait for it")
         try:
-            watched = [watch(run, options.names) for run in begun]
+            to_measure = [list_run(run, options.names) for run in begun]
         except DamagedError as error:
             raise CampaignError(str(error)) from None
-        _check_frames(watched, options.names, campaign.sampling)
+        _check_frames(to_measure, options.names, campaign.sampling)
+        for run_to_measure in to_measure:
+            remove_incomplete(run_to_measure)
         try:
-            measure(watched, options.chunk, place, stop)
+            measure(to_measure, options.chunk, place, stop)
         except MappingError as error:
             raise CampaignError(
                 f"{error}; what was measured is kept, the same command goes on from there"
             ) from None
-        sound = [report(one, campaign) for one in watched]
+        sound = [report(one, campaign) for one in to_measure]
     return 0 if all(sound) else 1
 
 
-def watch(run: Run, names: tuple[str, ...]) -> Watched:
-    """Everything of a run that has frames, with the names of what is measured: `names`, or all that
-    its frames allow.
-    """
-    found, spans, errors = [], {}, {}
-    model = built_model(run.path("build"))
-    sizes = {len(frame_atoms(model, SamplingSection(frames=kind))) for kind in ("solute", "all")}
-    for chain in run.window_chains():
-        begins = 0.0
-        for number, folder in enumerate(run.segments(chain)):
-            try:
-                with reading(folder):
-                    about = (folder / "segment.json").read_bytes()
-                    record, cv = json.loads(about), (folder / "cv.npy").read_bytes()
-                    window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
-                    began, begins = begins, begins + float(record["duration_ps"])
-                spans[window] = (
-                    begins  # of a segment whose frames are damaged, the heights still count
-                )
-                shape = frame_shape(folder)
-                with reading(folder):
-                    if shape[0] and shape[1] not in sizes:
-                        raise ValueError(
-                            f"its frames have {shape[1]} atoms, those of this model"
-                            f" {' or '.join(map(str, sorted(sizes)))}"
-                        )
-            except DamagedError as error:
-                errors[folder] = str(error)
-                continue
-            key = hashlib.sha256(about + cv + repr(shape).encode()).hexdigest()
-            found.append((window, number, folder, shape, began, key))
-    whole = bool(len(model.groups["solvent"])) and any(
-        shape[1] == model.n_atoms for *_, shape, _, _ in found
-    )
-    chosen = names or tuple(
-        name for name, row in OBSERVABLES.items() if whole or not row.needs_solvent
-    )
-    source = Source(run.path("build"), chemistry_of(run), chosen, code_checksum())
-    built = hashlib.sha256(
-        (source.build / "groups.json").read_bytes() + (source.build / "model.cif").read_bytes()
-    ).hexdigest()
-    segments = []
-    for window, number, folder, shape, begins, key in found:
-        if shape[0]:
-            whole_key = hashlib.sha256(
-                json.dumps([key, built, chosen, source.code]).encode()
-            ).hexdigest()[:12]
-            target = run.observed(folder, whole_key)
-            if target.is_dir() and not is_whole(target, chosen, shape[0]):
-                shutil.rmtree(target)  # it is measured again
-            segments.append(Segment(window, number, folder, shape[0], begins, target))
-    segments.sort(key=lambda s: (s.window.center_nm, s.window.k, s.number))
-    most = max((shape[1] for *_, shape, _, _ in found), default=0)
-    return Watched(run, source, most, segments, spans, whole, errors)
-
-
-def is_whole(target: Path, names: tuple[str, ...], n_frames: int) -> bool:
-    """Whether measured frames can be read and are as many as they should be."""
-    try:
-        return all(
-            len(np.load(target / f"{name}.npy", mmap_mode="r", allow_pickle=False)) == n_frames
-            for name in ("frames", *names)
-        )
-    except (OSError, ValueError, TypeError, EOFError):
-        return False
-
-
-def chemistry_of(run: Run) -> Chemistry:
-    """Metals, halides and the role of the site of the sampled ligand."""
-    spec = run.spec
-    pack, name = load_pack(spec.forcefield.pack), spec.model.ligand
-    row = spec.ligands[name].ligand if name in spec.ligands else LIGANDS[name]
-    return Chemistry(pack.metals, pack.halides, MODES[row.mode].sites[0])
-
-
 def _check_frames(
-    watched: list[Watched], names: tuple[str, ...], sampling: SamplingSection
+    runs: list[RunToMeasure], names: tuple[str, ...], sampling: SamplingSection
 ) -> None:
     """Refuse runs without frames, and observables of a solvent that is not in them. Raises
     CampaignError.
@@ -215,7 +143,7 @@ def _check_frames(
         if sampling.frame_ps > sampling.segment_ps
         else f'[sampling] frames = "{sampling.frames}"; frames = "solute"'
     )
-    for one in watched:
+    for one in runs:
         if not one.segments and not one.errors:
             raise CampaignError(f"{one.run.id}: no segment of it holds frames ({why}: {advice})")
         for name in names:
@@ -224,7 +152,7 @@ def _check_frames(
                     f"{one.run.id}: {name} needs frames with the solvent; [sampling] frames ="
                     f' "all": {advice}'
                 )
-    without = [one.run.id for one in watched if not one.has_solvent]
+    without = [one.run.id for one in runs if not one.has_solvent]
     if without and not names:
         left = ", ".join(name for name, row in OBSERVABLES.items() if row.needs_solvent)
         print(
@@ -233,7 +161,7 @@ def _check_frames(
         )
 
 
-def report(one: Watched, campaign: Campaign) -> bool:
+def report(one: RunToMeasure, campaign: Campaign) -> bool:
     """Publish observe-<hash>/ of a run, unless it is there, and print its averages; whether nothing
     was wrong.
     """
@@ -291,7 +219,7 @@ def left_out(ready: Equilibrated) -> dict[Window, list[float]]:
 
 
 def series_of(
-    one: Watched, done: list[Segment], begins_ps: dict[Window, list[float]], discard: float
+    one: RunToMeasure, done: list[Segment], begins_ps: dict[Window, list[float]], discard: float
 ) -> list[Series]:
     """The measured segments; of each head `begins_ps` of its window is left out, or `discard` of it
     where that is not known.
@@ -307,7 +235,7 @@ def series_of(
 
 
 def _write(
-    out: Path, one: Watched, series: list[Series], estimate: tuple[Weights | None, str]
+    out: Path, one: RunToMeasure, series: list[Series], estimate: tuple[Weights | None, str]
 ) -> None:
     """Write the table, the averages, the profiles and the figures of a run into `out`."""
     weights, why = estimate

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from halobind.pipeline.observables.profiles import Bins
-from halobind.pipeline.observables.scalars import OBSERVABLES
+from halobind.pipeline.observables.registry import OBSERVABLES
 from halobind.pipeline.observables.summary import TIMES, Summary
 
 PANEL, RIGHT, TOP = (3.4, 2.5), 1.0, 0.6  # inches: a panel, the margins for colours and title

@@ -4,13 +4,12 @@ folders, not campaigns.
 Every path here is read where the task runs, which must see the same disk.
 """
 
-import hashlib
 import io
 import json
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import mdtraj as md
@@ -19,77 +18,81 @@ import numpy as np
 from halobind.jobs.workplace import MappingError
 from halobind.pipeline.campaign.run_directory import DamagedError, reading
 from halobind.pipeline.campaign.settings import SamplingSection
-from halobind.pipeline.observables import dcd, profiles, scene
-from halobind.pipeline.observables import scalars as observables
+from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.observables.dcd import open_dcd
-from halobind.pipeline.observables.scalars import OBSERVABLES
+from halobind.pipeline.observables.registry import OBSERVABLES, Observable
+from halobind.pipeline.observables.scalars import height
 from halobind.pipeline.observables.scene import Chemistry, Scene, scenes_of
 from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
-from halobind.structures.models import integrity
 
 FRAMES = "frames.dcd"
-LEAST, WORK = (
-    100,
-    250_000,
-    # a task has at least so many frames, and so many positions: about 0.2 s, where handing it out
-    # takes
-    # 2 ms
-)
+# Of how frames are measured. Raise it when any measured number can change: in scalars.py,
+# profiles.py, scene.py, registry.py, dcd.py or below, or in what they call (structures/models/
+# integrity.py, structures/molecules/periodic.py). All segments are then measured again.
+REVISION = 1
+# a task takes about 0.2 s, and handing it out 2 ms
+MIN_FRAMES_PER_TASK = 100
+MIN_POSITIONS_PER_TASK = 250_000
 # a frame is that of its record: heights agree this well (frames are single precision in angstrom)
 SAME_NM = 1e-4
 
 
 @dataclass(frozen=True)
 class Source:
-    """What all tasks of a run share: the published model, what is where in it, which observables,
-    the code that is to measure them.
-    """
+    """What all tasks of a run share."""
 
     build: Path
+    """Folder of the published model."""
     chemistry: Chemistry
+    """Elements of the crystal, and the role of the ligand's site."""
     names: tuple[str, ...]
+    """Names of the observables to measure."""
     code: str
+    """The version of the code that is to measure them, as `code_version` has it."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Frames [start, stop) of the `n_frames` of a published segment."""
+class FrameRange:
+    """Frames [start, stop) of a published segment."""
 
     segment: Path
+    """Folder of the segment."""
     n_frames: int
+    """Frames of the whole segment."""
     start: int
+    """First frame, from 0."""
     stop: int
+    """The frame after the last."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One task: pieces of one run."""
+    """One task: frames of one run."""
 
     source: Source
-    pieces: tuple[Piece, ...]
+    """What all tasks of the run share."""
+    pieces: tuple[FrameRange, ...]
+    """The frames to measure, of one segment or of several."""
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What a task found in a piece of n frames: `arrays` (n, heads, ...) by observable, and
-    "frames" (n, heads, 4): record of the segment (from 0), time in the segment (ps), height and
-    lateral distance (nm) as recorded. Without arrays, `error` says why.
-    """
+class TaskResult:
+    """What a task measured in one of its frame ranges, of n frames."""
 
-    piece: Piece
+    piece: FrameRange
+    """The frames."""
     arrays: dict[str, np.ndarray]
-    error: str = ""
-
-
-@cache
-def code_checksum() -> str:
-    """sha256 over the source of everything that decides a measured number: another observable is
-    another result.
+    """(n, heads, columns[, bins]) by observable, and "frames" (n, heads, 4): record of the segment
+    (from 0), time in the segment (ps), height and lateral distance (nm) as recorded. Empty after an
+    error.
     """
-    files = [Path(module.__file__) for module in (dcd, observables, profiles, scene, integrity)] + [
-        Path(__file__)
-    ]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    error: str = ""
+    """Why nothing was measured; empty where all is well."""
+
+
+def code_version() -> str:
+    """The version of halobind and of its measurements: all workers must have the same."""
+    return f"halobind {versions()['halobind']}, measurements {REVISION}"
 
 
 def frame_shape(segment: Path) -> tuple[int, int]:
@@ -106,34 +109,35 @@ def frame_shape(segment: Path) -> tuple[int, int]:
 
 def task_frames(n_atoms: int) -> int:
     """Frames of so many atoms that make a task."""
-    return max(LEAST, -(-WORK // max(1, n_atoms)))
+    return max(MIN_FRAMES_PER_TASK, -(-MIN_POSITIONS_PER_TASK // max(1, n_atoms)))
 
 
 def cut(source: Source, segments: Iterable[tuple[Path, int]], size: int) -> Iterator[Chunk]:
     """Tasks of at least `size` frames (the last may have fewer) and fewer than twice as many: short
     segments together, long ones cut.
     """
-    pieces: list[Piece] = []
+    pieces: list[FrameRange] = []
     held = 0
     for segment, n_frames in segments:
         for start in range(0, n_frames, size):
-            pieces.append(Piece(segment, n_frames, start, min(start + size, n_frames)))
+            pieces.append(FrameRange(segment, n_frames, start, min(start + size, n_frames)))
             held += pieces[-1].stop - start
             if held >= size:
                 yield Chunk(source, tuple(pieces))
-                pieces, held = [], 0
+                pieces = []
+                held = 0
     if pieces:
         yield Chunk(source, tuple(pieces))
 
 
-def analyse(chunk: Chunk) -> tuple[Found, ...]:
-    """Measure every observable of the source in every piece; a damaged segment is a Found with an
+def analyse(chunk: Chunk) -> tuple[TaskResult, ...]:
+    """Measure every observable of the source in every piece; a damaged segment gives a result with an
     error.
 
     Raises MappingError on a worker with another version of halobind, and on one that does not see
     the disk of the campaign.
     """
-    if chunk.source.code != code_checksum():
+    if chunk.source.code != code_version():
         raise MappingError(
             "the workers have another version of halobind than this command: install the same there"
             " and start them again"
@@ -147,37 +151,38 @@ def analyse(chunk: Chunk) -> tuple[Found, ...]:
     return tuple(_measure(chunk.source, piece) for piece in chunk.pieces)
 
 
-def _measure(source: Source, piece: Piece) -> Found:
+def _measure(source: Source, piece: FrameRange) -> TaskResult:
     try:
         frames, heads = _read(source, piece)
         with reading(piece.segment):
             table = _records(frames, heads, piece)
     except DamagedError as error:
-        return Found(piece, {}, str(error))
+        return TaskResult(piece, {}, str(error))
     arrays = {"frames": table}
     for name in source.names:
         row = OBSERVABLES[name]
-        values = [_values(row, frames, one) for one in heads]
+        values = [_values(row, frames, head) for head in heads]
         arrays[name] = np.stack(values, axis=1).astype(np.float32 if row.bins else np.float64)
-    return Found(piece, arrays)
+    return TaskResult(piece, arrays)
 
 
-def _values(row: observables.Observable, frames: md.Trajectory, one: Scene) -> np.ndarray:
+def _values(row: Observable, frames: md.Trajectory, head: Scene) -> np.ndarray:
     """What an observable measures; NaN for one of the solvent in frames without it."""
-    if row.needs_solvent and not one.has_solvent:
-        bins = (row.bins(one).n,) if row.bins else ()
+    if row.needs_solvent and not head.has_solvent:
+        bins = (row.bins(head).n,) if row.bins else ()
         return np.full((frames.n_frames, len(row.columns), *bins), np.nan)
-    return row.measure(frames, one)
+    return row.measure(frames, head)
 
 
-def _read(source: Source, piece: Piece) -> tuple[md.Trajectory, tuple[Scene, ...]]:
+def _read(source: Source, piece: FrameRange) -> tuple[md.Trajectory, tuple[Scene, ...]]:
     """The frames of a piece, in nm, and the scene of each head. Raises DamagedError."""
     with reading(piece.segment):
         xyz, lengths = open_dcd(piece.segment / FRAMES).read(piece.start, piece.stop)
-        found = scenes(source.build, xyz.shape[1], source.chemistry)
-        frames = md.Trajectory(xyz, found[0].topology)
-        frames.unitcell_lengths, frames.unitcell_angles = lengths, np.full_like(lengths, 90.0)
-    return frames, found
+        heads = scenes(source.build, xyz.shape[1], source.chemistry)
+        frames = md.Trajectory(xyz, heads[0].topology)
+        frames.unitcell_lengths = lengths
+        frames.unitcell_angles = np.full_like(lengths, 90.0)
+    return frames, heads
 
 
 @lru_cache(maxsize=4)
@@ -193,7 +198,7 @@ def scenes(build: Path, n_atoms: int, chemistry: Chemistry) -> tuple[Scene, ...]
     raise ValueError(f"{FRAMES} has {n_atoms} atoms; the model has {model.n_atoms}")
 
 
-def _records(frames: md.Trajectory, heads: tuple[Scene, ...], piece: Piece) -> np.ndarray:
+def _records(frames: md.Trajectory, heads: tuple[Scene, ...], piece: FrameRange) -> np.ndarray:
     """The "frames" array of a piece: the records of cv.npy that its frames belong to.
 
     A frame is written every so many records, the same number all through a segment; it is the one
@@ -201,13 +206,15 @@ def _records(frames: md.Trajectory, heads: tuple[Scene, ...], piece: Piece) -> n
     """
     record = json.loads((piece.segment / "segment.json").read_text(encoding="utf-8"))
     cv = np.load(io.BytesIO((piece.segment / "cv.npy").read_bytes()), allow_pickle=False)
-    heights = np.stack([observables.height(frames, one)[:, 0] for one in heads], axis=1)
+    heights = np.stack([height(frames, head)[:, 0] for head in heads], axis=1)
     every = match(heights, cv[:, 0::2][:, : len(heads)], piece.n_frames, piece.start)
     rows = (piece.start + 1 + np.arange(len(heights))) * every - 1
-    found = np.empty((len(heights), len(heads), 4))
-    found[..., 0], found[..., 1] = rows[:, None], (rows[:, None] + 1) * record["record_ps"]
-    found[..., 2], found[..., 3] = cv[rows, 0::2][:, : len(heads)], cv[rows, 1::2][:, : len(heads)]
-    return found
+    table = np.empty((len(heights), len(heads), 4))
+    table[..., 0] = rows[:, None]
+    table[..., 1] = (rows[:, None] + 1) * record["record_ps"]
+    table[..., 2] = cv[rows, 0::2][:, : len(heads)]
+    table[..., 3] = cv[rows, 1::2][:, : len(heads)]
+    return table
 
 
 def match(heights: np.ndarray, recorded: np.ndarray, n_frames: int, start: int) -> int:

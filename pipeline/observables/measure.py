@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,83 +15,50 @@ from halobind.jobs.dask_map import Lost, mapped
 from halobind.jobs.publish import clear_scratch, publishing
 from halobind.jobs.stop import StopSignal
 from halobind.jobs.workplace import Place
-from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.text import LINE_EVERY_S, duration
-from halobind.pipeline.free_energy.samples import Window
 from halobind.pipeline.observables.frame_tasks import (
     Chunk,
-    Found,
-    Source,
+    TaskResult,
     analyse,
     cut,
     task_frames,
 )
+from halobind.pipeline.observables.runs_to_measure import RunToMeasure, Segment
 
 
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """A published segment with frames: its window, number, folder, frames in it, when it begins in
-    its window and where its measured frames are published.
-    """
-
-    window: Window
-    number: int
-    folder: Path
-    n_frames: int
-    begins_ps: float
-    target: Path
-
-
-@dataclass(eq=False)
-class Watched:
-    """One run: what is to be measured in it, and what was found wrong on the way."""
-
-    run: Run
-    source: Source
-    n_atoms: int
-    segments: list[Segment]
-    window_ps: dict[Window, float]
-    has_solvent: bool
-    errors: dict[Path, str] = field(default_factory=dict)
-
-    @property
-    def missing(self) -> list[Segment]:
-        return [segment for segment in self.segments if not segment.target.is_dir()]
-
-
-def measure(watched: list[Watched], size: int, place: Place, stop: StopSignal) -> None:
+def measure(runs: list[RunToMeasure], size: int, place: Place, stop: StopSignal) -> None:
     """Publish the measured frames of every segment that has none yet, in tasks of `size` frames (0:
     what suits the atoms).
 
     Raises MappingError; what was published before is kept.
     """
-    owner = {segment.folder: (one, segment) for one in watched for segment in one.missing}
+    owner = {segment.folder: (run, segment) for run in runs for segment in run.missing}
     for _, segment in owner.values():
         clear_scratch(segment.target)
     total = sum(segment.n_frames for _, segment in owner.values())
-    kept = sum(segment.n_frames for one in watched for segment in one.segments) - total
+    kept = sum(segment.n_frames for run in runs for segment in run.segments) - total
     print(
         f"{total} frames to measure in {len(owner)} segments, {kept} frames measured before",
         file=sys.stderr,
     )
-    frames = ((one, ((s.folder, s.n_frames) for s in one.missing)) for one in watched)
+    frames = ((run, ((s.folder, s.n_frames) for s in run.missing)) for run in runs)
     chunks = (
         chunk
-        for one, segments in frames
-        for chunk in cut(one.source, segments, size or task_frames(one.n_atoms))
+        for run, segments in frames
+        for chunk in cut(run.source, segments, size or task_frames(run.n_atoms))
     )
     display = _Progress(total)
     with Collector(owner) as collector:
         for chunk, result in mapped(analyse, chunks, place):
             stop.check()
-            for found in result if not isinstance(result, Lost) else _lost(chunk, result):
-                collector.take(found)
-                display.add(found.piece.stop - found.piece.start)
+            for measured in result if not isinstance(result, Lost) else _lost(chunk, result):
+                collector.take(measured)
+                display.add(measured.piece.stop - measured.piece.start)
 
 
-def _lost(chunk: Chunk, lost: Lost) -> Iterator[Found]:
+def _lost(chunk: Chunk, lost: Lost) -> Iterator[TaskResult]:
     for piece in chunk.pieces:
-        yield Found(piece, {}, f"{piece.segment}: {lost.why}")
+        yield TaskResult(piece, {}, f"{piece.segment}: {lost.why}")
 
 
 class Collector:
@@ -100,7 +66,7 @@ class Collector:
     frame has come.
     """
 
-    def __init__(self, owner: dict[Path, tuple[Watched, Segment]]) -> None:
+    def __init__(self, owner: dict[Path, tuple[RunToMeasure, Segment]]) -> None:
         self._owner = owner
         self._open: dict[Path, tuple[contextlib.ExitStack, Path, list[int]]] = {}
 
@@ -111,26 +77,26 @@ class Collector:
         for folder in list(self._open):
             self._give_up(folder)
 
-    def take(self, found: Found) -> None:
-        watched, segment = self._owner[found.piece.segment]
+    def take(self, result: TaskResult) -> None:
+        run, segment = self._owner[result.piece.segment]
         folder = segment.folder
-        if found.error or folder in watched.errors:
-            watched.errors.setdefault(folder, found.error)
+        if result.error or folder in run.errors:
+            run.errors.setdefault(folder, result.error)
             self._give_up(folder)
             return
         if folder not in self._open:
             stack = contextlib.ExitStack()
             out = stack.enter_context(publishing(segment.target))
             self._open[folder] = (stack, out, [segment.n_frames])
-            for name, values in found.arrays.items():
+            for name, values in result.arrays.items():
                 _reserve(out / f"{name}.npy", values.dtype, (segment.n_frames, *values.shape[1:]))
-        stack, out, left = self._open[folder]
-        for name, values in found.arrays.items():
+        stack, out, n_missing = self._open[folder]
+        for name, values in result.arrays.items():
             np.load(out / f"{name}.npy", mmap_mode="r+", allow_pickle=False)[
-                found.piece.start : found.piece.stop
+                result.piece.start : result.piece.stop
             ] = values
-        left[0] -= found.piece.stop - found.piece.start
-        if left[0] == 0:
+        n_missing[0] -= result.piece.stop - result.piece.start
+        if n_missing[0] == 0:
             del self._open[folder]
             stack.close()
 
@@ -159,7 +125,8 @@ class _Progress:
     """A line about every 15 seconds: frames done, rate, time left."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
+        self._total = total
+        self._done = 0
         self._began = self._shown = time.monotonic()
 
     def add(self, frames: int) -> None:

@@ -1,56 +1,26 @@
-"""Observables: pure functions of frames and the scene they show, (mdtraj.Trajectory of n frames,
-Scene) -> array of n rows.
+"""Scalar observables: functions (frames, scene) -> array (n_frames, columns).
 
 Distances are between nearest images, in nm, in double precision; every row depends on its own frame
 only, so that any cut into chunks gives the same numbers. A quantity that a ligand does not have
 (N-H bonds of an acid, dihedrals of methylammonium) is NaN.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import mdtraj as md
 import numpy as np
 from scipy.spatial import cKDTree
 
-from halobind.pipeline.observables.profiles import (
-    Bins,
-    density,
-    density_bins,
-    rdf,
-    rdf_bins,
-    solvent_density,
-    solvent_rdf,
-)
 from halobind.pipeline.observables.scene import Scene
 from halobind.structures.models.integrity import COORDINATED_NM, DISPLACED_NM
 from halobind.structures.molecules.periodic import minimum_image, wrap
 
 BOND_NM = 0.28  # H to halide
 BOND_DEG = 120.0  # N-H...X at least: Baker and Hubbard, Prog. Biophys. Mol. Biol. 1984, 44, 97
-HALIDE_NM, METAL_NM = (
-    0.45,
-    0.60,
-)  # shells of the anchor: N-Br is about 0.35 in the pocket, where the four metals are at 0.51
+# shells of the anchor: N-Br is about 0.35 nm in the pocket, where the four metals are at 0.51 nm
+HALIDE_NM = 0.45
+METAL_NM = 0.60
 SITE_NM = 0.40  # in the site: the next A site is 0.59 away, a quaternary N sits 0.2 to 0.3 above
 SOLVENT_NM = 0.50  # first shell of solvent molecules, anchor to any heavy atom
-TRANS_DEG = 120.0  # a dihedral that is nearer to 180 degrees than this is trans
-
-
-@dataclass(frozen=True)
-class Observable:
-    """A function (frames, scene) -> (n, len(columns)), or, with `bins`, (n, len(columns), number of
-    bins).
-
-    `columns` name what is measured, with its unit; `needs_solvent` tells that the frames must hold
-    the solvent.
-    """
-
-    measure: Callable[[md.Trajectory, Scene], np.ndarray]
-    columns: tuple[str, ...]
-    about: str
-    bins: Callable[[Scene], Bins] | None = None
-    needs_solvent: bool = False
+TRANS_DEG = 120.0  # a dihedral of at least this size is trans
 
 
 def boxes(frames: md.Trajectory) -> np.ndarray:
@@ -165,8 +135,8 @@ def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     """Angle between normal and anchor-to-end vector, length of that vector (means over the tails),
     fraction of gauche dihedrals.
 
-    Vectors are summed bond by bond, so a molecule cut by the box is no matter. Gauche: nearer to 0
-    than to 180 by 120 degrees.
+    Vectors are summed bond by bond, so a molecule cut by the box is no matter. Gauche: a
+    dihedral between -120 and 120 degrees.
     """
     n, xyz, box = frames.n_frames, frames.xyz.astype(float), boxes(frames)
     tilt, length = [], []
@@ -222,62 +192,3 @@ def solvent_shell(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     solvent = scene.species["solvent"]
     found = distances(frames, solvent, scene)
     return np.column_stack([molecules(found < SOLVENT_NM, scene.owner[solvent]), found.min(axis=1)])
-
-
-OBSERVABLES = {
-    "height": Observable(
-        height, ("anchor_height_nm", "anchor_lateral_nm", "penetration_nm"), "where the anchor is"
-    ),
-    "hydrogen_bonds": Observable(
-        hydrogen_bonds, ("NH_halide_bonds", "NH_halide_angle_deg"), "N-H...halide bonds of the head"
-    ),
-    "coordination": Observable(
-        head_coordination,
-        ("halides_at_anchor", "nearest_halide_nm", "metals_at_anchor", "nearest_metal_nm"),
-        "halides and metals around the anchor",
-    ),
-    "occupancy": Observable(occupancy, ("head_in_site", "others_in_site"), "who sits in the site"),
-    "tail": Observable(
-        tail, ("tail_tilt_deg", "tail_end_to_end_nm", "gauche_fraction"), "shape of the tails"
-    ),
-    "integrity": Observable(
-        integrity,
-        (
-            "halides_at_metal",
-            "metals_short_of_halides",
-            "displaced_ions",
-            "hopped_ions",
-            "largest_displacement_nm",
-        ),
-        "is the crystal as built",
-    ),
-    "solvent_shell": Observable(
-        solvent_shell,
-        ("solvent_at_head", "nearest_solvent_nm"),
-        "solvent around the anchor",
-        needs_solvent=True,
-    ),
-    "density": Observable(
-        density,
-        ("metal", "halide", "A site", "ligand", "coating", "dissolved"),
-        "heavy atoms per nm3 along the normal",
-        density_bins,
-    ),
-    "solvent_density": Observable(
-        solvent_density,
-        ("solvent",),
-        "heavy atoms per nm3 along the normal",
-        density_bins,
-        needs_solvent=True,
-    ),
-    "rdf": Observable(
-        rdf, ("halide", "metal", "A site"), "radial distribution around the anchor", rdf_bins
-    ),
-    "solvent_rdf": Observable(
-        solvent_rdf,
-        ("solvent",),
-        "radial distribution around the anchor",
-        rdf_bins,
-        needs_solvent=True,
-    ),
-}

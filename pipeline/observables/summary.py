@@ -14,7 +14,7 @@ import numpy as np
 from halobind.pipeline.free_energy.samples import Window
 from halobind.pipeline.observables.frame_weights import BLOCKS, Weights
 from halobind.pipeline.observables.profiles import Bins
-from halobind.pipeline.observables.scalars import OBSERVABLES
+from halobind.pipeline.observables.registry import OBSERVABLES
 from halobind.pipeline.results.text_tables import rounded
 
 AVERAGES = "averages.md"

@@ -34,18 +34,19 @@ from halobind.jobs.dask_map import mapped
 from halobind.jobs.workplace import Place
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import Run, runs_of
-from halobind.pipeline.commands.campaign_observables import chemistry_of
 from halobind.pipeline.commands.new import TEMPLATES
 from halobind.pipeline.observables.dcd import open_dcd
 from halobind.pipeline.observables.frame_tasks import (
     Source,
     analyse,
-    code_checksum,
+    code_version,
     cut,
     scenes,
     task_frames,
 )
-from halobind.pipeline.observables.scalars import HALIDE_NM, METAL_NM, OBSERVABLES
+from halobind.pipeline.observables.registry import OBSERVABLES
+from halobind.pipeline.observables.runs_to_measure import chemistry_of
+from halobind.pipeline.observables.scalars import HALIDE_NM, METAL_NM
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.products import grid_windows, window_chain
 from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
@@ -128,7 +129,7 @@ def engines(run: Run, segment: Path, repeats: int) -> None:
     path = str(segment / "frames.dcd")
     n_frames = open_dcd(segment / "frames.dcd").n_frames
     (one,) = scenes(run.path("build"), open_dcd(segment / "frames.dcd").n_atoms, chemistry_of(run))
-    source = Source(run.path("build"), chemistry_of(run), ("coordination",), code_checksum())
+    source = Source(run.path("build"), chemistry_of(run), ("coordination",), code_version())
     kinds = [
         (one.species[name], reach) for name, reach in (("halide", HALIDE_NM), ("metal", METAL_NM))
     ]
@@ -199,7 +200,7 @@ def workers(run: Run, segment: Path, repeats: int) -> None:
     """
     file = open_dcd(segment / "frames.dcd")
     n_frames, size = file.n_frames, task_frames(file.n_atoms)
-    source = Source(run.path("build"), chemistry_of(run), NAMES, code_checksum())
+    source = Source(run.path("build"), chemistry_of(run), NAMES, code_version())
 
     def through(place: Place) -> None:
         assert sum(

@@ -20,17 +20,17 @@ from mdtraj.formats import DCDTrajectoryFile
 from halobind.jobs import dask_map as mapping
 from halobind.jobs.claims import claim
 from halobind.jobs.workplace import MappingError
-from halobind.pipeline.commands.campaign_observables import chemistry_of
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.observables.dcd import open_dcd
 from halobind.pipeline.observables.frame_tasks import (
     Chunk,
     Source,
     analyse,
-    code_checksum,
+    code_version,
     cut,
     match,
 )
+from halobind.pipeline.observables.runs_to_measure import chemistry_of
 
 SCALARS = ["height", "hydrogen_bonds", "tail"]
 
@@ -379,7 +379,7 @@ def test_records_are_found_by_their_heights() -> None:
 
 def test_workers_of_another_version_or_on_another_disk_are_refused(drawn) -> None:
     drawn.add(0, 6)
-    source = Source(drawn.run.path("build"), chemistry_of(drawn.run), ("height",), code_checksum())
+    source = Source(drawn.run.path("build"), chemistry_of(drawn.run), ("height",), code_version())
     (chunk,) = cut(source, [(drawn.run.path("windows/z+0.200-k400/seg-000"), 6)], 100)
     assert analyse(chunk)[0].arrays["height"].shape == (6, 1, 3)
     with pytest.raises(MappingError, match="another version of halobind"):

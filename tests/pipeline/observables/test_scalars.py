@@ -10,7 +10,8 @@ import pytest
 from rdkit.Chem.rdMolTransforms import SetDihedralDeg
 from scipy.spatial.transform import Rotation
 
-from halobind.pipeline.observables.scalars import OBSERVABLES, height, hydrogen_bonds
+from halobind.pipeline.observables.registry import OBSERVABLES
+from halobind.pipeline.observables.scalars import height, hydrogen_bonds
 from halobind.pipeline.observables.scene import Chemistry, Scene, scenes_of
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
