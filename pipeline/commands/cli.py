@@ -34,6 +34,10 @@ VERBS = {
         "measure the observables of every published segment and write a table a run; only new"
         " segments are measured again"
     ),
+    "export": (
+        "write the frames of a campaign or a run as DCD with a topology, for mdtraj, MDAnalysis,"
+        " VMD or OVITO"
+    ),
     "submit": (
         "do what is pending through a batch scheduler, and go on until nothing is left; clusters"
         " are in ~/.config/halobind/clusters.toml"
