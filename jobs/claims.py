@@ -1,5 +1,7 @@
-"""Claims: an exclusive lock that its holder's death gives back, so that no work is done twice and
-none is lost.
+"""Claims: exclusive locks of the kernel that end with their holder, so that no work is done twice.
+
+Not filelock: it turns to a lock by the file's existence, which outlives its holder, where the file
+system has no flock, and this has to be refused; nor does it say which file cannot be locked.
 """
 
 import fcntl

@@ -34,7 +34,7 @@ T, R = TypeVar("T"), TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostTask:
     """In place of a result: every worker that had the task died."""
 
     why: str
@@ -42,8 +42,8 @@ class Lost:
 
 def mapped(
     function: Callable[[T], R], tasks: Iterable[T], place: Place
-) -> Iterator[tuple[T, R | Lost]]:
-    """(task, function(task)) of every task, as they are done; Lost where its workers kept dying.
+) -> Iterator[tuple[T, R | LostTask]]:
+    """(task, function(task)) of every task, as they are done; LostTask where its workers kept dying.
     What `function` raises is raised.
 
     Raises MappingError when the place cannot be reached any more.
@@ -75,7 +75,7 @@ def mapped(
             future.release()
             for another in itertools.islice(left, 1):
                 submit(another)
-            if isinstance(result, Lost):
+            if isinstance(result, LostTask):
                 doubtful.append(task)
             else:
                 yield task, result
@@ -138,7 +138,7 @@ def _result(future: object, place: Place) -> object:
     try:
         return future.result()
     except KilledWorker:
-        return Lost(
+        return LostTask(
             "the workers that had it died (out of memory or wall time): give them more, or make"
             " --chunk smaller"
         )

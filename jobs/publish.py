@@ -2,12 +2,16 @@
 
 import errno
 import os
+import re
 import shutil
 import socket
+import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -19,10 +23,7 @@ def publishing(target: Path) -> Iterator[Path]:
     published `target` meanwhile, theirs stays and ours is dropped: the work is done either way.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = (
-        target.parent
-        / f".{target.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-    )
+    scratch = _scratch_of(target)
     scratch.mkdir()
     try:
         yield scratch
@@ -40,14 +41,56 @@ def publishing(target: Path) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """fsync a file or directory, so that a power cut cannot leave a published name without its
-    content.
+    """Sync a file or directory, so that a power cut leaves no published name without its content.
+
+    Some file systems (CIFS, some of FUSE) cannot sync a directory and say so by EINVAL or ENOTSUP:
+    there the rename alone has to do. A file that cannot be synced is always an error.
     """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC or not stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise
     finally:
         os.close(handle)
+
+
+def _scratch_of(target: Path) -> Path:
+    """A name beside `target` that no other writer has: it tells the host and the process."""
+    writer = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    return target.with_name(f".{target.name}.{writer}")
+
+
+def clear_dead_scratch(folder: Path) -> None:
+    """Remove the scratch files and directories in `folder` whose writers are dead.
+
+    Only what this host wrote is judged: whether a process of another host lives is not known here.
+    Every writer of a folder without a claim may call this; a living writer's scratch stays.
+    """
+    pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{6}}")
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match is None or _is_alive(int(match[1])):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process of that number lives on this host, whoever owns it."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def clear_scratch(target: Path) -> None:
@@ -66,7 +109,7 @@ def scratches(target: Path) -> list[Path]:
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace a file (text as UTF-8) in one step, so that a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}")
+    scratch = _scratch_of(path)
     try:
         scratch.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         _flush(scratch)

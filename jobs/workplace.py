@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Reach:
+class ConnectionOptions:
     """What a person says beside the place: name of the cluster, TLS files, whether a bare address
     elsewhere is all right.
     """
@@ -50,7 +50,7 @@ class Reach:
     insecure: bool = False
 
 
-def place_of(where: str, workers: int, reach: Reach, shared: Path) -> Place:
+def place_of(where: str, workers: int, reach: ConnectionOptions, shared: Path) -> Place:
     """The Place that `where` names, checked as far as that goes without starting anything. Raises
     MappingError.
     """
@@ -120,7 +120,7 @@ def _check_dask() -> None:
         ) from None
 
 
-def _tls_files(address: str, reach: Reach) -> tuple[Path, Path, Path] | None:
+def _tls_files(address: str, reach: ConnectionOptions) -> tuple[Path, Path, Path] | None:
     for path in reach.tls or ():
         if not path.is_file():
             raise MappingError(

@@ -15,7 +15,7 @@ import numpy as np
 from halobind.jobs.claims import claim
 from halobind.jobs.publish import clear_scratch, publishing
 from halobind.jobs.stop import StopSignal
-from halobind.jobs.workplace import INSTALL, MappingError, Reach, place_of
+from halobind.jobs.workplace import INSTALL, ConnectionOptions, MappingError, place_of
 from halobind.pipeline.campaign.run_directory import DamagedError, logs_folder
 from halobind.pipeline.campaign.settings import Campaign, CampaignError, SamplingSection
 from halobind.pipeline.campaign.versions import versions
@@ -56,7 +56,7 @@ class ObserveOptions:
     workers: int = 0
     names: tuple[str, ...] = ()
     chunk: int = 0
-    reach: Reach = field(default_factory=Reach)
+    reach: ConnectionOptions = field(default_factory=ConnectionOptions)
 
 
 def observe_campaign(folder: Path, options: ObserveOptions) -> int:

@@ -55,13 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the verb with parsed options; returns the exit code."""
-    from halobind.jobs.workplace import Reach  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
+    from halobind.jobs.workplace import ConnectionOptions  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
     from halobind.pipeline.commands.campaign_observables import (  # noqa: PLC0415 (heavy, too)
         ObserveOptions,
         observe_campaign,
     )
 
-    reach = Reach(
+    reach = ConnectionOptions(
         cluster=options.cluster,
         tls=tuple(options.tls) if options.tls else None,
         insecure=options.insecure,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from halobind.jobs.dask_map import Lost, mapped
+from halobind.jobs.dask_map import LostTask, mapped
 from halobind.jobs.publish import clear_scratch, publishing
 from halobind.jobs.stop import StopSignal
 from halobind.jobs.workplace import Place
@@ -51,12 +51,12 @@ def measure(runs: list[RunToMeasure], size: int, place: Place, stop: StopSignal)
     with Collector(owner) as collector:
         for chunk, result in mapped(analyse, chunks, place):
             stop.check()
-            for measured in result if not isinstance(result, Lost) else _lost(chunk, result):
+            for measured in result if not isinstance(result, LostTask) else _lost(chunk, result):
                 collector.take(measured)
                 display.add(measured.piece.stop - measured.piece.start)
 
 
-def _lost(chunk: Chunk, lost: Lost) -> Iterator[TaskResult]:
+def _lost(chunk: Chunk, lost: LostTask) -> Iterator[TaskResult]:
     for piece in chunk.pieces:
         yield TaskResult(piece, {}, f"{piece.segment}: {lost.why}")
 

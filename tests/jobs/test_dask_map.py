@@ -18,8 +18,15 @@ from distributed.security import Security
 from halobind.jobs import dask_map as mapping
 from halobind.jobs.clusters import SCHEDULERS, Cluster
 from halobind.jobs.dask_clusters import MALLOC, batch_options, local_cluster
-from halobind.jobs.dask_map import Lost, mapped
-from halobind.jobs.workplace import MappingError, Place, Reach, find_cluster, is_loopback, place_of
+from halobind.jobs.dask_map import LostTask, mapped
+from halobind.jobs.workplace import (
+    ConnectionOptions,
+    MappingError,
+    Place,
+    find_cluster,
+    is_loopback,
+    place_of,
+)
 
 CLUSTERS = """
 [fast]
@@ -96,7 +103,7 @@ def test_a_task_whose_worker_is_killed_is_done_again_and_only_a_deadly_one_is_lo
     for task, result in mapped(square, range(8), Place("local", 1)):
         addresses |= listening() - before
         found[task] = result
-    assert isinstance(found.pop(5), Lost)
+    assert isinstance(found.pop(5), LostTask)
     assert found == {n: n * n for n in range(8) if n != 5}
     assert addresses == {"127.0.0.1"}
 
@@ -130,10 +137,10 @@ def test_a_scheduler_with_keys_wants_them(tmp_path: Path) -> None:
         n_workers=1, processes=False, protocol="tls://", security=keys, dashboard_address=None
     ) as cluster:
         address = cluster.scheduler_address
-        place = place_of(address, 0, Reach(tls=tuple(files)), tmp_path)
+        place = place_of(address, 0, ConnectionOptions(tls=tuple(files)), tmp_path)
         assert sorted(mapped(lambda n: n + 1, range(3), place)) == [(0, 1), (1, 2), (2, 3)]
         with pytest.raises(MappingError, match="needs --tls CA CERTIFICATE KEY"):
-            place_of(address, 0, Reach(), tmp_path)
+            place_of(address, 0, ConnectionOptions(), tmp_path)
         monkey = Place("address", 0, address.replace("tls", "tcp"), insecure=True)
         with pytest.raises(MappingError, match="no dask scheduler answers"):
             list(mapped(abs, range(3), monkey))
@@ -143,15 +150,15 @@ def test_addresses_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
     with pytest.raises(
         MappingError, match="whoever reaches this port can run code as you.*--insecure"
     ):
-        place_of("tcp://192.0.2.1:8786", 0, Reach(), tmp_path)
-    assert place_of("tcp://192.0.2.1:8786", 0, Reach(insecure=True), tmp_path).insecure
-    assert place_of("tcp://127.0.0.1:8786", 0, Reach(), tmp_path).kind == "address"
+        place_of("tcp://192.0.2.1:8786", 0, ConnectionOptions(), tmp_path)
+    assert place_of("tcp://192.0.2.1:8786", 0, ConnectionOptions(insecure=True), tmp_path).insecure
+    assert place_of("tcp://127.0.0.1:8786", 0, ConnectionOptions(), tmp_path).kind == "address"
     with pytest.raises(MappingError, match="there is no file"):
-        place_of("tls://192.0.2.1:8786", 0, Reach(tls=(tmp_path / "a",) * 3), tmp_path)
+        place_of("tls://192.0.2.1:8786", 0, ConnectionOptions(tls=(tmp_path / "a",) * 3), tmp_path)
     with pytest.raises(MappingError, match="tcp://host:port"):
-        place_of("tcp://somewhere", 0, Reach(), tmp_path)
+        place_of("tcp://somewhere", 0, ConnectionOptions(), tmp_path)
     with pytest.raises(MappingError, match="choose serial, local, slurm"):
-        place_of("everywhere", 0, Reach(), tmp_path)
+        place_of("everywhere", 0, ConnectionOptions(), tmp_path)
     assert (
         is_loopback("localhost")
         and is_loopback("[::1]")
@@ -173,8 +180,8 @@ def test_without_dask_the_line_that_installs_it_is_told(
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MappingError, match=r'pip install -c constraints.txt "\.\[hpc\]"'):
-        place_of("local", 0, Reach(), tmp_path)
-    assert place_of("serial", 0, Reach(), tmp_path).kind == "serial"
+        place_of("local", 0, ConnectionOptions(), tmp_path)
+    assert place_of("serial", 0, ConnectionOptions(), tmp_path).kind == "serial"
 
 
 def test_clusters_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +233,7 @@ def test_scripts_of_batch_workers(
         + 'directives = ["-x gpu"]\ncpu_directives = ["-y long"]\n'
     )
     (tmp_path / "halobind" / "clusters.toml").write_text(text)
-    place = place_of(kind, 0, Reach(), tmp_path)
+    place = place_of(kind, 0, ConnectionOptions(), tmp_path)
     assert place.workers == 2
     with getattr(dask_jobqueue, f"{kind.upper()}Cluster")(
         **batch_options(place, tmp_path)
@@ -273,7 +280,7 @@ def test_a_path_that_dask_jobqueue_would_cut_in_two_is_refused(
             "my campaign has a space in it, which dask-jobqueue does not quote: move the campaign"
         ),
     ):
-        place_of("slurm", 0, Reach(), tmp_path / "my campaign")
+        place_of("slurm", 0, ConnectionOptions(), tmp_path / "my campaign")
 
 
 def test_a_cluster_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +289,7 @@ def test_a_cluster_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         MappingError,
         match="there is no sbatch on this machine: give the command where jobs are submitted",
     ):
-        place_of("slurm", 0, Reach(), tmp_path)
+        place_of("slurm", 0, ConnectionOptions(), tmp_path)
 
 
 def test_a_batch_scheduler_that_takes_no_job_is_quoted(

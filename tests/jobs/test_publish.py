@@ -1,6 +1,9 @@
 """Products appear whole or not at all, whatever happens while they are made."""
 
+import errno
 import os
+import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -10,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from halobind.jobs.claims import claim, is_claimed
-from halobind.jobs.publish import clear_scratch, publishing, scratches, write_atomic
+from halobind.jobs.publish import (
+    clear_dead_scratch,
+    clear_scratch,
+    publishing,
+    scratches,
+    write_atomic,
+)
 
 HOLDER = """
 import sys, time
@@ -106,3 +115,84 @@ def test_write_atomic_replaces_and_cleans_up(tmp_path: Path) -> None:
     write_atomic(path, "neu: ±, ü")
     assert path.read_text(encoding="utf-8") == "neu: ±, ü"
     assert list(tmp_path.iterdir()) == [path]
+
+
+NO_DIRECTORY_SYNC = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/stat.h>
+int fsync(int handle) {
+  struct stat status;
+  int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+  if (fstat(handle, &status) == 0 && S_ISDIR(status.st_mode)) { errno = CODE; return -1; }
+  return real(handle);
+}
+"""
+PUBLISH = """
+import sys
+from pathlib import Path
+from halobind.jobs.publish import publishing, write_atomic
+with publishing(Path(sys.argv[1]) / "product") as out:
+    (out / "inner").mkdir()
+    (out / "inner" / "file").write_text("x")
+write_atomic(Path(sys.argv[1]) / "table", "x")
+"""
+WRITE_HALF = """
+import os, sys, time
+from pathlib import Path
+from halobind.jobs import publish
+publish._flush = lambda path: (print("started", flush=True), time.sleep(60))
+publish.write_atomic(Path(sys.argv[1]), "half")
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+@pytest.mark.parametrize(
+    ("code", "works"),
+    [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False), (errno.ENOSPC, False)],
+)
+def test_a_file_system_that_cannot_sync_directories(tmp_path: Path, code: int, works: bool) -> None:
+    (tmp_path / "sync.c").write_text(NO_DIRECTORY_SYNC)
+    command = ["cc", "-shared", "-fPIC", f"-DCODE={code}", "-o", "sync.so", "sync.c", "-ldl"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PUBLISH, str(tmp_path)],
+        env=os.environ | {"LD_PRELOAD": str(tmp_path / "sync.so")},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode == 0) == works, done.stderr
+    assert (tmp_path / "table").exists() == works
+
+
+def test_a_file_that_cannot_be_synced_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Invalid argument"):
+        write_atomic(tmp_path / "table", "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scratch_of_the_dead_is_cleared_and_that_of_the_living_stays(tmp_path: Path) -> None:
+    dead = [start(WRITE_HALF, tmp_path / "binding.csv"), start(HALF, tmp_path / "product")]
+    for process in dead:
+        process.kill()
+        process.wait()
+    assert len(list(tmp_path.iterdir())) == 2
+    host = socket.gethostname()
+    kept = [
+        tmp_path / ".hidden",
+        tmp_path / f".binding.csv.elsewhere-{dead[0].pid}-abcdef",
+        tmp_path / f"binding.csv.{host}-{dead[0].pid}-abcdef",
+        tmp_path / f".binding.csv.{host}-{os.getpid()}-abcdef",
+    ]
+    for path in kept:
+        path.write_text("x")
+    clear_dead_scratch(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    clear_dead_scratch(tmp_path / "nowhere")
