@@ -10,16 +10,17 @@ import numpy as np
 from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.metadynamics_pmf import Walks
-from halobind.pipeline.free_energy.samples import Conditions, Samples
+from halobind.pipeline.free_energy.samples import Conditions, Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 
-UNDER_NM = (
-    -0.45
-)  # three quarters of a unit cell below the site plane, behind the first layer of metal
-UNDER_WINDOW_NM = 0.15  # below the lowest window: with k = 2000 kJ/mol/nm2 that is 9 kT
-LONG = 0.01  # of a window's samples
-# a soft wall lets the anchor as far out as costs this: it is there in less than 1e-4 of the samples
+UNDER_CRYSTAL_NM = -0.45
+"""Three quarters of a unit cell below the site plane, behind the first layer of metal."""
+UNDER_WINDOW_NM = 0.15
+"""Below the lowest window: with k = 2000 kJ/mol/nm2 that is 9 kT."""
+TOLERATED_FRACTION = 0.01
+"""Of the samples of a window or walker that may be where the anchor should not be."""
 WALL_KT = 8
+"""A soft wall lets the anchor as far out as costs this: less than 1e-4 of the samples are there."""
 
 
 def anchor_flags(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> list[Flag]:
@@ -29,18 +30,22 @@ def anchor_flags(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> lis
     `lateral` are the distances (nm) from the site axis, like samples.z.
     """
     if isinstance(samples, Walks):
-        owners, lowest, kind = range(len(samples.z)), samples.hills.path_nm[0], "walkers"
+        owners: Sequence[object] = range(len(samples.z))
+        lowest = samples.hills.path_nm[0]
+        kind = "walkers"
     else:
-        owners, lowest, kind = (
-            samples.windows,
-            min(window.center_nm for window in samples.windows),
-            "windows",
-        )
+        owners = samples.windows
+        lowest = min(window.center_nm for window in samples.windows)
+        kind = "windows"
     flags: list[Flag] = []
     total = len(set(owners))
     conditions = samples.conditions
-    floor = min(UNDER_NM, lowest - UNDER_WINDOW_NM)
-    under = {owner for owner, z in zip(owners, samples.z, strict=True) if np.mean(z < floor) > LONG}
+    floor = min(UNDER_CRYSTAL_NM, lowest - UNDER_WINDOW_NM)
+    under = {
+        owner
+        for owner, z in zip(owners, samples.z, strict=True)
+        if np.mean(z < floor) > TOLERATED_FRACTION
+    }
     if under:
         deepest = min(float(z.min()) for z in samples.z)
         flags.append(
@@ -51,7 +56,11 @@ def anchor_flags(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> lis
             )
         )
     edge = conditions.radius_nm + math.sqrt(2 * WALL_KT * conditions.kT / conditions.wall_k)
-    outside = {owner for owner, r in zip(owners, lateral, strict=True) if np.mean(r > edge) > LONG}
+    outside = {
+        owner
+        for owner, r in zip(owners, lateral, strict=True)
+        if np.mean(r > edge) > TOLERATED_FRACTION
+    }
     if outside:
         farthest = max(float(r.max()) for r in lateral)
         where = f"{farthest:.2f} nm from the axis, where the wall ends at {edge:.2f}"
@@ -71,14 +80,16 @@ def cylinder_flags(
     """Whether the unbound anchor is spread evenly over the cylinder, as K_a takes for granted, in
     the plateau windows.
     """
-    top, failed, asked = max(window.center_nm for window in samples.windows), set(), set()
+    top = max(window.center_nm for window in samples.windows)
+    plateau_windows: set[Window] = set()
+    failed: set[Window] = set()
     for window, r in zip(samples.windows, lateral, strict=True):
         if window.center_nm < top - settings.plateau_nm:
             continue
-        asked.add(window)
+        plateau_windows.add(window)
         if unexplored(r[int(settings.discard_fraction * len(r)) :], samples.conditions, settings):
             failed.add(window)
-    return _unexplored_flags(len(failed), f"{len(asked)} plateau windows")
+    return _unexplored_flags(len(failed), f"{len(plateau_windows)} plateau windows")
 
 
 def walker_cylinder_flags(
@@ -87,7 +98,8 @@ def walker_cylinder_flags(
     """Whether each walker's anchor, while on the plateau, is spread evenly over the cylinder (the
     bias acts along z only).
     """
-    start, failed = walks.hills.path_nm[1] - settings.plateau_nm, 0
+    start = walks.hills.path_nm[1] - settings.plateau_nm
+    failed = 0
     for z, r in zip(walks.z, lateral, strict=True):
         kept = slice(int(settings.discard_fraction * len(r)), None)
         failed += unexplored(r[kept][z[kept] > start], walks.conditions, settings)
@@ -108,7 +120,9 @@ def unexplored(r: np.ndarray, conditions: Conditions, settings: EstimateSettings
     They are not when there are fewer independent samples of r^2 than asked for, or its mean is off
     by more than three standard errors.
     """
-    kT, wall_k, radius = conditions.kT, conditions.wall_k, conditions.radius_nm
+    kT = conditions.kT
+    wall_k = conditions.wall_k
+    radius = conditions.radius_nm
     grid = np.linspace(0, radius + 10 * math.sqrt(kT / wall_k), 4001)
     weight = grid * np.exp(-0.5 * wall_k * np.maximum(0, grid - radius) ** 2 / kT)
     square = r**2

@@ -9,14 +9,15 @@ with an error and its flaws.
 | W, W_bulk | Pmf.W, its zero | curve (kJ/mol) and its plateau, -kT ln of the mean of exp(-W/kT) over the plateau |
 | bound | stop | from the lowest sampled height to the top of the barrier, or without a barrier to the plateau |
 | R, k, U | Samples.radius_nm, wall_k | lateral cylinder, U = 0.5 k max(0, r - R)^2: its soft edge adds about 10 % to pi R^2 |
-| A_eff | reader.cylinder_area | area that the unbound anchor explores at one height, nm2 |
-| c0 | reader.STANDARD_PER_NM3 | 1 mol/L = 0.602214076 molecules per nm3 |
+| A_eff | analysis.cylinder_area | area that the unbound anchor explores at one height, nm2 |
+| c0 | analysis.STANDARD_PER_NM3 | 1 mol/L = 0.602214076 molecules per nm3 |
 | K_a | Binding.K_a_nm3 | binding constant, volume per molecule |
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from halobind.pipeline.free_energy.convergence_checks import (
     curve_flags,
@@ -24,13 +25,14 @@ from halobind.pipeline.free_energy.convergence_checks import (
     time_flags,
     window_flags,
 )
-from halobind.pipeline.free_energy.curve_reader import Landmarks, Reader, landmarks
+from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, Landmarks, landmarks
 from halobind.pipeline.free_energy.flags import Flag
 from halobind.pipeline.free_energy.kinetics import Diffusion, Residence, diffusion, residence
+from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.free_energy.samples import Conditions, Samples
 from halobind.pipeline.free_energy.settings import EstimateSettings
-from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS, Pmf
+from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS, UmbrellaPmf
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,13 @@ class Binding:
     def converged(self) -> bool:
         return not self.flags
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """For JSON: nested dicts, with None for what is not finite."""
-        return _plain({**asdict(self), "flags": [flag.as_dict() for flag in self.flags]})
+        content = {**asdict(self), "flags": [flag.as_dict() for flag in self.flags]}
+        return {key: _plain(value) for key, value in content.items()}
 
     @staticmethod
-    def from_dict(content: dict) -> "Binding":
+    def from_dict(content: dict[str, Any]) -> "Binding":
         """The inverse of as_dict."""
         values = {f.name: content[f.name] for f in fields(Binding)}
         for name in QUANTITIES:
@@ -89,17 +92,19 @@ class Binding:
 QUANTITIES = tuple(f.name for f in fields(Binding) if f.type is Quantity)
 
 
-def binding(pmf: Pmf, samples: Samples, settings: EstimateSettings, seed: int = 0) -> Binding:
+def binding(
+    pmf: UmbrellaPmf, samples: Samples, settings: EstimateSettings, seed: int = 0
+) -> Binding:
     """The binding numbers of one run from its umbrella windows. Raises EstimateError when no sample
     lies before the plateau.
     """
-    found = curve_binding(pmf, samples.conditions, diffusion(samples), seed)
+    numbers = curve_binding(pmf, samples.conditions, diffusion(samples), seed)
     overlap = float(pmf.neighbour_overlap.min())
     return replace(
-        found,
+        numbers,
         n_windows=len(samples.distinct),
         min_overlap=overlap if math.isfinite(overlap) else math.nan,
-        flags=(*window_flags(pmf, samples, settings), *found.flags),
+        flags=(*window_flags(pmf, samples, settings), *numbers.flags),
     )
 
 
@@ -112,22 +117,22 @@ def curve_binding(
     `seed` decides the draws of the diffusion coefficients. Raises EstimateError when the curve has
     nothing before its plateau.
     """
-    reader = Reader.of(pmf, conditions)
-    marks = landmarks(reader)
+    analysis = CurveAnalysis.of(pmf, conditions)
+    marks = landmarks(analysis)
     over_well = Quantity(-marks.depth.value, marks.depth.error)
     if marks.has_barrier:
-        over_well = reader.quantity(lambda W: reader.rise(W, marks.low + 1) - reader.depth(W))
+        over_well = analysis.quantity(lambda W: analysis.rise(W, marks.low + 1) - analysis.depth(W))
     dG0, height = (
-        reader.quantity(reader.free_energy, marks.stop),
-        reader.quantity(reader.mean_height, marks.stop),
+        analysis.quantity(analysis.free_energy, marks.stop),
+        analysis.quantity(analysis.mean_height, marks.stop),
     )
-    others = other_estimators(reader, marks, dG0)
-    where = reader.quantity(reader.position)
+    others = other_estimators(analysis, marks, dG0)
+    where = analysis.quantity(analysis.position)
     unknown = Residence(Quantity(math.nan, math.nan), False)
     stay = residence(pmf, mobility, conditions.kT, seed) if mobility else unknown
     flags = (
-        curve_flags(reader, marks)
-        + time_flags(reader, dG0, marks)
+        curve_flags(analysis, marks)
+        + time_flags(analysis, dG0, marks)
         + estimator_flags(others, dG0, marks.depth, conditions.kT)
     )
     return Binding(
@@ -140,7 +145,7 @@ def curve_binding(
         adsorption_barrier_kJ_mol=(
             marks.rise if marks.has_barrier else Quantity(0.0, marks.rise.error)
         ),
-        K_a_nm3=reader.quantity(reader.association, marks.stop),
+        K_a_nm3=analysis.quantity(analysis.association, marks.stop),
         penetration_nm=Quantity(-height.value, height.error),
         residence_log10_s=stay.log10_s,
         residence_is_bound=stay.is_bound,
@@ -157,40 +162,43 @@ def curve_binding(
 
 def plateau_rise(pmf: Pmf, samples: Samples) -> Quantity:
     """Rise (kJ/mol) of the curve over its plateau: zero within its error where there is one."""
-    reader = Reader.of(pmf, samples.conditions)
-    return reader.quantity(reader.plateau_change)
+    analysis = CurveAnalysis.of(pmf, samples.conditions)
+    return analysis.quantity(analysis.plateau_change)
 
 
 def other_estimators(
-    reader: Reader, marks: Landmarks, dG0: Quantity
+    analysis: CurveAnalysis, marks: Landmarks, dG0: Quantity
 ) -> dict[str, tuple[float, float]]:
     """What each other estimator gives for dG0 and well depth less what MBAR does (kJ/mol), by name."""
     return {
-        name: (reader.free_energy(W, marks.stop) - dG0.value, reader.depth(W) - marks.depth.value)
-        for name, W in reader.pmf.others.items()
+        name: (
+            analysis.free_energy(W, marks.stop) - dG0.value,
+            analysis.depth(W) - marks.depth.value,
+        )
+        for name, W in analysis.pmf.others.items()
     }
 
 
 def largest(differences: Iterable[float]) -> float:
     """The one farthest from zero, with its sign; NaN when there is none or one is not finite."""
-    found = list(differences)
-    return max(found, key=abs) if found and all(map(math.isfinite, found)) else math.nan
+    values = list(differences)
+    return max(values, key=abs) if values and all(map(math.isfinite, values)) else math.nan
 
 
-def convergence(pmf: Pmf, conditions: Conditions) -> list[tuple[float, ...]]:
+def convergence(pmf: UmbrellaPmf, conditions: Conditions) -> list[tuple[float, ...]]:
     """Rows (fraction, then value and error from the first and from the last part of the data, of
     dG0 and of the well depth), kJ/mol.
 
     The error at fraction f is that of all data over sqrt(f).
     """
-    reader = Reader.of(pmf, conditions)
-    marks = landmarks(reader)
-    dG0, rows = reader.quantity(reader.free_energy, marks.stop), []
+    analysis = CurveAnalysis.of(pmf, conditions)
+    marks = landmarks(analysis)
+    dG0, rows = analysis.quantity(analysis.free_energy, marks.stop), []
     for fraction, parts in zip(FRACTIONS, zip(pmf.forward, pmf.backward, strict=True), strict=True):
         row = [fraction]
         for whole, read in (
-            (dG0, lambda W: reader.free_energy(W, marks.stop)),
-            (marks.depth, reader.depth),
+            (dG0, lambda W: analysis.free_energy(W, marks.stop)),
+            (marks.depth, analysis.depth),
         ):
             row += [x for W in parts for x in (read(W), whole.error / math.sqrt(fraction))]
         rows.append(tuple(row))

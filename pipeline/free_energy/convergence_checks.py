@@ -4,19 +4,18 @@ import math
 
 import numpy as np
 
-from halobind.pipeline.free_energy.curve_reader import Landmarks, Reader, is_flat
+from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, Landmarks, is_flat
 from halobind.pipeline.free_energy.flags import Flag, FlagKind, about
 from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.free_energy.samples import Samples
 from halobind.pipeline.free_energy.settings import EstimateSettings
-from halobind.pipeline.free_energy.umbrella_pmf import Pmf
+from halobind.pipeline.free_energy.umbrella_pmf import UmbrellaPmf
 
-UNCONNECTED = (
-    1e-3  # overlap below which the samples say next to nothing about the step between two windows
-)
+UNCONNECTED_OVERLAP = 1e-3
+"""Below it the samples say next to nothing about the step between two windows."""
 
 
-def window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list[Flag]:
+def window_flags(pmf: UmbrellaPmf, samples: Samples, settings: EstimateSettings) -> list[Flag]:
     """What is wrong with the windows: overlap, independent samples, block length."""
     total = len(samples.distinct)
     flags: list[Flag] = []
@@ -30,7 +29,7 @@ def window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list
             )
         )
     lowest = float(pmf.neighbour_overlap.min())
-    if lowest < UNCONNECTED:
+    if lowest < UNCONNECTED_OVERLAP:
         flags.append(
             Flag(
                 FlagKind.UNCONNECTED_WINDOWS,
@@ -72,9 +71,9 @@ def window_flags(pmf: Pmf, samples: Samples, settings: EstimateSettings) -> list
     return flags
 
 
-def curve_flags(reader: Reader, marks: Landmarks) -> list[Flag]:
+def curve_flags(analysis: CurveAnalysis, marks: Landmarks) -> list[Flag]:
     """What is wrong with the curve: gaps, a well at the edge, no plateau."""
-    pmf = reader.pmf
+    pmf = analysis.pmf
     low = marks.low
     flags: list[Flag] = []
     empty = np.flatnonzero(np.isnan(pmf.W[slice(*pmf.middle)])) + pmf.middle[0]
@@ -93,14 +92,14 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[Flag]:
             )
         )
     below = np.nan_to_num(pmf.W[pmf.core[0] : low] - pmf.W[low])
-    if marks.depth.value < -reader.kT and np.max(below, initial=0.0) < reader.kT:
+    if marks.depth.value < -analysis.kT and np.max(below, initial=0.0) < analysis.kT:
         flags.append(
             Flag(
                 FlagKind.WELL_AT_EDGE,
                 f"the well lies at the edge of the sampled range ({pmf.z_nm[low]:.3f} nm)",
             )
         )
-    change = reader.quantity(reader.plateau_change)
+    change = analysis.quantity(analysis.plateau_change)
     length = (pmf.plateau[1] - pmf.plateau[0]) * pmf.bin_nm
     if not math.isfinite(change.value + change.error):
         flags.append(
@@ -111,7 +110,7 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[Flag]:
                 subject="too few samples",
             )
         )
-    elif not is_flat(change, reader.kT):
+    elif not is_flat(change, analysis.kT):
         verb, bound = ("rises", "an upper") if change.value > 0 else ("falls", "a lower")
         size = (
             f"{verb} by {abs(change.value):.1f} ± {change.error:.1f} kJ/mol over the last"
@@ -124,7 +123,7 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[Flag]:
                 subject=verb,
             )
         )
-    elif change.error > reader.kT / 2:
+    elif change.error > analysis.kT / 2:
         size = f"{change.value:.1f} ± {change.error:.1f} kJ/mol"
         flags.append(
             Flag(
@@ -135,16 +134,16 @@ def curve_flags(reader: Reader, marks: Landmarks) -> list[Flag]:
     return flags
 
 
-def time_flags(reader: Reader, dG0: Quantity, marks: Landmarks) -> list[Flag]:
+def time_flags(analysis: CurveAnalysis, dG0: Quantity, marks: Landmarks) -> list[Flag]:
     """Whether the halves of the data in time agree within twice the error of their difference,
     which is twice the error of the whole.
     """
     flags: list[Flag] = []
     for name, whole, read in (
-        ("dG0", dG0, lambda W: reader.free_energy(W, marks.stop)),
-        ("well depth", marks.depth, reader.depth),
+        ("dG0", dG0, lambda W: analysis.free_energy(W, marks.stop)),
+        ("well depth", marks.depth, analysis.depth),
     ):
-        first, second = (read(W) for W in reader.pmf.halves)
+        first, second = (read(W) for W in analysis.pmf.halves)
         if not math.isfinite(first - second):
             flags.append(
                 Flag(
@@ -153,7 +152,7 @@ def time_flags(reader: Reader, dG0: Quantity, marks: Landmarks) -> list[Flag]:
                     subject=name,
                 )
             )
-        elif not abs(first - second) <= max(4 * whole.error, reader.kT):
+        elif not abs(first - second) <= max(4 * whole.error, analysis.kT):
             flags.append(
                 Flag(
                     FlagKind.HALVES_DIFFER,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from halobind.pipeline.free_energy.constants import STANDARD_PER_NM3
+from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.free_energy.samples import Conditions, EstimateError
-from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
 PLATEAU_ERRORS = 2.0  # of the rise over the plateau, below which it is none
 # height of a barrier in its errors: the maximum of a flat noisy curve passes 2 in 7 to 19 % of
@@ -27,7 +27,7 @@ def cylinder_area(radius_nm: float, wall_k: float, kT: float) -> float:
 
 
 @dataclass(frozen=True)
-class Reader:
+class CurveAnalysis:
     """Reads numbers off one curve, the same way off the estimate and off every resample."""
 
     pmf: Pmf
@@ -115,8 +115,8 @@ class Reader:
         return Quantity(float(read(self.pmf.W, *arguments)), float(spread))
 
     @staticmethod
-    def of(pmf: Pmf, conditions: Conditions) -> "Reader":
-        return Reader(
+    def of(pmf: Pmf, conditions: Conditions) -> "CurveAnalysis":
+        return CurveAnalysis(
             pmf,
             conditions.kT,
             cylinder_area(conditions.radius_nm, conditions.wall_k, conditions.kT),
@@ -149,19 +149,20 @@ class Landmarks:
     rise: Quantity
 
 
-def landmarks(reader: Reader) -> Landmarks:
+def landmarks(analysis: CurveAnalysis) -> Landmarks:
     """Where the well and the barrier are. Raises EstimateError when no sample lies before the
     plateau.
     """
-    pmf = reader.pmf
-    low = reader.extreme(pmf.W, pmf.core[0], 1)
+    pmf = analysis.pmf
+    low = analysis.extreme(pmf.W, pmf.core[0], 1)
     if low is None:
         raise EstimateError(
             f"there are no samples below {pmf.z_nm[pmf.plateau[0]]:.3f} nm, where the plateau"
             " begins: start windows deeper",
             cause="no samples before the plateau",
         )
-    depth, rise = reader.quantity(reader.depth), reader.quantity(reader.rise, low + 1)
-    if rise.value > max(BARRIER_ERRORS * rise.error, reader.kT / 2):
-        return Landmarks(low, reader.extreme(pmf.W, low + 1, -1) + 1, True, depth, rise)
+    depth, rise = analysis.quantity(analysis.depth), analysis.quantity(analysis.rise, low + 1)
+    top = analysis.extreme(pmf.W, low + 1, -1)
+    if top is not None and rise.value > max(BARRIER_ERRORS * rise.error, analysis.kT / 2):
+        return Landmarks(low, top + 1, True, depth, rise)
     return Landmarks(low, pmf.plateau[0], False, depth, rise)

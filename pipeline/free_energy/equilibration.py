@@ -9,11 +9,16 @@ from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import Samples
 from halobind.pipeline.free_energy.settings import EstimateSettings
 
-STARTS = 40  # of the series: candidates for the first equilibrated sample, evenly spaced
-SHORTEST = 20  # samples after the start: g of fewer means little
-SIGNIFICANT = 3  # standard errors between the means before and after
-MOST = 5000  # samples that detection looks at; longer series are thinned evenly
-LATE = 0.5  # a window that equilibrates later than this fraction of its samples is flagged
+START_CANDIDATES = 40
+"""Candidates for the first equilibrated sample, evenly spaced over the series."""
+MIN_SAMPLES_AFTER_START = 20
+"""The inefficiency g of fewer samples means little."""
+MIN_STANDARD_ERRORS = 3
+"""Between the means before and after a start, for it to count."""
+MAX_SAMPLES_SEARCHED = 5000
+"""Longer series are thinned evenly."""
+LATE_FRACTION = 0.5
+"""A window that equilibrates later than this fraction of its samples is flagged."""
 
 
 def equilibration_start(series: np.ndarray) -> int:
@@ -25,17 +30,23 @@ def equilibration_start(series: np.ndarray) -> int:
     differs from the mean after it by three standard errors: without that, a stationary series of 12
     independent samples loses over half of itself in 23 % of cases.
     """
-    stride = -(-len(series) // MOST)
+    stride = -(-len(series) // MAX_SAMPLES_SEARCHED)
     thin = series[::stride]
-    best, start = len(thin) / inefficiency(thin), 0
-    for t in np.unique(len(thin) * np.arange(1, STARTS) // STARTS):
-        before, after = thin[:t], thin[t:]
-        if t == 0 or len(after) < SHORTEST:
+    best = len(thin) / inefficiency(thin)
+    start = 0
+    for t in np.unique(len(thin) * np.arange(1, START_CANDIDATES) // START_CANDIDATES):
+        before = thin[:t]
+        after = thin[t:]
+        if t == 0 or len(after) < MIN_SAMPLES_AFTER_START:
             continue
         g = inefficiency(after)
         error = np.sqrt(after.var() * g * (1 / len(after) + 1 / max(t, g)))
-        if len(after) / g > best and abs(before.mean() - after.mean()) > SIGNIFICANT * error:
-            best, start = len(after) / g, int(t)
+        if (
+            len(after) / g > best
+            and abs(before.mean() - after.mean()) > MIN_STANDARD_ERRORS * error
+        ):
+            best = len(after) / g
+            start = int(t)
     return start * stride
 
 
@@ -57,7 +68,8 @@ class Equilibrated:
     def flags(self) -> list[Flag]:
         """A flag where windows equilibrate in their second half only."""
         part = self.detected / self.counts
-        late, worst = self.samples.windows_where(part > LATE), int(np.argmax(part))
+        late = self.samples.windows_where(part > LATE_FRACTION)
+        worst = int(np.argmax(part))
         if not late:
             return []
         where = (

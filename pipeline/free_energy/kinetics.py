@@ -24,15 +24,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
+from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.free_energy.samples import Samples
-from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
-PER_BIN = 10  # steps of the integrals in one bin
+STEPS_PER_BIN = 10
+"""Steps of the integrals in one bin."""
 NS_PER_S = 1e9
-UNRESOLVED = 0.1  # part of the way with unresolved D from which the time is called a bound
-# g from which on the record interval resolves the correlation time; below it D is a lower bound
-RESOLVED = 1.5
+MAX_UNRESOLVED_FRACTION = 0.1
+"""Part of the way with unresolved D above which the time is called a bound."""
+MIN_RESOLVED_INEFFICIENCY = 1.5
+"""Below it the record interval does not resolve the correlation time, and D is a lower bound."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,15 @@ def diffusion(samples: Samples) -> Diffusion:
     The relative error of g = 2 tau/interval of N samples is sqrt(2 (2 M + 1)/N) with the sum cut at
     M lags (Madras and Sokal, J. Stat. Phys. 1988, 50, 109), here with M = 3 g, which the sum needs.
     """
-    g, counts = samples.inefficiencies(), samples.counts
+    g = samples.inefficiencies()
+    counts = samples.counts
     variance = np.array([z.var() for z in samples.z])
     tau = 0.5 * g * samples.interval_ps
     D = np.where((variance > 0) & (not samples.groups), variance, np.nan) / (tau / 1000)
     error = np.minimum(1.0, np.sqrt(2 * (6 * g + 1) / counts))
-    return Diffusion(np.array([z.mean() for z in samples.z]), D, error, tau, g >= RESOLVED)
+    return Diffusion(
+        np.array([z.mean() for z in samples.z]), D, error, tau, g >= MIN_RESOLVED_INEFFICIENCY
+    )
 
 
 @dataclass(frozen=True)
@@ -91,44 +96,49 @@ class Residence:
     is_bound: bool
 
 
-def residence(pmf: Pmf, found: Diffusion, kT: float, seed: int = 0) -> Residence:
+def residence(pmf: Pmf, mobility: Diffusion, kT: float, seed: int = 0) -> Residence:
     """The mean residence time; its error from the resamples of the curve, each with D drawn within
     its error, as `seed` decides.
     """
-    random, values = np.random.default_rng(seed), []
-    value, unresolved = _log10_time(pmf, pmf.W, (found, 0.0), kT)
+    random = np.random.default_rng(seed)
+    values = []
+    value, unresolved = _log10_time(pmf, pmf.W, mobility, kT)
     for W in pmf.curves:
-        shift = random.normal(0.0, 1.0, len(found.z_nm)) * found.relative_error
-        values.append(_log10_time(pmf, W, (found, shift), kT)[0])
-    return Residence(Quantity(value, float(pmf.error(np.array(values)))), unresolved > UNRESOLVED)
+        shift = random.normal(0.0, 1.0, len(mobility.z_nm)) * mobility.relative_error
+        values.append(_log10_time(pmf, W, mobility, kT, shift)[0])
+    return Residence(
+        Quantity(value, float(pmf.error(np.array(values)))), unresolved > MAX_UNRESOLVED_FRACTION
+    )
 
 
 def _log10_time(
-    pmf: Pmf, W: np.ndarray, mobility: tuple[Diffusion, np.ndarray | float], kT: float
+    pmf: Pmf, W: np.ndarray, mobility: Diffusion, kT: float, shift: np.ndarray | float = 0.0
 ) -> tuple[float, float]:
     """log10 of the double integral in seconds, and the part of it where D is not resolved; ln D of
-    the windows is moved by mobility[1].
+    the windows is moved by `shift`.
 
     NaN where the curve is unknown. Empty bins between others are bridged.
     """
-    found, shift = mobility
-    stop, known = pmf.plateau[0], np.isfinite(W)
+    stop = pmf.plateau[0]
+    known = np.isfinite(W)
     inside = np.flatnonzero(known[:stop])
     if len(inside) < 2 or not known[stop:].any():
         return math.nan, 0.0
     low = int(inside[0])
-    z = np.linspace(pmf.z_nm[low], pmf.z_nm[stop] - pmf.bin_nm / 2, (stop - low) * PER_BIN + 1)
+    z = np.linspace(
+        pmf.z_nm[low], pmf.z_nm[stop] - pmf.bin_nm / 2, (stop - low) * STEPS_PER_BIN + 1
+    )
     w = np.interp(z, pmf.z_nm[known], W[known]) / kT
     below = cumulative_trapezoid(np.exp(w.min() - w), z, initial=0.0)
     core = int(np.searchsorted(z, pmf.z_nm[pmf.core[0]]))
     part = slice(max(1, core + int(np.argmin(w[core:]))), None)
-    outer = w[part] - w.min() + np.log(below[part]) - found.log_at(z[part], shift)
+    outer = w[part] - w.min() + np.log(below[part]) - mobility.log_at(z[part], shift)
     weight = np.exp(outer - outer.max())
     total = float(np.trapezoid(weight, z[part]))
     if not total > 0:
         return math.nan, 0.0
-    order = np.argsort(found.z_nm, kind="stable")
-    unresolved = np.interp(z[part], found.z_nm[order], (~found.resolved)[order].astype(float))
+    order = np.argsort(mobility.z_nm, kind="stable")
+    unresolved = np.interp(z[part], mobility.z_nm[order], (~mobility.resolved)[order].astype(float))
     return float((outer.max() + math.log(total)) / math.log(10) - math.log10(NS_PER_S)), float(
         weight @ unresolved / weight.sum()
     )

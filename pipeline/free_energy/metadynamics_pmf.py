@@ -28,16 +28,20 @@ from halobind.pipeline.free_energy.bins import over_plateau
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.hills import Hills
+from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.quantity import student_factor
 from halobind.pipeline.free_energy.samples import Conditions, EstimateError
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.time_blocks import MAX_BLOCKS, MIN_BLOCKS, spread_error
-from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
-FINE = 5  # steps of the integral in one bin of the curve
-EDGE_KT = 1.0  # bins below the path are kept up to where the wall costs so many kT
-NEAR = 0.25  # a walker crosses between this first part of the path and the plateau
-MIN_CROSSINGS = 4  # of each walker, for a row to be converged
+STEPS_PER_BIN = 5
+"""Steps of the integral in one bin of the curve."""
+EDGE_KT = 1.0
+"""Bins below the path are kept up to where the wall costs so many kT."""
+NEAR_FRACTION = 0.25
+"""A walker crosses between this first part of the path and the plateau."""
+MIN_CROSSINGS = 4
+"""Of each walker, for a row to be converged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,7 @@ def crossings(walks: Walks, settings: EstimateSettings) -> list[int]:
     EstimateError if none was at one of them.
     """
     bottom, top = walks.hills.path_nm
-    near, far = bottom + NEAR * (top - bottom), top - settings.plateau_nm
+    near, far = bottom + NEAR_FRACTION * (top - bottom), top - settings.plateau_nm
     found, z = (
         [],
         [series[kept] for series, kept in zip(walks.z, walks.kept(settings), strict=True)],
@@ -156,20 +160,20 @@ def walk_pmf(walks: Walks, settings: EstimateSettings, seed: int = 0) -> Pmf:
     error = np.where(np.isnan(W), np.nan, spread_error(resamples))
     inside = (0, len(bins.z_nm))
     return Pmf(
-        bins.z_nm,
-        settings.bin_nm,
-        W,
-        error,
-        resamples,
-        halves,
-        AsDrawn(),
-        bins.plateau,
-        inside,
-        inside,
+        z_nm=bins.z_nm,
+        bin_nm=settings.bin_nm,
+        W=W,
+        W_error=error,
+        curves=resamples,
+        halves=halves,
+        blocks=PlainSpread(),
+        plateau=bins.plateau,
+        middle=inside,
+        core=inside,
     )
 
 
-class AsDrawn:
+class PlainSpread:
     """Resamples whose spread is the standard error as it stands."""
 
     def error(self, values: np.ndarray) -> np.ndarray:
@@ -197,7 +201,7 @@ def _spread(curves: np.ndarray) -> float:
 
 class _Bins:
     """Bins [k * width, (k + 1) * width), as in pmf.py, between the lowest and the highest sample on
-    the path, each in FINE steps.
+    the path, each in STEPS_PER_BIN steps.
     """
 
     def __init__(self, walks: Walks, settings: EstimateSettings) -> None:
@@ -213,7 +217,7 @@ class _Bins:
                 f" plateau_nm = {settings.plateau_nm:g}: sample longer, or lower it",
                 cause="sampled range too short",
             )
-        self._walks, self._step, self._first = walks, width / FINE, first * FINE
+        self._walks, self._step, self._first = walks, width / STEPS_PER_BIN, first * STEPS_PER_BIN
         self.z_nm = (first + np.arange(count) + 0.5) * width
 
     def tally(self, z: np.ndarray, push: np.ndarray) -> np.ndarray:
@@ -224,7 +228,7 @@ class _Bins:
             raise EstimateError(
                 f"a walker has {len(z)} records only: sample longer", cause="too few samples"
             )
-        size, force = FINE * len(self.z_nm), push + self._walks.wall_force(z)
+        size, force = STEPS_PER_BIN * len(self.z_nm), push + self._walks.wall_force(z)
         step = np.floor(z / self._step).astype(int) - self._first
         number = int(np.clip(len(z) / (2 * inefficiency(z)), MIN_BLOCKS, MAX_BLOCKS))
         found = np.zeros((number, 2, size))
@@ -244,7 +248,7 @@ class _Bins:
         mean = np.interp(steps, steps[known], forces[known] / counts[known])
         work = self._step * (np.cumsum(mean) - mean / 2)  # to the middle of each step
         height = np.where(known, np.log(np.where(known, counts, 1.0)) - work / kT, -np.inf)
-        density = np.exp(height - height.max()).reshape(-1, FINE).mean(axis=1)
+        density = np.exp(height - height.max()).reshape(-1, STEPS_PER_BIN).mean(axis=1)
         return over_plateau(density, self.plateau, kT)
 
 

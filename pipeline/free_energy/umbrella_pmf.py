@@ -16,8 +16,7 @@ The unbiased weight of sample n and the curve of a bin b are (Shirts and Chodera
 | g, L, B | Blocks | statistical inefficiency, block length, blocks of a window |
 """
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,92 +28,56 @@ from halobind.pipeline.free_energy.mbar import (
     solve_binned,
     solve_mbar,
 )
+from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.samples import EstimateError, Samples
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.time_blocks import Blocks, make_blocks
 
-MIN_SAMPLES = 4  # in a window: below it there are no two halves to compare
-FINE = 20  # steps of the histogram behind the resamples in one bin of the curve
-FRACTIONS = (
-    0.1,
-    0.2,
-    0.3,
-    0.4,
-    0.5,
-    0.6,
-    0.7,
-    0.8,
-    0.9,
-    1.0,
-)  # of the data, from either end, that convergence is shown at
+MIN_SAMPLES_PER_WINDOW = 4
+"""Below it there are no two halves to compare."""
+STEPS_PER_BIN = 20
+"""Steps of the histogram behind the resamples in one bin of the curve."""
+FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Parts of the data, from either end, that convergence is shown at."""
 
 
-class Resampled(Protocol):
-    """How resamples were drawn, and so what their spread says: Blocks of windows, or whatever a
-    curve without windows comes from.
-    """
+@dataclass(frozen=True, kw_only=True)
+class UmbrellaPmf(Pmf):
+    """A curve from K umbrella windows, with what only windows have."""
 
-    def error(self, values: np.ndarray) -> np.ndarray: ...
-
-
-@dataclass(frozen=True)
-class Pmf:
-    """The curve W (n,) in kJ/mol over the plateau at bin centres z_nm (n,); NaN where a bin holds
-    no sample.
-
-    `curves` (B, n) are the same from resamples, `halves` (2, n) from the halves in time, `blocks`
-    says what the spread of resamples means. `plateau`, `middle` and `core` are bins [start, stop):
-    the plateau, what lies between the lowest and highest median of a window, and between the lowest
-    2 % and highest 98 % quantile. A curve that is not from windows has no more than that.
-
-    f_k (K,) is in kT with `f_curves` (B, K) from the resamples. `overlap` is MBAR's (K, K): row i
-    says where the samples of window i are found; `neighbour_overlap` (K,) is the smaller overlap of
-    a window with those next to it, sqrt(O_ij O_ji). `forward` and `backward` (F, n) are the curves
-    from the first and the last FRACTIONS of the data in time; `others` those of the other
-    estimators.
-    """
-
-    z_nm: np.ndarray
-    bin_nm: float
-    W: np.ndarray
-    W_error: np.ndarray
-    curves: np.ndarray
-    halves: np.ndarray
-    blocks: Resampled
-    plateau: tuple[int, int]
-    middle: tuple[int, int]
-    core: tuple[int, int]
-    f_k: np.ndarray | None = None
-    f_k_error: np.ndarray | None = None
-    f_curves: np.ndarray | None = None
-    overlap: np.ndarray | None = None
-    neighbour_overlap: np.ndarray | None = None
-    forward: np.ndarray | None = None
-    backward: np.ndarray | None = None
-    others: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def error(self, values: np.ndarray) -> np.ndarray:
-        """Standard error of numbers read off each resample, values (B, ...); NaN where under half
-        are finite.
-        """
-        return self.blocks.error(values)
+    blocks: Blocks
+    """Time blocks of the windows: what the spread of the resamples means."""
+    f_k: np.ndarray
+    """Reduced free energies of the windows (kT), (K,); f_0 = 0."""
+    f_k_error: np.ndarray
+    """Their standard errors (kT), (K,)."""
+    f_curves: np.ndarray
+    """Reduced free energies from each of B resamples (kT), (B, K)."""
+    overlap: np.ndarray
+    """MBAR's overlap matrix, (K, K): row i says where the samples of window i are found."""
+    neighbour_overlap: np.ndarray
+    """The smaller overlap sqrt(O_ij O_ji) of a window with those next to it, (K,)."""
+    forward: np.ndarray
+    """The curve from the first FRACTIONS of the data in time (kJ/mol), (F, n)."""
+    backward: np.ndarray
+    """The curve from the last FRACTIONS of the data in time (kJ/mol), (F, n)."""
 
 
-def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) -> Pmf:
+def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) -> UmbrellaPmf:
     """The potential of mean force of one run with everything its errors need; `seed` decides the
     resamples.
 
     Above `settings.max_samples` all windows are thinned evenly first, which loses nothing while the
-    stride stays below g. Resamples are solved on a histogram of FINE steps a bin (steps far below
+    stride stays below g. Resamples are solved on a histogram of STEPS_PER_BIN steps a bin (steps far below
     the width of a window, so only errors and parts of the data, not the curve, see it): that costs
     the same for any number of samples. Raises EstimateError.
     """
     samples = samples.thinned(settings.max_samples)
     for window, count in zip(samples.windows, samples.counts, strict=True):
-        if count < MIN_SAMPLES:
+        if count < MIN_SAMPLES_PER_WINDOW:
             raise EstimateError(
                 f"window {window.center_nm:.3f} has {count} samples and needs at least"
-                f" {MIN_SAMPLES}: sample longer",
+                f" {MIN_SAMPLES_PER_WINDOW}: sample longer",
                 cause="too few samples",
             )
     grid = make_grid(samples, settings)
@@ -122,12 +85,12 @@ def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) ->
     histogram = _histogram(samples, grid, blocks)
     f_k, log_w, overlap = solve_mbar(samples, histogram.solve(samples.integrated_f())[0])
     W = mbar_curve(samples, grid, log_w)
-    f_curves, curves = _resample(histogram, blocks, (settings.n_bootstrap, seed), f_k)
+    f_curves, curves = _resample(histogram, blocks, f_k, draws=settings.n_bootstrap, seed=seed)
     forward, backward = (
         np.array([_part(take(f), grid, f_k) for f in FRACTIONS])
         for take in (samples.first, samples.last)
     )
-    return Pmf(
+    return UmbrellaPmf(
         z_nm=grid.z_nm,
         bin_nm=grid.bin_nm,
         W=W,
@@ -176,7 +139,7 @@ class _Histogram:
 
 
 def _histogram(samples: Samples, grid: Grid, blocks: Blocks | None) -> _Histogram:
-    step = grid.bin_nm / FINE
+    step = grid.bin_nm / STEPS_PER_BIN
     number = np.ones(len(samples.z), dtype=int) if blocks is None else blocks.number
     window = np.repeat(np.arange(len(number)), number)
     pieces = [
@@ -184,9 +147,12 @@ def _histogram(samples: Samples, grid: Grid, blocks: Blocks | None) -> _Histogra
         for z, count in zip(samples.z, number, strict=True)
         for piece in np.array_split(z, count)
     ]
-    steps = [np.floor(piece / step).astype(int) - grid.first * FINE for piece in pieces]
+    steps = [np.floor(piece / step).astype(int) - grid.first * STEPS_PER_BIN for piece in pieces]
     counts = np.array(
-        [np.bincount(np.clip(s, 0, grid.n * FINE - 1), minlength=grid.n * FINE) for s in steps],
+        [
+            np.bincount(np.clip(s, 0, grid.n * STEPS_PER_BIN - 1), minlength=grid.n * STEPS_PER_BIN)
+            for s in steps
+        ],
         dtype=float,
     )
     used = np.flatnonzero(counts.sum(axis=0))
@@ -194,20 +160,18 @@ def _histogram(samples: Samples, grid: Grid, blocks: Blocks | None) -> _Histogra
         grid,
         counts[:, used],
         window,
-        samples.bias((grid.first * FINE + used + 0.5) * step),
-        used // FINE,
+        samples.bias((grid.first * STEPS_PER_BIN + used + 0.5) * step),
+        used // STEPS_PER_BIN,
     )
 
 
 def _resample(
-    histogram: _Histogram, blocks: Blocks, draws: tuple[int, int], f: np.ndarray
+    histogram: _Histogram, blocks: Blocks, f: np.ndarray, *, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """f_k (B, K) and curves (B, n) from B = draws[0] resamples of the blocks of every window, from
-    seed draws[1].
-    """
-    random = np.random.default_rng(draws[1])
-    found = [histogram.solve(f, blocks.draw(random)) for _ in range(draws[0])]
-    return np.array([f for f, _ in found]), np.array([curve for _, curve in found])
+    """f_k (B, K) and curves (B, n) from B = `draws` resamples of the blocks of every window."""
+    random = np.random.default_rng(seed)
+    solutions = [histogram.solve(f, blocks.draw(random)) for _ in range(draws)]
+    return np.array([f for f, _ in solutions]), np.array([curve for _, curve in solutions])
 
 
 def _part(samples: Samples, grid: Grid, f: np.ndarray) -> np.ndarray:

@@ -10,9 +10,10 @@ import numpy as np
 from halobind.pipeline.free_energy.binding import Binding, convergence
 from halobind.pipeline.free_energy.equilibration import Equilibrated
 from halobind.pipeline.free_energy.kinetics import diffusion
+from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.samples import Window
 from halobind.pipeline.free_energy.two_faces import COLUMNS as FACE_COLUMNS
-from halobind.pipeline.free_energy.umbrella_pmf import Pmf
+from halobind.pipeline.free_energy.umbrella_pmf import UmbrellaPmf
 from halobind.pipeline.results.text_tables import csv_text
 
 CURVE_COLUMNS = ("z_nm", "W_kJ_mol", "W_error_kJ_mol")
@@ -60,7 +61,9 @@ class Curve:
     """Its standard error (kJ/mol), (n,)."""
 
 
-def write_window_estimate(out: Path, ready: Equilibrated, pmf: Pmf, binding: Binding) -> None:
+def write_window_estimate(
+    out: Path, ready: Equilibrated, pmf: UmbrellaPmf, binding: Binding
+) -> None:
     """Write everything about an estimate from umbrella windows.
 
     pmf.csv holds the curve and that of every other estimator, windows.csv a row for each series,
@@ -104,7 +107,9 @@ def _write_binding(out: Path, binding: Binding) -> None:
     (out / "binding.json").write_text(text, encoding="utf-8")
 
 
-def _window_rows(ready: Equilibrated, pmf: Pmf, series: Sequence[int]) -> list[list[object]]:
+def _window_rows(
+    ready: Equilibrated, pmf: UmbrellaPmf, series: Sequence[int]
+) -> list[list[object]]:
     """The rows of windows.csv, in the order of WINDOW_COLUMNS."""
     samples = ready.samples
     mobility = diffusion(samples)

@@ -24,8 +24,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.samples import Samples, Window
-from halobind.pipeline.free_energy.umbrella_pmf import Pmf
 
 
 def lever(pmf: Pmf, kT: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from halobind.pipeline.free_energy.binding import Binding, binding, plateau_rise
 from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
-from halobind.pipeline.free_energy.umbrella_pmf import Pmf, estimate_pmf
+from halobind.pipeline.free_energy.umbrella_pmf import UmbrellaPmf, estimate_pmf
 from halobind.pipeline.results.collect import collect_windows
 from halobind.pipeline.results.estimates import estimate_seed
 from halobind.pipeline.results.table_rows import combine
@@ -72,7 +72,7 @@ class Evidence:
 
     run: Run
     samples: Samples
-    pmf: Pmf
+    pmf: UmbrellaPmf
     binding: Binding
     asked: dict[Window, int]
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from halobind.pipeline.free_energy.kinetics import Diffusion, diffusion, residence
+from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.samples import Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.time_blocks import make_blocks
-from halobind.pipeline.free_energy.umbrella_pmf import Pmf, estimate_pmf
+from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 from tests.pipeline.free_energy.landscapes import D_NM2_PS, KT, force, langevin, samples_of
 
 SHALLOW = (
@@ -49,16 +50,16 @@ def flat_pmf(length: float, bins: int) -> Pmf:
     blocks = make_blocks(samples_of(UMBRELLAS[:1], np.zeros((10, 1)), 0.2))
     curves = np.zeros((5, n))
     return Pmf(
-        (np.arange(n) + 0.5) * width,
-        width,
-        W,
-        0 * W,
-        curves,
-        curves[:2],
-        blocks,
-        (bins, n),
-        (0, n),
-        (0, n),
+        z_nm=(np.arange(n) + 0.5) * width,
+        bin_nm=width,
+        W=W,
+        W_error=0 * W,
+        curves=curves,
+        halves=curves[:2],
+        blocks=blocks,
+        plateau=(bins, n),
+        middle=(0, n),
+        core=(0, n),
     )
 
 

@@ -19,7 +19,7 @@ from halobind.pipeline.free_energy import umbrella_pmf as pmf_module
 from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.binding import QUANTITIES, binding
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT, STANDARD_PER_NM3
-from halobind.pipeline.free_energy.curve_reader import Reader, cylinder_area, landmarks
+from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, cylinder_area, landmarks
 from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.mbar import check_weights, solve_binned
 from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
@@ -336,7 +336,7 @@ def test_one_sigma_bars_hold_the_truth(monkeypatch):
         s = equilibrated(samples_of(umbrellas, heights[:, seed], 1.0), settings).samples
         p = estimate_pmf(s, settings, seed)
         assert not p.blocks.short.any()
-        reader, zero = Reader.of(p, s.conditions), bulk(energy, p)
+        reader, zero = CurveAnalysis.of(p, s.conditions), bulk(energy, p)
         marks = landmarks(reader)
         over_well = reader.quantity(
             lambda W, r=reader, start=marks.low + 1: r.rise(W, start) - r.depth(W)
