@@ -20,6 +20,11 @@ from halobind.forcefields.validation.check_rows import (
 from halobind.forcefields.validation.dynamics import Frame, Sampling, sample
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
+from halobind.structures.models.hydrogen_bonds import (
+    DISTANCE,
+    HydrogenBondCriterion,
+    bonds_of_hydrogen,
+)
 from halobind.structures.models.integrity import coordination, displacements
 from halobind.structures.models.model import Model
 from halobind.structures.molecules.periodic import minimum_image
@@ -28,8 +33,7 @@ CUTOFF_NM = 1.0
 RESTRAINT_K = (
     1000.0  # kJ/mol/nm2 on each ion of the middle layer (of the central octahedron of a cluster)
 )
-BOND_NM = 0.28  # H to Br: a hydrogen bond
-WIDER_NM = 0.30  # told beside it
+WIDER = HydrogenBondCriterion(0.30)  # told beside it
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,8 @@ def heads_check(
             f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K",
         )
         if kind == "primary":
-            wider = np.mean([hydrogen_bonds(model, frame, pack, WIDER_NM) for frame in frames])
-            about = f"{note}; H to Br below {BOND_NM:g} nm (below {WIDER_NM:g} nm: {wider:.2f})"
+            wider = np.mean([hydrogen_bonds(model, frame, pack, WIDER) for frame in frames])
+            about = f"{note}; H to Br below {DISTANCE.max_nm:g} nm (below {WIDER.max_nm:g} nm: {wider:.2f})"
             rows.append(
                 judged((*where, "N-H...Br bonds"), bonds, target_of("N-H...Br bonds", kind), about)
             )
@@ -141,16 +145,25 @@ def heads_check(
     return Result((*rows, judged(where, gap, target_of("N height over primary", "quaternary"))))
 
 
-def hydrogen_bonds(model: Model, frame: Frame, pack: Pack, reach_nm: float = BOND_NM) -> int:
-    """How many hydrogens on the anchor have a halide of the crystal within `reach_nm`."""
+def hydrogen_bonds(
+    model: Model, frame: Frame, pack: Pack, criterion: HydrogenBondCriterion = DISTANCE
+) -> int:
+    """How many hydrogens on the anchor are bonded to a halide of the crystal."""
     anchor = int(model.groups["anchor"][0])
-    bonded = [int(j if i == anchor else i) for i, j in model.bonds if anchor in (i, j)]
-    hydrogens = [i for i in bonded if model.elements[i] == "H"]
+    neighbours = [int(j if i == anchor else i) for i, j in model.bonds if anchor in (i, j)]
     halides = [int(i) for i in model.groups["core"] if model.elements[i] in pack.halides]
-    delta = minimum_image(
-        frame.positions[hydrogens][:, None] - frame.positions[halides][None], frame.box
-    )
-    return int((np.linalg.norm(delta, axis=-1) < reach_nm).any(axis=1).sum())
+    count = 0
+    for hydrogen in neighbours:
+        if model.elements[hydrogen] == "H":
+            bonded, _ = bonds_of_hydrogen(
+                frame.positions[[hydrogen]],
+                donor=frame.positions[[anchor]],
+                halides=frame.positions[halides][None],
+                box=frame.box,
+                criterion=criterion,
+            )
+            count += int(bonded.any())
+    return count
 
 
 def anchor_height(model: Model, frame: Frame, pack: Pack) -> float:

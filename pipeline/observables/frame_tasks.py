@@ -28,7 +28,7 @@ from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
 FRAMES = "frames.dcd"
 # Of how frames are measured. Raise it when any measured number can change: in scalars.py,
 # profiles.py, scene.py, registry.py, dcd.py or below, or in what they call (structures/models/
-# integrity.py, structures/molecules/periodic.py). All segments are then measured again.
+# integrity.py and hydrogen_bonds.py, structures/molecules/periodic.py). All segments are then measured again.
 REVISION = 1
 # a task takes about 0.2 s, and handing it out 2 ms
 MIN_FRAMES_PER_TASK = 100

@@ -10,11 +10,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from halobind.pipeline.observables.scene import Scene
+from halobind.structures.models.hydrogen_bonds import DISTANCE_AND_ANGLE, bonds_of_hydrogen
 from halobind.structures.models.integrity import COORDINATED_NM, DISPLACED_NM
 from halobind.structures.molecules.periodic import minimum_image, wrap
 
-BOND_NM = 0.28  # H to halide
-BOND_DEG = 120.0  # N-H...X at least: Baker and Hubbard, Prog. Biophys. Mol. Biol. 1984, 44, 97
 # shells of the anchor: N-Br is about 0.35 nm in the pocket, where the four metals are at 0.51 nm
 HALIDE_NM = 0.45
 METAL_NM = 0.60
@@ -73,17 +72,19 @@ def hydrogen_bonds(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     halides = scene.species["halide"]
     if not len(scene.donors) or not len(halides):
         return np.full((n, 2), np.nan)
-    xyz, box = frames.xyz.astype(float), boxes(frames)
-    count, total, bonds = np.zeros(n), np.zeros(n), np.zeros(n)
+    xyz = frames.xyz.astype(float)
+    box = boxes(frames)
+    count = np.zeros(n)
+    total = np.zeros(n)
+    bonds = np.zeros(n)
     for nitrogen, hydrogen in scene.donors.tolist():
-        to_halide = minimum_image(xyz[:, halides] - xyz[:, [hydrogen]], box)
-        to_nitrogen = minimum_image(xyz[:, [nitrogen]] - xyz[:, [hydrogen]], box)
-        length = np.sqrt((to_halide**2).sum(axis=2))
-        cosine = (to_halide * to_nitrogen).sum(axis=2) / (
-            length * np.sqrt((to_nitrogen**2).sum(axis=2))
+        bonded, angle = bonds_of_hydrogen(
+            xyz[:, hydrogen],
+            donor=xyz[:, nitrogen],
+            halides=xyz[:, halides],
+            box=box,
+            criterion=DISTANCE_AND_ANGLE,
         )
-        angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-        bonded = (length < BOND_NM) & (angle >= BOND_DEG)
         count += bonded.any(axis=1)
         bonds += bonded.sum(axis=1)
         total += np.where(bonded, angle, 0.0).sum(axis=1)
