@@ -25,6 +25,7 @@ from halobind.pipeline.observables.figures import draw
 from halobind.pipeline.observables.frame_tasks import scenes
 from halobind.pipeline.observables.frame_weights import Weights, frame_weights
 from halobind.pipeline.observables.measure import measure
+from halobind.pipeline.observables.measured_rows import Series, frame_counts
 from halobind.pipeline.observables.registry import OBSERVABLES
 from halobind.pipeline.observables.runs_to_measure import (
     RunToMeasure,
@@ -32,11 +33,9 @@ from halobind.pipeline.observables.runs_to_measure import (
     list_run,
     remove_incomplete,
 )
-from halobind.pipeline.observables.summary import (
+from halobind.pipeline.observables.summary import summarise
+from halobind.pipeline.observables.summary_files import (
     AVERAGES,
-    Series,
-    frame_counts,
-    summarise,
     write_about,
     write_averages,
     write_profiles,

@@ -33,40 +33,49 @@ class Chemistry:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One head of a model as its frames hold it; all indices are those of atoms in the frames.
-
-    `point` (3,) nm and unit `normal` (3,) of the site; `built` (n_atoms, 3) nm as built; `box` (3,)
-    nm as built. `species` maps metal, halide (lone ions in crystal and solution), A site, ligand,
-    coating, dissolved and solvent to heavy atoms, `owner` (n_atoms,) is the residue of an atom.
-    `face` are the outer halides around the site, `rivals` heavy atoms of what else could sit in it.
-    `donors` (k, 2) are N and H of every N-H of the head (the anchor or its neighbours), `tails` the
-    atoms from the anchor to the end of each tail, `dihedrals` (m, 4) those about bonds between sp3
-    carbons of the tails outside rings. `ions` (k,) are the first atoms of the k ions of the
-    crystal, which comes first, `stays` (k,) which of them are not to leave with a ligand; `core` is
-    its size, `core_metals` and `core_halides` its atoms that stay, `coordination` (n_metals,) the
-    halides of each metal as built, and `lattice` where its ions belong.
-    """
+    """One head of a model as its frames hold it; all indices are those of atoms in the frames."""
 
     topology: md.Topology
+    """The atoms and bonds in the frames."""
     anchor: int
+    """The head atom."""
     point: np.ndarray
+    """Centre of its site (3,), nm."""
     normal: np.ndarray
+    """Unit normal of its site (3,)."""
     built: np.ndarray
+    """Positions as built (n_atoms, 3), nm."""
     box: np.ndarray
+    """Box lengths as built (3,), nm."""
     species: dict[str, np.ndarray]
+    """Heavy atoms of: metal and halide (lone ions, crystal and solution), A site, ligand, coating,
+    dissolved, solvent."""
     owner: np.ndarray
+    """Number of the residue of each atom (n_atoms,)."""
     face: np.ndarray
+    """The outer halides around the site."""
     rivals: np.ndarray
+    """Heavy atoms of what else could sit in the site."""
     donors: np.ndarray
+    """N and H (k, 2) of every N-H of the head: of the anchor or its neighbours."""
     tails: tuple[np.ndarray, ...]
+    """Atoms from the anchor to the end of each tail."""
     dihedrals: np.ndarray
+    """Dihedrals (m, 4) about bonds between sp3 carbons of the tails outside rings."""
     ions: np.ndarray
+    """First atom (k,) of each ion of the crystal, which comes first in the frames."""
     stays: np.ndarray
+    """Whether each ion (k,) is not to leave with a ligand."""
     core: int
+    """Number of atoms of the crystal."""
     core_metals: np.ndarray
+    """Metals of the crystal that stay."""
     core_halides: np.ndarray
+    """Halides of the crystal that stay."""
     coordination: np.ndarray
+    """Halides around each metal as built (n_metals,)."""
     lattice: Lattice
+    """Where the ions belong."""
 
     @property
     def has_solvent(self) -> bool:

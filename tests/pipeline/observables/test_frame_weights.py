@@ -12,7 +12,7 @@ from halobind.pipeline.free_energy.equilibration import equilibrated
 from halobind.pipeline.free_energy.samples import Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.observables.frame_weights import BLOCKS, frame_weights
-from halobind.pipeline.observables.summary import Mean
+from halobind.pipeline.observables.weighted_mean import Mean
 
 KT = GAS_CONSTANT * 300.0
 SETTINGS = EstimateSettings(discard_fraction=0.0)
