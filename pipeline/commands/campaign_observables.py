@@ -19,7 +19,7 @@ from halobind.jobs.workplace import INSTALL, ConnectionOptions, MappingError, pl
 from halobind.pipeline.campaign.run_directory import DamagedError, logs_folder
 from halobind.pipeline.campaign.settings import Campaign, CampaignError, SamplingSection
 from halobind.pipeline.campaign.versions import versions
-from halobind.pipeline.free_energy.equilibration import Equilibrated, equilibrated
+from halobind.pipeline.free_energy.equilibration import EquilibratedSamples, discard_equilibration
 from halobind.pipeline.free_energy.samples import EstimateError, Window
 from halobind.pipeline.observables.figures import draw
 from halobind.pipeline.observables.frame_tasks import scenes
@@ -178,7 +178,10 @@ def report(one: RunToMeasure, campaign: Campaign) -> bool:
     )
     try:
         sampled = collect_windows(run)
-        checksum, ready = sampled.checksum, equilibrated(sampled.samples, campaign.estimate)
+        checksum, ready = (
+            sampled.checksum,
+            discard_equilibration(sampled.samples, campaign.estimate),
+        )
         series = series_of(one, done, left_out(ready), campaign.estimate.discard_fraction)
         counts = frame_counts(series)
         if not counts:
@@ -209,7 +212,7 @@ def report(one: RunToMeasure, campaign: Campaign) -> bool:
     return not one.errors
 
 
-def left_out(ready: Equilibrated) -> dict[Window, list[float]]:
+def left_out(ready: EquilibratedSamples) -> dict[Window, list[float]]:
     """The beginning (ps) of each window that the estimate does not use, for each head."""
     found: dict[Window, list[float]] = {}
     for window, start in zip(ready.samples.windows, ready.start, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 
 from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
-from halobind.pipeline.free_energy.metadynamics_pmf import Walks
+from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
 from halobind.pipeline.free_energy.samples import Conditions, Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 
@@ -23,13 +23,13 @@ WALL_KT = 8
 """A soft wall lets the anchor as far out as costs this: less than 1e-4 of the samples are there."""
 
 
-def anchor_flags(samples: Samples | Walks, lateral: Sequence[np.ndarray]) -> list[Flag]:
+def anchor_flags(samples: Samples | WalkerSamples, lateral: Sequence[np.ndarray]) -> list[Flag]:
     """A flag where the anchor was under the crystal, or outside its cylinder, in over 1 % of
     the samples of a window or walker.
 
     `lateral` are the distances (nm) from the site axis, like samples.z.
     """
-    if isinstance(samples, Walks):
+    if isinstance(samples, WalkerSamples):
         owners: Sequence[object] = range(len(samples.z))
         lowest = samples.hills.path_nm[0]
         kind = "walkers"
@@ -93,7 +93,7 @@ def cylinder_flags(
 
 
 def walker_cylinder_flags(
-    walks: Walks, lateral: Sequence[np.ndarray], settings: EstimateSettings
+    walks: WalkerSamples, lateral: Sequence[np.ndarray], settings: EstimateSettings
 ) -> list[Flag]:
     """Whether each walker's anchor, while on the plateau, is spread evenly over the cylinder (the
     bias acts along z only).

@@ -25,7 +25,7 @@ from halobind.pipeline.free_energy.convergence_checks import (
     time_flags,
     window_flags,
 )
-from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, Landmarks, landmarks
+from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, Landmarks, find_landmarks
 from halobind.pipeline.free_energy.flags import Flag
 from halobind.pipeline.free_energy.kinetics import Diffusion, Residence, diffusion, residence
 from halobind.pipeline.free_energy.pmf import Pmf
@@ -92,7 +92,7 @@ class Binding:
 QUANTITIES = tuple(f.name for f in fields(Binding) if f.type is Quantity)
 
 
-def binding(
+def compute_binding(
     pmf: UmbrellaPmf, samples: Samples, settings: EstimateSettings, seed: int = 0
 ) -> Binding:
     """The binding numbers of one run from its umbrella windows. Raises EstimateError when no sample
@@ -118,7 +118,7 @@ def curve_binding(
     nothing before its plateau.
     """
     analysis = CurveAnalysis.of(pmf, conditions)
-    marks = landmarks(analysis)
+    marks = find_landmarks(analysis)
     over_well = Quantity(-marks.depth.value, marks.depth.error)
     if marks.has_barrier:
         over_well = analysis.quantity(lambda W: analysis.rise(W, marks.low + 1) - analysis.depth(W))
@@ -192,7 +192,7 @@ def convergence(pmf: UmbrellaPmf, conditions: Conditions) -> list[tuple[float, .
     The error at fraction f is that of all data over sqrt(f).
     """
     analysis = CurveAnalysis.of(pmf, conditions)
-    marks = landmarks(analysis)
+    marks = find_landmarks(analysis)
     dG0, rows = analysis.quantity(analysis.free_energy, marks.stop), []
     for fraction, parts in zip(FRACTIONS, zip(pmf.forward, pmf.backward, strict=True), strict=True):
         row = [fraction]

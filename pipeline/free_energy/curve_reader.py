@@ -149,7 +149,7 @@ class Landmarks:
     rise: Quantity
 
 
-def landmarks(analysis: CurveAnalysis) -> Landmarks:
+def find_landmarks(analysis: CurveAnalysis) -> Landmarks:
     """Where the well and the barrier are. Raises EstimateError when no sample lies before the
     plateau.
     """

@@ -51,7 +51,7 @@ def equilibration_start(series: np.ndarray) -> int:
 
 
 @dataclass(frozen=True)
-class Equilibrated:
+class EquilibratedSamples:
     """Samples without the beginning of each window: `detected` and `start` are (K,), the first
     equilibrated and first used sample.
     """
@@ -63,7 +63,8 @@ class Equilibrated:
     @property
     def counts(self) -> np.ndarray:
         """Samples of each window before anything was left out, (K,)."""
-        return self.start + self.samples.counts
+        recorded: np.ndarray = self.start + self.samples.counts
+        return recorded
 
     def flags(self) -> list[Flag]:
         """A flag where windows equilibrate in their second half only."""
@@ -82,10 +83,10 @@ class Equilibrated:
         return [Flag(FlagKind.LATE_EQUILIBRATION, text)]
 
 
-def equilibrated(samples: Samples, settings: EstimateSettings) -> Equilibrated:
+def discard_equilibration(samples: Samples, settings: EstimateSettings) -> EquilibratedSamples:
     """Leave out the beginning of each window: what equilibration takes, and at least
     `settings.discard_fraction` of it.
     """
     detected = np.array([equilibration_start(z) for z in samples.z])
     start = np.maximum(detected, (settings.discard_fraction * samples.counts).astype(int))
-    return Equilibrated(samples.from_start(start), detected, start)
+    return EquilibratedSamples(samples.from_start(start), detected, start)

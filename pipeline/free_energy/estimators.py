@@ -27,10 +27,11 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import minimize
 
 from halobind.pipeline.free_energy.bins import Grid, over_plateau
-from halobind.pipeline.free_energy.mbar import solve_mbar
+from halobind.pipeline.free_energy.mbar import log_mixture, solve_mbar
 from halobind.pipeline.free_energy.samples import EstimateError, Samples
 
-STEPS = 5  # of WHAM's histogram and of the integration in one bin: far below the width of a window
+STEPS_PER_BIN = 5
+"""Of WHAM's histogram and of the integration: far below the width of a window."""
 WHAM_TOLERANCE = 1e-3
 WHAM_OPTIONS = {"maxiter": 5000, "maxfun": 20000, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 30}
 
@@ -56,13 +57,18 @@ def wham(samples: Samples, grid: Grid) -> np.ndarray:
     probabilities do not sum to one.
     """
     step = (
-        np.floor(np.concatenate(samples.z) * (STEPS / grid.bin_nm)).astype(int) - grid.first * STEPS
+        np.floor(np.concatenate(samples.z) * (STEPS_PER_BIN / grid.bin_nm)).astype(int)
+        - grid.first * STEPS_PER_BIN
     )
-    counts = np.bincount(np.clip(step, 0, grid.n * STEPS - 1), minlength=grid.n * STEPS).astype(
-        float
-    )
+    counts = np.bincount(
+        np.clip(step, 0, grid.n * STEPS_PER_BIN - 1), minlength=grid.n * STEPS_PER_BIN
+    ).astype(float)
     used = np.flatnonzero(counts)
-    bias, c, N = samples.bias(grid.fine(STEPS)[used]), counts[used], samples.counts.astype(float)
+    bias, c, N = (
+        samples.bias(grid.fine(STEPS_PER_BIN)[used]),
+        counts[used],
+        samples.counts.astype(float),
+    )
     order = np.argsort([w.center_nm for w in samples.windows], kind="stable")
 
     def sums(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,9 +77,7 @@ def wham(samples: Samples, grid: Grid) -> np.ndarray:
         """
         f = np.zeros(len(N))
         f[order[1:]] = np.cumsum(steps)
-        terms = (np.log(N) + f)[:, None] - bias
-        top = terms.max(axis=0)
-        mixture = top + np.log(np.exp(terms - top).sum(axis=0))
+        mixture = log_mixture(bias, N, f)
         return f, mixture, np.exp(f[:, None] - bias - mixture) @ c
 
     def target(steps: np.ndarray) -> tuple[float, np.ndarray]:
@@ -92,7 +96,7 @@ def wham(samples: Samples, grid: Grid) -> np.ndarray:
             f" {WHAM_TOLERANCE:g}: sample longer",
             cause="WHAM did not converge",
         )
-    return grid.curve(c * np.exp(mixture.min() - mixture), used // STEPS)
+    return grid.curve(c * np.exp(mixture.min() - mixture), used // STEPS_PER_BIN)
 
 
 def umbrella_integration(samples: Samples, grid: Grid) -> np.ndarray:
@@ -113,12 +117,12 @@ def umbrella_integration(samples: Samples, grid: Grid) -> np.ndarray:
         np.array([getattr(w, name) for w in samples.windows])[:, None]
         for name in ("center_nm", "k")
     )
-    z, m, s = grid.fine(STEPS), mean[:, None], deviation[:, None]
+    z, m, s = grid.fine(STEPS_PER_BIN), mean[:, None], deviation[:, None]
     log_p = np.log(samples.counts[:, None] / s) - 0.5 * ((z - m) / s) ** 2
     p = np.exp(log_p - log_p.max(axis=0))
     force = (p * (samples.kT * (z - m) / s**2 - k * (z - center))).sum(axis=0) / p.sum(axis=0)
     W = cumulative_trapezoid(force, z, initial=0.0) / samples.kT
-    density = np.exp(W.min() - W).reshape(grid.n, STEPS).mean(axis=1)
+    density = np.exp(W.min() - W).reshape(grid.n, STEPS_PER_BIN).mean(axis=1)
     return over_plateau(density, grid.plateau, samples.kT)
 
 

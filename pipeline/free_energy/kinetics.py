@@ -55,14 +55,16 @@ class Diffusion:
     @property
     def error(self) -> np.ndarray:
         """Standard errors of D, nm2/ns."""
-        return self.D_nm2_ns * self.relative_error
+        errors: np.ndarray = self.D_nm2_ns * self.relative_error
+        return errors
 
     def log_at(self, z: np.ndarray, shift: np.ndarray | float = 0.0) -> np.ndarray:
         """ln D at heights z, linear between the windows and level beyond them, with ln D of the
         windows moved by `shift`.
         """
         order = np.argsort(self.z_nm, kind="stable")
-        return np.interp(z, self.z_nm[order], (np.log(self.D_nm2_ns) + shift)[order])
+        ln_D: np.ndarray = np.interp(z, self.z_nm[order], (np.log(self.D_nm2_ns) + shift)[order])
+        return ln_D
 
 
 def diffusion(samples: Samples) -> Diffusion:

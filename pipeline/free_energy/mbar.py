@@ -5,6 +5,11 @@ windows, all of them checked.
 
 (Shirts and Chodera, J. Chem. Phys. 2008, 129, 124105); symbols as in
 pipeline/free_energy/umbrella_pmf.py.
+
+Two solvers work here. pymbar solves for all single samples and gives the overlap matrix; where it
+stops depends on rounding. The own Newton solver takes its last step from there, to the same result
+on every machine, and alone solves what pymbar cannot: counts on a histogram, as each of hundreds of
+resamples gives them, at a cost that does not depend on the number of samples.
 """
 
 import itertools
@@ -15,15 +20,17 @@ import numpy as np
 
 from halobind.pipeline.free_energy.samples import EstimateError, Samples
 
-logging.getLogger("pymbar").setLevel(
-    logging.ERROR
-)  # it advertises JAX; what it says on convergence, check_weights says by raising
-from pymbar import MBAR  # noqa: E402
-from pymbar.utils import DataError, ParameterError  # noqa: E402
+# it advertises JAX; what it says on convergence, check_weights says by raising
+logging.getLogger("pymbar").setLevel(logging.ERROR)
 
 WEIGHT_TOLERANCE = 1e-4
-ITERATIONS = 50  # of pymbar, from a start that is all but converged
-NEWTON_STEPS, NEWTON_TOLERANCE = 500, 1e-9
+"""By how much sums of weights may differ from 1."""
+PYMBAR_ITERATIONS = 50
+"""Of pymbar, from a start that is all but converged."""
+NEWTON_STEPS = 500
+"""Of the own solver, at most."""
+NEWTON_TOLERANCE = 1e-9
+"""By how much sums of weights differ from 1 where the own solver stops."""
 
 
 def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -34,22 +41,23 @@ def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     iteration is a pass over all samples. Where it stops then depends on rounding (1e-6 kT): the
     last step, to weights right within 1e-9, does not.
     """
+    # 0.85 s of import, that only an estimate should cost
+    from pymbar import MBAR  # noqa: PLC0415
+    from pymbar.utils import DataError, ParameterError  # noqa: PLC0415
+
     u_kn = samples.bias(np.concatenate(samples.z))
     robust = tuple(
-        {"method": method, "options": {"maxiter": ITERATIONS}}
+        {"method": method, "options": {"maxiter": PYMBAR_ITERATIONS}}
         for method in ("adaptive", "L-BFGS-B")
     )
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # rseed: without it the constructor reseeds numpy's global generator
-            warnings.filterwarnings(
-                "ignore", "Unknown solver options: verbose"
-            )  # pymbar's own slip
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Unknown solver options: verbose")  # pymbar's slip
+            # rseed: without it the constructor reseeds numpy's global generator
             mbar = MBAR(
                 u_kn,
                 samples.counts,
-                maximum_iterations=ITERATIONS,
+                maximum_iterations=PYMBAR_ITERATIONS,
                 solver_protocol=robust,
                 initial_f_k=f,
                 rseed=0,
@@ -93,14 +101,19 @@ def neighbour_overlap(samples: Samples, overlap: np.ndarray) -> np.ndarray:
     lowest = np.full(len(distinct), np.inf)
     for i, j in itertools.pairwise(range(len(distinct))):
         lowest[[i, j]] = np.minimum(lowest[[i, j]], np.sqrt(merged[i, j] * merged[j, i]))
-    return lowest[of]
+    of_each_series: np.ndarray = lowest[of]
+    return of_each_series
 
 
 def log_mixture(bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """ln sum_k N_k exp(f_k - u_km), (M,)."""
+    """ln sum_k N_k exp(f_k - u_km), (M,).
+
+    scipy.special.logsumexp differs in the last bit, and published curves would change with it.
+    """
     terms = (np.log(N) + f)[:, None] - bias
-    top = terms.max(axis=0)
-    return top + np.log(np.exp(terms - top).sum(axis=0))
+    top: np.ndarray = terms.max(axis=0)
+    mixture: np.ndarray = top + np.log(np.exp(terms - top).sum(axis=0))
+    return mixture
 
 
 def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ Brownian walkers of 0.6 ns in a Morse well of 90 kJ/mol scatter by 2.7 kJ/mol in
 
 | symbol | here | meaning |
 |---|---|---|
-| -dV/dz | Walks.push | force of the bias on the anchor at each record, kJ/mol/nm |
-| U_wall | Walks.wall_force | harmonic walls beyond the ends of the path |
+| -dV/dz | WalkerSamples.push | force of the bias on the anchor at each record, kJ/mol/nm |
+| U_wall | WalkerSamples.wall_force | harmonic walls beyond the ends of the path |
 | W_bulk | (zero of W) | -kT ln of the mean of exp(-W/kT) over the plateau bins, as in pmf.py |
 """
 
@@ -45,7 +45,7 @@ MIN_CROSSINGS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Walks:
+class WalkerSamples:
     """Heights z (nm) of the walkers of one run, and the force of the bias there (kJ/mol/nm): one
     array a walker, `interval_ps` apart.
 
@@ -79,30 +79,28 @@ class Walks:
         return tuple(slice(int(settings.discard_fraction * len(z)), None) for z in self.z)
 
 
-def walk_binding(walks: Walks, settings: EstimateSettings, seed: int = 0) -> tuple[Pmf, Binding]:
+def walk_binding(
+    walks: WalkerSamples, settings: EstimateSettings, seed: int = 0
+) -> tuple[Pmf, Binding]:
     """The curve and the binding numbers of one run from its walkers; `seed` decides the resamples.
     Raises EstimateError.
     """
     crossed = crossings(walks, settings)
     pmf = walk_pmf(walks, settings, seed)
-    found = curve_binding(pmf, walks.conditions)
-    return pmf, replace(found, flags=(*walk_flags(crossed), *found.flags))
+    numbers = curve_binding(pmf, walks.conditions)
+    return pmf, replace(numbers, flags=(*walk_flags(crossed), *numbers.flags))
 
 
-def crossings(walks: Walks, settings: EstimateSettings) -> list[int]:
+def crossings(walks: WalkerSamples, settings: EstimateSettings) -> list[int]:
     """How often each walker crossed between the near end of the path and the plateau. Raises
     EstimateError if none was at one of them.
     """
     bottom, top = walks.hills.path_nm
     near, far = bottom + NEAR_FRACTION * (top - bottom), top - settings.plateau_nm
-    found, z = (
-        [],
-        [series[kept] for series, kept in zip(walks.z, walks.kept(settings), strict=True)],
-    )
-    low, high = (
-        min(series.min(initial=math.inf) for series in z),
-        max(series.max(initial=-math.inf) for series in z),
-    )
+    counts: list[int] = []
+    z = [series[kept] for series, kept in zip(walks.z, walks.kept(settings), strict=True)]
+    low = min(series.min(initial=math.inf) for series in z)
+    high = max(series.max(initial=-math.inf) for series in z)
     if not (low < near and high > far):
         raise EstimateError(
             f"none of {len(z)} walkers has been {'above' if low < near else 'below'}"
@@ -112,11 +110,11 @@ def crossings(walks: Walks, settings: EstimateSettings) -> list[int]:
         )
     for series in z:
         side = np.where(series < near, -1, np.where(series > far, 1, 0))
-        found.append(int(np.count_nonzero(np.diff(side[side != 0]))))
-    return found
+        counts.append(int(np.count_nonzero(np.diff(side[side != 0]))))
+    return counts
 
 
-def walk_pmf(walks: Walks, settings: EstimateSettings, seed: int = 0) -> Pmf:
+def walk_pmf(walks: WalkerSamples, settings: EstimateSettings, seed: int = 0) -> Pmf:
     """The curve, with resamples whose spread is its standard error.
 
     They are of time blocks within each walker, and where there are several of whole walkers,
@@ -131,14 +129,12 @@ def walk_pmf(walks: Walks, settings: EstimateSettings, seed: int = 0) -> Pmf:
         bins.tally(z[kept], push[kept])
         for z, push, kept in zip(walks.z, walks.push, walks.kept(settings), strict=True)
     ]
-    whole, n, random = (
-        [tally.sum(axis=0) for tally in tallies],
-        len(tallies),
-        np.random.default_rng(seed),
-    )
-    W = bins.curve(sum(whole))
+    whole = [tally.sum(axis=0) for tally in tallies]
+    n = len(tallies)
+    random = np.random.default_rng(seed)
+    W = bins.curve(np.asarray(sum(whole)))
     draws = [
-        bins.curve(sum(_weighted(tally, random) for tally in tallies))
+        bins.curve(np.asarray(sum(_weighted(tally, random) for tally in tallies)))
         for _ in range(settings.n_bootstrap)
     ]
     fewest = min(len(tally) for tally in tallies)
@@ -153,7 +149,7 @@ def walk_pmf(walks: Walks, settings: EstimateSettings, seed: int = 0) -> Pmf:
     resamples = max(sets, key=_spread)
     halves = np.array(
         [
-            bins.curve(sum(half.sum(axis=0) for half in parts))
+            bins.curve(np.asarray(sum(half.sum(axis=0) for half in parts)))
             for parts in zip(*map(_halves, tallies), strict=True)
         ]
     )
@@ -204,7 +200,7 @@ class _Bins:
     the path, each in STEPS_PER_BIN steps.
     """
 
-    def __init__(self, walks: Walks, settings: EstimateSettings) -> None:
+    def __init__(self, walks: WalkerSamples, settings: EstimateSettings) -> None:
         z, width, (bottom, top) = np.concatenate(walks.z), settings.bin_nm, walks.hills.path_nm
         bottom -= math.sqrt(2 * EDGE_KT * walks.kT / walks.hills.wall_k)
         number = np.floor(z / width).astype(int)

@@ -122,7 +122,8 @@ class Samples:
         """Reduced bias energies u[k, n] (in kT) of heights z[n] in every window k."""
         center = np.array([w.center_nm for w in self.windows])[:, None]
         k = np.array([w.k for w in self.windows])[:, None]
-        return 0.5 * k * (z[None, :] - center) ** 2 / self.kT
+        u: np.ndarray = 0.5 * k * (z[None, :] - center) ** 2 / self.kT
+        return u
 
     def integrated_f(self) -> np.ndarray:
         """Reduced free energies of the windows by integrating the mean force k (c - <z>)/kT over
@@ -136,7 +137,8 @@ class Samples:
         f[order[1:]] = np.cumsum(
             0.5 * (force[order][1:] + force[order][:-1]) * np.diff(center[order])
         )
-        return f - f[0]
+        relative: np.ndarray = f - f[0]
+        return relative
 
     def inefficiencies(self) -> np.ndarray:
         """Statistical inefficiency g = 1 + 2 (correlation time / interval) of each window, (K,),
@@ -146,7 +148,8 @@ class Samples:
 
     def effective_counts(self) -> np.ndarray:
         """Independent samples in each window: counts / g, (K,)."""
-        return self.counts / self.inefficiencies()
+        independent: np.ndarray = self.counts / self.inefficiencies()
+        return independent
 
     def halves(self) -> tuple["Samples", "Samples"]:
         """The first and the second half in time of every window."""

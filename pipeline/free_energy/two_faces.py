@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from halobind.pipeline.free_energy.binding import Binding, binding
+from halobind.pipeline.free_energy.binding import Binding, compute_binding
 from halobind.pipeline.free_energy.flags import Flag, FlagKind, about
 from halobind.pipeline.free_energy.samples import EstimateError, Samples
 from halobind.pipeline.free_energy.settings import EstimateSettings
@@ -43,7 +43,9 @@ def compare_faces(
     bindings: list[Binding] = []
     for number, samples in enumerate(faces, start=1):
         try:
-            alone = binding(estimate_pmf(samples, settings, seed + number), samples, settings)
+            alone = compute_binding(
+                estimate_pmf(samples, settings, seed + number), samples, settings
+            )
         except EstimateError as failure:
             text = f"face {number} alone gives no number: {failure}"
             return rows, (Flag(FlagKind.FACE_WITHOUT_NUMBER, text, subject=failure.cause),)

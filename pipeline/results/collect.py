@@ -9,7 +9,7 @@ import numpy as np
 
 from halobind.pipeline.campaign.run_directory import Run, reading
 from halobind.pipeline.campaign.settings import Campaign, MetadynamicsSection
-from halobind.pipeline.free_energy.metadynamics_pmf import Walks
+from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
 from halobind.pipeline.free_energy.samples import Samples, Window
 from halobind.pipeline.results.segment_reader import (
     INTERVALS_PER_PS,
@@ -44,7 +44,9 @@ class _Recorded:
         return np.concatenate(parts)
 
 
-def collect_samples(run: Run, campaign: Campaign) -> RunSamples[Samples] | RunSamples[Walks] | None:
+def collect_samples(
+    run: Run, campaign: Campaign
+) -> RunSamples[Samples] | RunSamples[WalkerSamples] | None:
     """What is sampled of a run by the method of its campaign; None where nothing is.
 
     Raises:
@@ -98,7 +100,7 @@ def collect_windows(run: Run) -> RunSamples[Samples] | None:
     return reader.run_samples(samples, lateral)
 
 
-def collect_walkers(run: Run, settings: MetadynamicsSection) -> RunSamples[Walks] | None:
+def collect_walkers(run: Run, settings: MetadynamicsSection) -> RunSamples[WalkerSamples] | None:
     """The heights of every walker on disk and the force of its bias there; None where none is.
 
     Only walkers whose hills are those of `settings` count. Segments that were recorded at different
@@ -120,7 +122,7 @@ def collect_walkers(run: Run, settings: MetadynamicsSection) -> RunSamples[Walks
         return None
     interval = _common_interval(walkers)
     records = [walker.thinned(interval) for walker in walkers]
-    walks = Walks(
+    walks = WalkerSamples(
         hills_of(run.spec, settings),
         tuple(values[:, 0] for values in records),
         tuple(values[:, 2] for values in records),

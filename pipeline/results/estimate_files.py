@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from halobind.pipeline.free_energy.binding import Binding, convergence
-from halobind.pipeline.free_energy.equilibration import Equilibrated
+from halobind.pipeline.free_energy.equilibration import EquilibratedSamples
 from halobind.pipeline.free_energy.kinetics import diffusion
 from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.samples import Window
@@ -62,7 +62,7 @@ class Curve:
 
 
 def write_window_estimate(
-    out: Path, ready: Equilibrated, pmf: UmbrellaPmf, binding: Binding
+    out: Path, ready: EquilibratedSamples, pmf: UmbrellaPmf, binding: Binding
 ) -> None:
     """Write everything about an estimate from umbrella windows.
 
@@ -108,7 +108,7 @@ def _write_binding(out: Path, binding: Binding) -> None:
 
 
 def _window_rows(
-    ready: Equilibrated, pmf: UmbrellaPmf, series: Sequence[int]
+    ready: EquilibratedSamples, pmf: UmbrellaPmf, series: Sequence[int]
 ) -> list[list[object]]:
     """The rows of windows.csv, in the order of WINDOW_COLUMNS."""
     samples = ready.samples

@@ -10,9 +10,9 @@ from pathlib import Path
 from halobind.jobs.publish import publishing
 from halobind.pipeline.campaign.run_directory import Run, derived_seed
 from halobind.pipeline.campaign.versions import versions
-from halobind.pipeline.free_energy.binding import Binding, binding
-from halobind.pipeline.free_energy.equilibration import equilibrated
-from halobind.pipeline.free_energy.metadynamics_pmf import Walks, walk_binding
+from halobind.pipeline.free_energy.binding import Binding, compute_binding
+from halobind.pipeline.free_energy.equilibration import discard_equilibration
+from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples, walk_binding
 from halobind.pipeline.free_energy.samples import Samples
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples
@@ -27,7 +27,7 @@ from halobind.pipeline.results.segment_reader import RunSamples
 
 REVISION = 4  # of how an estimate is made and what is written of it: raise it when that changes
 
-AnySamples = RunSamples[Samples] | RunSamples[Walks]
+AnySamples = RunSamples[Samples] | RunSamples[WalkerSamples]
 
 
 def estimate_folder(run: Run, run_samples: AnySamples, settings: EstimateSettings) -> Path:
@@ -67,7 +67,7 @@ def ensure_estimate(run: Run, run_samples: AnySamples, settings: EstimateSetting
             remove_estimate(folder)
     seed = estimate_seed(run, run_samples, settings)
     samples = run_samples.samples
-    if isinstance(samples, Walks):
+    if isinstance(samples, WalkerSamples):
         return _publish_walkers(folder, samples, settings, seed)
     faces_seed = derived_seed(run.id, folder.name, "faces")
     return _publish_windows(
@@ -80,7 +80,9 @@ def remove_estimate(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _publish_walkers(folder: Path, walks: Walks, settings: EstimateSettings, seed: int) -> Binding:
+def _publish_walkers(
+    folder: Path, walks: WalkerSamples, settings: EstimateSettings, seed: int
+) -> Binding:
     """Estimate from walkers and publish it. Raises EstimateError."""
     pmf, numbers = walk_binding(walks, settings, seed)
     with publishing(folder) as out:
@@ -110,9 +112,9 @@ def _publish_windows(
     Raises:
         EstimateError: no number follows from the samples.
     """
-    ready = equilibrated(samples, settings)
+    ready = discard_equilibration(samples, settings)
     pmf = estimate_pmf(ready.samples, settings, seed)
-    numbers = binding(pmf, ready.samples, settings, seed)
+    numbers = compute_binding(pmf, ready.samples, settings, seed)
     numbers = replace(numbers, flags=(*numbers.flags, *ready.flags()))
     faces = []
     if heads > 1:

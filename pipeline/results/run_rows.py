@@ -13,7 +13,7 @@ from halobind.pipeline.free_energy.anchor_checks import (
     walker_cylinder_flags,
 )
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
-from halobind.pipeline.free_energy.metadynamics_pmf import Walks
+from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
 from halobind.pipeline.free_energy.samples import EstimateError
 from halobind.pipeline.results.collect import collect_samples
 from halobind.pipeline.results.estimate_files import read_curve
@@ -109,7 +109,7 @@ def physics_flags(run_samples: AnySamples, campaign: Campaign) -> tuple[Flag, ..
     """What keeps a row from being called converged besides the estimate itself."""
     samples = run_samples.samples
     lateral = run_samples.lateral
-    if isinstance(samples, Walks):
+    if isinstance(samples, WalkerSamples):
         total = f"{len(samples.z)} walkers"
         cylinder = walker_cylinder_flags(samples, lateral, campaign.estimate)
     else:

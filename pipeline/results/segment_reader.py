@@ -14,7 +14,7 @@ import numpy as np
 
 from halobind.pipeline.campaign.run_directory import reading
 from halobind.pipeline.campaign.settings import RunSpec
-from halobind.pipeline.free_energy.metadynamics_pmf import Walks
+from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
 from halobind.pipeline.free_energy.samples import Samples
 from halobind.structures.models.integrity import DISPLACED_NM
 
@@ -28,7 +28,7 @@ PERSISTENT_FRACTION = 0.2
 INTERVALS_PER_PS = 1_000_000
 """Record intervals are compared as whole numbers of 1e-6 ps."""
 
-S = TypeVar("S", Samples, Walks)
+S = TypeVar("S", Samples, WalkerSamples)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign
-from halobind.pipeline.free_energy.binding import Binding, binding, plateau_rise
-from halobind.pipeline.free_energy.equilibration import equilibrated
+from halobind.pipeline.free_energy.binding import Binding, compute_binding, plateau_rise
+from halobind.pipeline.free_energy.equilibration import discard_equilibration
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
 from halobind.pipeline.free_energy.umbrella_pmf import UmbrellaPmf, estimate_pmf
@@ -83,11 +83,11 @@ def evidence_of(run: Run, campaign: Campaign) -> Evidence:
     settings = campaign.estimate
     if run_samples is None:
         raise EstimateError(f"{run.id} has no samples: sample it", cause="too few samples")
-    samples = equilibrated(run_samples.samples, settings).samples
+    samples = discard_equilibration(run_samples.samples, settings).samples
     seed = estimate_seed(run, run_samples, settings)
     pmf = estimate_pmf(samples, settings, seed)
     return Evidence(
-        run, samples, pmf, binding(pmf, samples, settings, seed), windows_of(run, campaign)
+        run, samples, pmf, compute_binding(pmf, samples, settings, seed), windows_of(run, campaign)
     )
 
 

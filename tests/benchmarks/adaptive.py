@@ -25,9 +25,9 @@ from scipy.special import ndtr
 
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import runs_of
-from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.binding import compute_binding
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
-from halobind.pipeline.free_energy.equilibration import equilibrated
+from halobind.pipeline.free_energy.equilibration import discard_equilibration
 from halobind.pipeline.free_energy.samples import Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
@@ -86,7 +86,7 @@ class Recorded:
 def reported(samples: Samples, seed: int) -> tuple[float, float, dict[Window, float]]:
     """dG0, the error that would be reported, and what each window contributes to its square."""
     pmf = estimate_pmf(samples, SETTINGS, seed)
-    found = binding(pmf, samples, SETTINGS).dG0_kJ_mol
+    found = compute_binding(pmf, samples, SETTINGS).dG0_kJ_mol
     v = contributions(samples, pmf, found.error)
     return found.value, max(found.error, math.sqrt(sum(v.values()))), v
 
@@ -152,7 +152,7 @@ def landscapes(seeds: int) -> None:
 def replays(folder: Path, ligand: str, pieces: int) -> None:
     campaign = load_campaign(folder / "campaign.toml")
     run = next(run for run in runs_of(folder, campaign) if run.spec.model.ligand == ligand)
-    whole = equilibrated(collect_windows(run).samples, campaign.estimate).samples
+    whole = discard_equilibration(collect_windows(run).samples, campaign.estimate).samples
     table, targets = {True: [], False: []}, []
     for first in range(pieces):
         half = [Recorded(z, pieces, first) for z in whole.z]
@@ -186,7 +186,7 @@ def _totals(target: float, table: dict[bool, list[tuple[int, float]]]) -> str:
 def _exact() -> float:
     """dG0 of the landscape itself over the range of the windows, with their plateau."""
     long = replace(EMPTY, windows=tuple(WINDOWS), z=tuple(_many(window) for window in WINDOWS))
-    return binding(estimate_pmf(long, SETTINGS, 1), long, SETTINGS).dG0_kJ_mol.value
+    return compute_binding(estimate_pmf(long, SETTINGS, 1), long, SETTINGS).dG0_kJ_mol.value
 
 
 def _many(window: Window) -> np.ndarray:

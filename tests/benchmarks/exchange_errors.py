@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.binding import compute_binding
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.samples import Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
@@ -78,7 +78,9 @@ def errors(z: np.ndarray, groups: tuple[int, ...]) -> tuple[np.ndarray, np.ndarr
             z=tuple(z[len(z) // 10 :, r, j] for j in range(len(CENTRES))),
             groups=groups,
         )
-        found.append(binding(estimate_pmf(samples, SETTINGS, r), samples, SETTINGS).dG0_kJ_mol)
+        found.append(
+            compute_binding(estimate_pmf(samples, SETTINGS, r), samples, SETTINGS).dG0_kJ_mol
+        )
     return np.array([q.value for q in found]), np.array([q.error for q in found])
 
 

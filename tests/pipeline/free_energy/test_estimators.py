@@ -10,9 +10,9 @@ import pytest
 from scipy.signal import lfilter
 
 from halobind.pipeline.free_energy import estimators
-from halobind.pipeline.free_energy.binding import binding, convergence, curve_binding
+from halobind.pipeline.free_energy.binding import compute_binding, convergence, curve_binding
 from halobind.pipeline.free_energy.bins import make_grid
-from halobind.pipeline.free_energy.equilibration import equilibrated, equilibration_start
+from halobind.pipeline.free_energy.equilibration import discard_equilibration, equilibration_start
 from halobind.pipeline.free_energy.estimators import ESTIMATORS
 from halobind.pipeline.free_energy.flags import FlagKind
 from halobind.pipeline.free_energy.pmf import Pmf
@@ -102,7 +102,7 @@ def test_a_window_with_two_series_is_one_window(samples: Samples, heights: np.nd
         assert p.others[name][slice(*p.core)] == pytest.approx(
             q.others[name][slice(*p.core)], abs=0.3
         )
-    b, c = binding(p, faces, SETTINGS), binding(q, joined, SETTINGS)
+    b, c = compute_binding(p, faces, SETTINGS), compute_binding(q, joined, SETTINGS)
     assert b.n_windows == len(UMBRELLAS) and 2 * b.sampling_ns == pytest.approx(
         c.sampling_ns
     )  # two faces are sampled at once
@@ -113,7 +113,7 @@ def test_a_window_with_two_series_is_one_window(samples: Samples, heights: np.nd
 def test_an_estimator_that_disagrees_is_a_flag_with_its_numbers(
     samples: Samples, pmf: UmbrellaPmf
 ) -> None:
-    b = binding(pmf, samples, SETTINGS)
+    b = compute_binding(pmf, samples, SETTINGS)
     largest = max(
         (W[slice(*pmf.core)].min() - pmf.W[slice(*pmf.core)].min() for W in pmf.others.values()),
         key=abs,
@@ -122,7 +122,7 @@ def test_an_estimator_that_disagrees_is_a_flag_with_its_numbers(
         flag.kind == FlagKind.ESTIMATORS_DIFFER for flag in b.flags
     )
     off = replace(pmf, others={"WHAM": np.where(pmf.z_nm < 0.3, pmf.W - 12.0, pmf.W)})
-    wrong = binding(off, samples, SETTINGS)
+    wrong = compute_binding(off, samples, SETTINGS)
     assert wrong.well_depth_difference_kJ_mol == pytest.approx(
         -12.0
     ) and wrong.dG0_difference_kJ_mol == pytest.approx(-12.0, abs=0.5)
@@ -149,7 +149,7 @@ def test_a_solver_that_fails_says_so(samples: Samples, monkeypatch: pytest.Monke
 
 
 def test_a_curve_without_windows_gives_the_same_numbers(samples: Samples, pmf: UmbrellaPmf) -> None:
-    with_windows = binding(pmf, samples, SETTINGS)
+    with_windows = compute_binding(pmf, samples, SETTINGS)
     names = [field.name for field in fields(Pmf) if field.name != "others"]
     alone = Pmf(**{name: getattr(pmf, name) for name in names})
     b = curve_binding(alone, Conditions(300.0, RADIUS, WALL, 7.5))
@@ -176,7 +176,7 @@ def test_a_curve_without_windows_gives_the_same_numbers(samples: Samples, pmf: U
 def test_convergence_ends_at_the_estimate_and_its_halves_are_the_halves(
     samples: Samples, pmf: UmbrellaPmf
 ) -> None:
-    rows, b = convergence(pmf, samples.conditions), binding(pmf, samples, SETTINGS)
+    rows, b = convergence(pmf, samples.conditions), compute_binding(pmf, samples, SETTINGS)
     assert tuple(row[0] for row in rows) == FRACTIONS
     fraction, first, error, last, _, first_depth, _, last_depth, _ = rows[-1]
     assert (
@@ -188,7 +188,9 @@ def test_convergence_ends_at_the_estimate_and_its_halves_are_the_halves(
     assert rows[4][2] == pytest.approx(error * math.sqrt(2))
     assert np.array_equal(pmf.halves, [pmf.forward[4], pmf.backward[4]], equal_nan=True)
     half = estimate_pmf(samples.first(0.5), SETTINGS)
-    assert rows[4][1] == pytest.approx(binding(half, samples, SETTINGS).dG0_kJ_mol.value, abs=0.6)
+    assert rows[4][1] == pytest.approx(
+        compute_binding(half, samples, SETTINGS).dG0_kJ_mol.value, abs=0.6
+    )
 
 
 def ar1(rho: float, n: int, random: np.random.Generator) -> np.ndarray:
@@ -216,7 +218,7 @@ def test_what_is_left_out_is_the_larger_part_and_late_windows_are_flagged() -> N
     late = np.where(np.arange(1000) < 600, 0.3, 0.0) + 0.05 * random.standard_normal(1000)
     z = (0.05 * random.standard_normal(1000), late)
     s = Samples((Window(0.0, 1000.0), Window(0.1, 1000.0)), z, 0.5, 300.0, RADIUS, WALL)
-    ready = equilibrated(s, EstimateSettings(discard_fraction=0.2))
+    ready = discard_equilibration(s, EstimateSettings(discard_fraction=0.2))
     assert (
         list(ready.start) == [200, 600]
         and list(ready.detected) == [0, 600]

@@ -12,13 +12,13 @@ from openmm import unit
 
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
 from halobind.pipeline.free_energy.anchor_checks import anchor_flags
-from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.binding import compute_binding
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.curve_reader import cylinder_area
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.hills import Hills
 from halobind.pipeline.free_energy.metadynamics_pmf import (
-    Walks,
+    WalkerSamples,
     crossings,
     walk_binding,
     walk_flags,
@@ -166,7 +166,7 @@ def test_the_force_of_the_bias_is_recorded_with_the_height(tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def walks(tmp_path_factory: pytest.TempPathFactory) -> Walks:
+def walks(tmp_path_factory: pytest.TempPathFactory) -> WalkerSamples:
     """Four walkers of ten segments in the Morse well."""
     folder, z, push = tmp_path_factory.mktemp("walks"), [], []
     for walker in range(4):
@@ -180,7 +180,7 @@ def walks(tmp_path_factory: pytest.TempPathFactory) -> Walks:
             forces.append(force)
         z.append(np.concatenate(heights))
         push.append(np.concatenate(forces))
-    return Walks(HILLS, tuple(z), tuple(push), LEG.record_ps, 300.0, 0.3, 5000.0)
+    return WalkerSamples(HILLS, tuple(z), tuple(push), LEG.record_ps, 300.0, 0.3, 5000.0)
 
 
 def exact(bins: np.ndarray, width: float, plateau: slice) -> np.ndarray:
@@ -189,7 +189,7 @@ def exact(bins: np.ndarray, width: float, plateau: slice) -> np.ndarray:
     return -KT * np.log(density / density[plateau].mean())
 
 
-def test_walkers_find_the_well_in_closed_form(walks: Walks) -> None:
+def test_walkers_find_the_well_in_closed_form(walks: WalkerSamples) -> None:
     pmf, found = walk_binding(walks, SETTINGS)
     truth = exact(pmf.z_nm, pmf.bin_nm, slice(*pmf.plateau))
     inside = truth < -2 * KT
@@ -206,7 +206,7 @@ def test_walkers_find_the_well_in_closed_form(walks: Walks) -> None:
     )
 
 
-def test_metadynamics_and_umbrella_sampling_agree(walks: Walks, tmp_path: Path) -> None:
+def test_metadynamics_and_umbrella_sampling_agree(walks: WalkerSamples, tmp_path: Path) -> None:
     windows = tuple(Window(float(c), 2000.0) for c in np.linspace(0.0, 0.75, 16))
     series = []
     for number, window in enumerate(windows):
@@ -218,7 +218,7 @@ def test_metadynamics_and_umbrella_sampling_agree(walks: Walks, tmp_path: Path) 
         )
         series.append(result.cv[:, 0])
     samples = Samples(windows, tuple(series), 0.1, 300.0, 0.3, 5000.0)
-    umbrella = binding(estimate_pmf(samples, SETTINGS), samples, SETTINGS)
+    umbrella = compute_binding(estimate_pmf(samples, SETTINGS), samples, SETTINGS)
     _, other = walk_binding(walks, SETTINGS)
     for name in ("dG0_kJ_mol", "well_depth_kJ_mol"):
         one, two = getattr(umbrella, name), getattr(other, name)
@@ -278,7 +278,7 @@ def made_up(
     spans: tuple[tuple[float, float], ...],
     hills: Hills = HILLS,
     count: int = 4000,
-) -> Walks:
+) -> WalkerSamples:
     """Walkers spread evenly over their `spans` (fractions of the path) under a bias that makes up
     for landscape and walls exactly, but for `offsets` kJ/mol over the path that the density knows
     nothing of.
@@ -287,7 +287,7 @@ def made_up(
     for low, high in spans:
         ends = bottom - 0.02 + (top - bottom + 0.04) * np.array([low, high])
         z.append(random.permutation(np.linspace(*ends, count)))
-    walks = Walks(hills, tuple(z), tuple(z), 0.2, 300.0, 0.3, 5000.0)
+    walks = WalkerSamples(hills, tuple(z), tuple(z), 0.2, 300.0, 0.3, 5000.0)
     steep = [
         2 * DEPTH * STEEP * (1 - np.exp(-STEEP * (one - BOTTOM))) * np.exp(-STEEP * (one - BOTTOM))
         for one in z

@@ -14,7 +14,7 @@ import pytest
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
 from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import DamagedError, Run
-from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.binding import compute_binding
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.flags import FlagKind
 from halobind.pipeline.free_energy.samples import Samples, Window
@@ -137,7 +137,9 @@ def test_two_faces_divide_the_error_by_the_square_root_of_two() -> None:
             z = tuple(draw(window, 1000, random, 20.0)[:, 0] for window in windows)
             samples = Samples(windows, z, 0.2, 300.0, RADIUS, WALL)
             errors.append(
-                binding(estimate_pmf(samples, SETTINGS, seed), samples, SETTINGS).dG0_kJ_mol.error
+                compute_binding(
+                    estimate_pmf(samples, SETTINGS, seed), samples, SETTINGS
+                ).dG0_kJ_mol.error
             )
         ratios.append(errors[1] / errors[0])
     assert 0.6 < np.mean(ratios) < 0.82  # 1 / sqrt(2) = 0.71

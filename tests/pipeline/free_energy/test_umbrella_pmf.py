@@ -17,10 +17,10 @@ from scipy.special import ndtr
 from halobind.pipeline.free_energy import mbar as mbar_module
 from halobind.pipeline.free_energy import umbrella_pmf as pmf_module
 from halobind.pipeline.free_energy.autocorrelation import inefficiency
-from halobind.pipeline.free_energy.binding import QUANTITIES, binding
+from halobind.pipeline.free_energy.binding import QUANTITIES, compute_binding
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT, STANDARD_PER_NM3
-from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, cylinder_area, landmarks
-from halobind.pipeline.free_energy.equilibration import equilibrated
+from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, cylinder_area, find_landmarks
+from halobind.pipeline.free_energy.equilibration import discard_equilibration
 from halobind.pipeline.free_energy.mbar import check_weights, solve_binned
 from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
@@ -185,7 +185,7 @@ def test_curve_depth_barriers_and_dG0_agree_with_numerical_integration(name, top
     exact, inner = landscape(p.z_nm) - bulk(landscape, p), slice(*p.core)
     off = np.abs(p.W - exact)[inner] / p.W_error[inner]
     assert np.median(off) < 2 and np.max(off) < 5 and np.max(np.abs(p.W - exact)[inner]) < 3
-    b = binding(p, s, SETTINGS)
+    b = compute_binding(p, s, SETTINGS)
     assert (
         b.has_barrier == (top > 0)
         and b.n_windows == 25
@@ -248,9 +248,11 @@ def test_weights_that_do_not_sum_to_one_are_an_error(monkeypatch):
 def test_same_seed_same_numbers_wherever_pymbar_stops_and_no_global_state(monkeypatch):
     s = draw(well, windows(0.9, 0.1, 1000.0), 60, 0)
     before = np.random.get_state()[1].copy()
-    first, other = (binding(estimate_pmf(s, SETTINGS, seed), s, SETTINGS) for seed in (3, 4))
+    first, other = (
+        compute_binding(estimate_pmf(s, SETTINGS, seed), s, SETTINGS) for seed in (3, 4)
+    )
     monkeypatch.setattr(mbar_module, "ITERATIONS", 1)
-    again = binding(estimate_pmf(s, SETTINGS, 3), s, SETTINGS)
+    again = compute_binding(estimate_pmf(s, SETTINGS, 3), s, SETTINGS)
     assert np.array_equal(np.random.get_state()[1], before)
     for a, b, c in ([getattr(x, name) for x in (first, again, other)] for name in QUANTITIES):
         assert (a.value, a.error, a.value) == pytest.approx((b.value, b.error, c.value), rel=1e-7)
@@ -262,8 +264,11 @@ def test_thinning_bounds_the_work_and_keeps_the_answer():
         draw(shallow, windows(0.9, 0.1, 1000.0), 2000, 1, 0.9),
         EstimateSettings(max_samples=4000),
     )
-    p, full = estimate_pmf(s, thin), binding(estimate_pmf(s, SETTINGS), s, SETTINGS).dG0_kJ_mol
-    few = binding(p, s, thin).dG0_kJ_mol
+    p, full = (
+        estimate_pmf(s, thin),
+        compute_binding(estimate_pmf(s, SETTINGS), s, SETTINGS).dG0_kJ_mol,
+    )
+    few = compute_binding(p, s, thin).dG0_kJ_mol
     assert len(p.others) == 2 and s.thinned(4000).counts.max() == 400
     assert abs(few.value - full.value) < full.error and 0.6 < few.error / full.error < 1.7
 
@@ -292,7 +297,7 @@ def test_cylinder_area_matches_numerical_integration():
 def test_depth_and_position_of_a_parabola_do_not_depend_on_the_bins(centre):
     s = draw(well, windows(0.9, 0.1, 1000.0), 50, 0)
     p = estimate_pmf(s, SETTINGS)
-    b = binding(
+    b = compute_binding(
         replace(p, W=np.minimum(0.0, -40 + 3000 * ((p.z_nm - centre) ** 2 + p.bin_nm**2 / 12))),
         s,
         SETTINGS,
@@ -303,7 +308,7 @@ def test_depth_and_position_of_a_parabola_do_not_depend_on_the_bins(centre):
 def test_binding_constant_of_a_flat_landscape_is_the_volume():
     s = draw(flat, windows(1.2), 4000, 0)
     p = estimate_pmf(s, SETTINGS, 1)
-    b = binding(p, s, SETTINGS)
+    b = compute_binding(p, s, SETTINGS)
     volume = cylinder_area(RADIUS, WALL, KT) * p.plateau[0] * p.bin_nm
     assert near(b.K_a_nm3, volume, 2) and b.K_a_nm3.error < 0.12 * volume
     assert b.dG0_kJ_mol.value == pytest.approx(-KT * math.log(b.K_a_nm3.value * 0.602214076))
@@ -333,11 +338,11 @@ def test_one_sigma_bars_hold_the_truth(monkeypatch):
         z[z > 0.5][np.argmax(energy(z)[z > 0.5])],
     )
     for seed in range(runs):
-        s = equilibrated(samples_of(umbrellas, heights[:, seed], 1.0), settings).samples
+        s = discard_equilibration(samples_of(umbrellas, heights[:, seed], 1.0), settings).samples
         p = estimate_pmf(s, settings, seed)
         assert not p.blocks.short.any()
         reader, zero = CurveAnalysis.of(p, s.conditions), bulk(energy, p)
-        marks = landmarks(reader)
+        marks = find_landmarks(reader)
         over_well = reader.quantity(
             lambda W, r=reader, start=marks.low + 1: r.rise(W, start) - r.depth(W)
         )
@@ -373,7 +378,9 @@ def test_correlated_data_give_larger_errors():
         for rho in (0.0, 0.9)
     ]
     iid, slow = (
-        np.mean([binding(estimate_pmf(s, SETTINGS), s, SETTINGS).dG0_kJ_mol.error for s in row])
+        np.mean(
+            [compute_binding(estimate_pmf(s, SETTINGS), s, SETTINGS).dG0_kJ_mol.error for s in row]
+        )
         for row in found
     )
     assert 3.0 < slow / iid < 6.5  # sqrt(19) = 4.4

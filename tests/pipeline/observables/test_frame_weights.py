@@ -8,7 +8,7 @@ from pymbar import MBAR
 
 from halobind.pipeline.commands.campaign_observables import left_out
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
-from halobind.pipeline.free_energy.equilibration import equilibrated
+from halobind.pipeline.free_energy.equilibration import discard_equilibration
 from halobind.pipeline.free_energy.samples import Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.observables.frame_weights import BLOCKS, frame_weights
@@ -150,7 +150,7 @@ def test_what_a_window_takes_to_equilibrate_is_left_out_of_it_on_each_face() -> 
         0.55,
         5000.0,
     )
-    ready = equilibrated(samples, EstimateSettings(discard_fraction=0.1))
+    ready = discard_equilibration(samples, EstimateSettings(discard_fraction=0.1))
     begins = left_out(ready)
     assert (
         begins[one.windows[3]][0] == pytest.approx(40.0) and 60 < begins[one.windows[3]][1] < 130

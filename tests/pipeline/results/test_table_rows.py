@@ -11,7 +11,7 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
-from halobind.pipeline.free_energy.binding import QUANTITIES, Binding, binding
+from halobind.pipeline.free_energy.binding import QUANTITIES, Binding, compute_binding
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.quantity import Quantity
@@ -58,7 +58,7 @@ def draw(landscape, umbrellas, n):
 
 
 def flagged(s):
-    return binding(estimate_pmf(s, SETTINGS, 1), s, SETTINGS)
+    return compute_binding(estimate_pmf(s, SETTINGS, 1), s, SETTINGS)
 
 
 def text_of(b, kind):
@@ -158,7 +158,7 @@ def test_two_by_ten_samples_are_estimated_and_not_called_converged():
 def test_windows_in_any_order_give_the_same_numbers():
     s = draw(well, windows(0.9, 0.1, 1000.0), 100)
     turned = replace(s, windows=s.windows[::-1], z=s.z[::-1])
-    a, b = (binding(estimate_pmf(x, SETTINGS), x, SETTINGS) for x in (s, turned))
+    a, b = (compute_binding(estimate_pmf(x, SETTINGS), x, SETTINGS) for x in (s, turned))
     assert a.dG0_kJ_mol.value == pytest.approx(
         b.dG0_kJ_mol.value, abs=1e-6
     ) and a.min_overlap == pytest.approx(b.min_overlap)
@@ -166,7 +166,7 @@ def test_windows_in_any_order_give_the_same_numbers():
 
 def test_binding_survives_json():
     s = draw(well, windows(0.9, 0.1, 1000.0), 20)
-    b = binding(estimate_pmf(s, SETTINGS), s, SETTINGS)
+    b = compute_binding(estimate_pmf(s, SETTINGS), s, SETTINGS)
     assert b.as_dict()["dG0_kJ_mol"]["sem"] is None and b.flags
     back = Binding.from_dict(b.as_dict())
     assert (

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from halobind.pipeline.free_energy.binding import binding
+from halobind.pipeline.free_energy.binding import compute_binding
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.quantity import Quantity
@@ -198,7 +198,9 @@ def test_contributions_add_up_to_the_true_variance_of_dG0():
     for seed in range(40):
         samples = draw(well, windows, 120, seed)
         pmf = estimate_pmf(samples, EstimateSettings(n_bootstrap=20), 1)
-        values.append(binding(pmf, samples, EstimateSettings(n_bootstrap=20)).dG0_kJ_mol.value)
+        values.append(
+            compute_binding(pmf, samples, EstimateSettings(n_bootstrap=20)).dG0_kJ_mol.value
+        )
         predicted.append(sum(contributions(samples, pmf, 0.0).values()))
     assert np.std(values, ddof=1) == pytest.approx(math.sqrt(np.mean(predicted)), rel=0.3)
 
