@@ -1,6 +1,12 @@
-"""Known landscapes, and umbrella windows sampled from them by overdamped Langevin dynamics."""
+"""Known landscapes, and umbrella windows sampled from them: exactly, or by overdamped Langevin
+dynamics.
+"""
+
+import math
 
 import numpy as np
+from scipy.signal import lfilter
+from scipy.special import ndtr
 
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.samples import Samples, Window
@@ -52,3 +58,38 @@ def samples_of(umbrellas: tuple[Window, ...], z: np.ndarray, interval_ps: float)
     return Samples(
         tuple(umbrellas), tuple(np.ascontiguousarray(z.T)), interval_ps, KELVIN, RADIUS, WALL
     )
+
+
+GRID = np.linspace(-0.5, 2.0, 25001)
+"""Heights (nm) on which exact draws are made."""
+
+
+def gauss(z, height, centre, width):
+    return height * np.exp(-((z - centre) ** 2) / (2 * width**2))
+
+
+def well(z):
+    return gauss(z, -40.0, 0.1, 0.08)
+
+
+def windows(last, spacing=0.05, k=2000.0, first=0.0):
+    return tuple(Window(float(c), k) for c in np.arange(first, last + spacing / 2, spacing))
+
+
+def draw(landscape, umbrellas, n, seed=0, rho=0.0):
+    """n exact samples a window by the inverse of its distribution; neighbours in time are
+    correlated by rho before the inverse.
+    """
+    random, series = np.random.default_rng(seed), []
+    for w in umbrellas:
+        energy = landscape(GRID) + 0.5 * w.k * (GRID - w.center_nm) ** 2
+        p = np.exp(-(energy - energy.min()) / KT)
+        below = np.concatenate([[0.0], np.cumsum(0.5 * (p[1:] + p[:-1]))])
+        x = lfilter(
+            [1.0],
+            [1.0, -rho],
+            random.standard_normal(n) * math.sqrt(1 - rho**2),
+            zi=[rho * random.standard_normal()],
+        )[0]
+        series.append(np.interp(ndtr(x), below / below[-1], GRID))
+    return Samples(tuple(umbrellas), tuple(series), 0.2, 300.0, RADIUS, WALL)

@@ -8,17 +8,17 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pymbar
 import pytest
 from pydantic import ValidationError
 from pymbar import MBAR
 from scipy.signal import lfilter
-from scipy.special import ndtr
 
 from halobind.pipeline.free_energy import mbar as mbar_module
 from halobind.pipeline.free_energy import umbrella_pmf as pmf_module
 from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.binding import QUANTITIES, compute_binding
-from halobind.pipeline.free_energy.constants import GAS_CONSTANT, STANDARD_PER_NM3
+from halobind.pipeline.free_energy.constants import STANDARD_PER_NM3
 from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, cylinder_area, find_landmarks
 from halobind.pipeline.free_energy.equilibration import discard_equilibration
 from halobind.pipeline.free_energy.mbar import check_weights, solve_binned
@@ -26,16 +26,20 @@ from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.time_blocks import make_blocks
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
-from tests.pipeline.free_energy.landscapes import energy, langevin, samples_of
+from tests.pipeline.free_energy.landscapes import (
+    GRID,
+    KT,
+    RADIUS,
+    WALL,
+    draw,
+    energy,
+    gauss,
+    langevin,
+    samples_of,
+    windows,
+)
 
-KT = GAS_CONSTANT * 300.0
-RADIUS, WALL = 0.55, 5000.0
 SETTINGS = EstimateSettings()
-GRID = np.linspace(-0.5, 2.0, 25001)
-
-
-def gauss(z, height, centre, width):
-    return height * np.exp(-((z - centre) ** 2) / (2 * width**2))
 
 
 LANDSCAPES = {
@@ -45,29 +49,6 @@ LANDSCAPES = {
     "shallow": lambda z: gauss(z, -15.0, 0.1, 0.1),
 }
 flat, well, well_and_barrier, shallow = LANDSCAPES.values()
-
-
-def windows(last, spacing=0.05, k=2000.0, first=0.0):
-    return tuple(Window(float(c), k) for c in np.arange(first, last + spacing / 2, spacing))
-
-
-def draw(landscape, umbrellas, n, seed, rho=0.0):
-    """n exact samples a window by the inverse of its distribution; neighbours in time are
-    correlated by rho before the inverse.
-    """
-    random, series = np.random.default_rng(seed), []
-    for w in umbrellas:
-        energy = landscape(GRID) + 0.5 * w.k * (GRID - w.center_nm) ** 2
-        p = np.exp(-(energy - energy.min()) / KT)
-        below = np.concatenate([[0.0], np.cumsum(0.5 * (p[1:] + p[:-1]))])
-        x = lfilter(
-            [1.0],
-            [1.0, -rho],
-            random.standard_normal(n) * math.sqrt(1 - rho**2),
-            zi=[rho * random.standard_normal()],
-        )[0]
-        series.append(np.interp(ndtr(x), below / below[-1], GRID))
-    return Samples(tuple(umbrellas), tuple(series), 0.2, 300.0, RADIUS, WALL)
 
 
 def bulk(landscape, p):
@@ -237,7 +218,7 @@ def test_weights_that_do_not_sum_to_one_are_an_error(monkeypatch):
             super().__init__(*arguments, **options)
             self.Log_W_nk = self.Log_W_nk + 0.01
 
-    monkeypatch.setattr(mbar_module, "MBAR", Unsolved)
+    monkeypatch.setattr(pymbar, "MBAR", Unsolved)
     with pytest.raises(
         EstimateError, match=r"MBAR did not converge: weights sum to 1 within 0.01 only"
     ):
@@ -251,7 +232,7 @@ def test_same_seed_same_numbers_wherever_pymbar_stops_and_no_global_state(monkey
     first, other = (
         compute_binding(estimate_pmf(s, SETTINGS, seed), s, SETTINGS) for seed in (3, 4)
     )
-    monkeypatch.setattr(mbar_module, "ITERATIONS", 1)
+    monkeypatch.setattr(mbar_module, "PYMBAR_ITERATIONS", 1)
     again = compute_binding(estimate_pmf(s, SETTINGS, 3), s, SETTINGS)
     assert np.array_equal(np.random.get_state()[1], before)
     for a, b, c in ([getattr(x, name) for x in (first, again, other)] for name in QUANTITIES):
