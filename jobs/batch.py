@@ -56,6 +56,7 @@ class Cluster(BaseModel):
     walltime: str
     array_limit: int = Field(default=1000, ge=1)
     requeue: bool = False
+    leave_out: tuple[str, ...] = ()
     directives: tuple[str, ...] = ()
     cpu_directives: tuple[str, ...] | None = None
 
@@ -69,9 +70,11 @@ class Cluster(BaseModel):
             )
         return text
 
-    @field_validator("environment", "directives", "cpu_directives", "queue", "cpu_queue", "account")
+    @field_validator(
+        "environment", "leave_out", "directives", "cpu_directives", "queue", "cpu_queue", "account"
+    )
     @classmethod
-    def _one_line(cls, value: object) -> object:
+    def _one_line(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
         for text in (value,) if isinstance(value, str) else value or ():
             if not text.strip() or "\n" in text:
                 raise ValueError(f"{text!r} must be one line of text")
@@ -99,6 +102,13 @@ class Cluster(BaseModel):
         """How long a job works before it stops by itself."""
         return self.seconds - STOP_EARLY_S
 
+    def keeps(self, directive: str) -> bool:
+        """Whether a directive of halobind's own stays in the script: `leave_out` does not begin it."""
+        return not any(
+            directive.startswith(item) and not re.match(r"[\w-]", directive[len(item) :])
+            for item in self.leave_out
+        )
+
 
 @dataclass(frozen=True)
 class Job:
@@ -124,6 +134,23 @@ class Task:
     index: int | None
     state: str
     reason: str
+    site: str = ""
+    """The cluster that holds it, where one scheduler serves several (SLURM); "": the usual one."""
+
+
+@dataclass(frozen=True)
+class JobId:
+    """What a submit command answers."""
+
+    id: str
+    """The id, as the scheduler's other commands take it."""
+    site: str = ""
+    """The cluster that took the job, where one scheduler serves several; "": the usual one."""
+
+
+def no_sites(directives: Sequence[str]) -> tuple[str, ...]:
+    """The clusters that directives choose, of a scheduler that serves only one: none."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -138,17 +165,22 @@ class Scheduler:
     programs: tuple[str, str, str]
     own_id: str
     ranges: bool
-    limit: re.Pattern
+    limit: re.Pattern[str]
     script: Callable[[Job, Cluster], str]
-    submit: Callable[[Sequence[str]], list[str]]
-    job_id: Callable[[str], str]
-    queue: Callable[[Sequence[str]], list[Task]]
-    cancel: Callable[[Sequence[str]], list[str]]
+    submit: Callable[[Sequence[str], str], list[str]]
+    """The command that submits a job after those ids have ended, and to that site."""
+    job_id: Callable[[str], JobId]
+    queue: Callable[[Sequence[str], str], list[Task]]
+    """The tasks of the jobs of those names that a site (or several, "a,b") holds."""
+    cancel: Callable[[Sequence[str], str], list[str]]
+    """The command that cancels the jobs of those ids at a site."""
+    sites: Callable[[Sequence[str]], tuple[str, ...]] = no_sites
+    """The sites that directives choose from; none: the usual one."""
 
 
 def ask(
     command: Sequence[str], stdin: str = "", folder: Path | None = None
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[str]:
     """Run a scheduler's command. Raises BatchError when it is not on this machine or does not
     answer.
     """
@@ -187,21 +219,31 @@ def answer(command: Sequence[str], nothing: str = "") -> str:
     return done.stdout
 
 
-def found_id(program: str, pattern: str, output: str) -> str:
-    """The job id in what a submit command printed, whatever else stands there: the group of the
-    last match. Raises BatchError.
+def find_job_id(program: str, patterns: Sequence[str], output: str) -> JobId:
+    """The job id in what a submit command printed, whatever else stands there.
+
+    Args:
+        program: the submit command.
+        patterns: tried in this order; the last match of the first that matches counts, with the
+            groups `id` and, where a scheduler serves several clusters, `site`.
+        output: what the command printed.
+
+    Raises:
+        BatchError: no pattern matches.
     """
-    found = re.findall(pattern, output, re.MULTILINE)
-    if not found:
-        said = " ".join(output.split()) or "nothing"
-        raise BatchError(
-            f"{program} gave no job id, it said: {said}. If the job is in the queue, the same"
-            " command finds it by its name"
-        )
-    return found[-1]
+    for pattern in patterns:
+        matches = list(re.finditer(pattern, output, re.MULTILINE))
+        if matches:
+            groups = matches[-1].groupdict()
+            return JobId(groups["id"], groups.get("site") or "")
+    said = " ".join(output.split()) or "nothing"
+    raise BatchError(
+        f"{program} gave no job id, it said: {said}. If the job is in the queue, the same"
+        " command finds it by its name"
+    )
 
 
-def last_words(done: subprocess.CompletedProcess) -> str:
+def last_words(done: subprocess.CompletedProcess[str]) -> str:
     """What a command that failed said, on one line."""
     text = " ".join((done.stderr.strip() or done.stdout.strip()).split())
     return text or f"no message (exit code {done.returncode})"

@@ -32,7 +32,8 @@ memory_GiB = 16
 walltime = "24:00:00"               # or "2-00:00:00"; a job stops by itself two minutes before
 array_limit = 1000                  # the longest job array (SLURM: below MaxArraySize)
 requeue = true                      # start again after preemption
-directives = ["--constraint=a100"]  # further options of the job script, as they are
+# leave_out = ["--mem"]             # options that halobind writes itself and this site refuses, by how they begin (PBS: "-l select")
+directives = ["--constraint=a100"]  # further options of the job script, as they are, also in place of those left out ("--mem-per-cpu=4G")
 """
 
 

@@ -33,6 +33,8 @@ class Entry:
     event: str = "submitting"
     id: str = ""
     message: str = ""
+    site: str = ""
+    """The cluster, or those to choose from as "a,b", where a scheduler serves several (SLURM)."""
 
     def part(self, task: Task) -> int:
         """The part that a queued task of this job has."""
@@ -98,18 +100,23 @@ class Ledger:
             if entries:
                 own = os.environ.get(scheduler.own_id)
                 try:
-                    tasks = scheduler.queue(list(entries))
+                    tasks = [
+                        task
+                        for site in dict.fromkeys(entry.site for entry in entries.values())
+                        for task in scheduler.queue(
+                            [name for name, entry in entries.items() if entry.site == site], site
+                        )
+                    ]
                 except BatchError as error:
                     known = (
                         f"{', '.join(entries)}: if they are gone for good, take their lines out of"
                         f" {self._path}"
                     )
                     raise BatchError(f"{error} ({name} was given {known})") from None
-                found += [
-                    (entries[task.name], task)
-                    for task in tasks
-                    if task.id != own and task.name in entries
-                ]
+                for task in tasks:
+                    if task.id != own and task.name in entries:
+                        entry = entries[task.name]
+                        found += [(entry, part) for part in _tasks_of_parts(entry, task)]
         return found
 
     def own(self) -> Entry | None:
@@ -126,3 +133,10 @@ class Ledger:
         for entry in self.entries:
             if entry.event in OPEN and entry.name not in alive and entry != own:
                 self.add(replace(entry, event="ended"))
+
+
+def _tasks_of_parts(entry: Entry, task: Task) -> list[Task]:
+    """One task a part, where a scheduler tells of an array as a whole."""
+    if task.index is not None or len(entry.parts) == 1:
+        return [task]
+    return [replace(task, index=part) for part in entry.parts]

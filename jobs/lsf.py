@@ -7,13 +7,15 @@ from halobind.jobs.batch import (
     STOP_EARLY_S,
     Cluster,
     Job,
+    JobId,
     Scheduler,
     Task,
     answer,
-    found_id,
+    find_job_id,
     index_list,
 )
 
+NOTHING = r"not found|No (unfinished|matching) job"
 RUNNING = {"RUN", "USUSP", "SSUSP", "UNKWN"}
 WAITING = {"PEND", "PSUSP", "WAIT", "PROV"}
 
@@ -31,7 +33,8 @@ def script(job: Job, cluster: Cluster) -> str:
     options += [f'-gpu "num={cluster.gpus}"'] if cluster.gpus else []
     options += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-wt {STOP_EARLY_S // 120} -wa TERM"]
     options += ["-r" if cluster.requeue else "-rn"]
-    options += [f"-o jobs/{job.name}{'-%I' if job.indices else ''}.log", *cluster.directives]
+    options += [f"-o jobs/{job.name}{'-%I' if job.indices else ''}.log"]
+    options = [*filter(cluster.keeps, options), *cluster.directives]
     lines = [line.replace("{part}", "$LSB_JOBINDEX") for line in job.lines]
     return (
         "\n".join(
@@ -46,29 +49,30 @@ def script(job: Job, cluster: Cluster) -> str:
     )
 
 
-def submit(after: Sequence[str]) -> list[str]:
+def submit(after: Sequence[str], site: str = "") -> list[str]:
     return ["bsub", *(["-w", " && ".join(f"ended({job})" for job in after)] if after else [])]
 
 
-def job_id(output: str) -> str:
-    return found_id("bsub", r"Job <(\d+)>", output)
+def job_id(output: str) -> JobId:
+    return find_job_id("bsub", [r"Job <(?P<id>\d+)>"], output)
 
 
-def queue(names: Sequence[str]) -> list[Task]:
+def queue(names: Sequence[str], site: str = "") -> list[Task]:
     tasks = []
     for name in names:
         columns = "jobid jobindex stat pend_reason delimiter='|'"
         for line in answer(
-            ["bjobs", "-noheader", "-J", name, "-o", columns], nothing="not found"
+            ["bjobs", "-noheader", "-J", name, "-o", columns], nothing=NOTHING
         ).splitlines():
             job, index, state, reason = (line.strip().split("|", 3) + [""] * 3)[:4]
             if state in RUNNING | WAITING:  # other lines are notices
                 kind, why = ("running", "") if state in RUNNING else ("queued", reason.strip("- "))
-                tasks.append(Task(name, job, int(index) or None, kind, why))
+                number = int(index) if index.isdecimal() else 0  # "-" or 0: no array
+                tasks.append(Task(name, job, number or None, kind, why))
     return tasks
 
 
-def cancel(ids: Sequence[str]) -> list[str]:
+def cancel(ids: Sequence[str], site: str = "") -> list[str]:
     return ["bkill", *ids]
 
 

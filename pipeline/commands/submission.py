@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from halobind.jobs.batch import (
     BatchError,
     Cluster,
     Job,
+    JobId,
     Scheduler,
     Task,
     ask,
@@ -89,7 +90,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
         _show(
             folder,
             _plan(folder, (campaign, runs), cluster, options, (ledger, queued)),
-            _ids(queued, cluster),
+            _held(queued, cluster, options.cluster),
         )
         return 0
     program = SCHEDULERS[cluster.scheduler].programs[0]
@@ -110,7 +111,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
             for run in runs:
                 write_record(run)
             _warn_of_long_segments(runs, campaign, cluster)
-        _submit(folder, jobs, ledger, _ids(queued, cluster))
+        _submit(folder, jobs, ledger, _held(queued, cluster, options.cluster))
         print(_summary(folder, jobs, queued, _has_work(runs, campaign, Part.WHOLE, False)))
     return 0
 
@@ -132,8 +133,8 @@ def cancel_campaign(folder: Path) -> int:
             found.values(), key=lambda item: (TABLE, SAMPLING, PREPARATION).index(item[0].stage)
         ):
             scheduler = SCHEDULERS[entry.scheduler]
-            done = ask(scheduler.cancel([task.id]))
-            if done.returncode != 0 and scheduler.queue([entry.name]):
+            done = ask(scheduler.cancel([task.id], task.site))
+            if done.returncode != 0 and scheduler.queue([entry.name], task.site):
                 raise BatchError(f"{entry.name} ({task.id}) was not cancelled: {last_words(done)}")
             event = (
                 "cancelled" if done.returncode == 0 else "ended"
@@ -193,7 +194,17 @@ def _plan(
     each = campaign.resources.processes_per_gpu or PER_GPU_WITH_MPS
     slots = cluster.gpus * each or max(1, cluster.cpus // campaign.resources.threads)
     number = max((entry.round for entry in ledger.entries), default=0) + 1
-    blank = Entry("", number, "", options.cluster, cluster.scheduler, (), 0, published)
+    blank = Entry(
+        name="",
+        round=number,
+        stage="",
+        cluster=options.cluster,
+        scheduler=cluster.scheduler,
+        parts=(),
+        of=0,
+        published=published,
+        site=",".join(SCHEDULERS[cluster.scheduler].sites(cluster.directives)),
+    )
     jobs: list[Planned] = []
     for stage in (PREPARATION, SAMPLING):
         owners = [(entry, task) for entry, task in queued if entry.stage == stage]
@@ -219,8 +230,8 @@ def _plan(
             )
             after = (PREPARATION,) if stage == SAMPLING else ()
             jobs.append(Planned(entry, _script(folder, entry, cluster, campaign, options), after))
-    working = jobs or [entry for entry, _ in queued if entry.stage != TABLE]
-    if working and not any(entry.stage == TABLE for entry, _ in queued):
+    at_work = bool(jobs) or any(entry.stage != TABLE for entry, _ in queued)
+    if at_work and not any(entry.stage == TABLE for entry, _ in queued):
         entry = replace(blank, stage=TABLE, parts=(1,), of=1, name=_name(folder, number, TABLE, 0))
         jobs.append(
             Planned(
@@ -336,26 +347,38 @@ def _command(folder: Path, options: SubmitOptions) -> str:
     )
 
 
-def _ids(queued: Queue, cluster: Cluster) -> list[tuple[str, str]]:
-    """Stage and id of the queued jobs that jobs of a cluster can wait for: those of the same
-    scheduler.
-    """
+@dataclass(frozen=True)
+class HeldJob:
+    """A job that a scheduler holds and that others can wait for."""
+
+    stage: str
+    """Its stage: PREPARATION, SAMPLING or TABLE."""
+    id: str
+    """Its id, as the scheduler's commands take it."""
+    site: str
+    """The cluster that holds it, where a scheduler serves several; "": the usual one."""
+
+
+def _held(queued: Queue, cluster: Cluster, name: str) -> list[HeldJob]:
+    """The queued jobs that jobs of the cluster of that name can wait for: of one scheduler's sites."""
+    sites = SCHEDULERS[cluster.scheduler].sites(cluster.directives) or ("",)
     return [
-        (entry.stage, task.id) for entry, task in queued if entry.scheduler == cluster.scheduler
+        HeldJob(entry.stage, task.id, task.site)
+        for entry, task in queued
+        if entry.scheduler == cluster.scheduler and (entry.cluster == name or task.site in sites)
     ]
 
 
-def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, ids: list[tuple[str, str]]) -> None:
-    """Write and submit each script, with a record before and after; `ids` are queued. Raises
+def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, held: list[HeldJob]) -> None:
+    """Write and submit each script, with a record before and after; `held` are queued. Raises
     BatchError with the scheduler's message.
     """
     for job in jobs:
         entry, scheduler = job.entry, SCHEDULERS[job.entry.scheduler]
         write_atomic(logs_folder(folder) / f"{entry.name}.sh", job.script)
         ledger.add(entry)
-        done = ask(
-            scheduler.submit(_after(job, ids)), job.script, folder
-        )  # without an answer the record stays: the name finds the job
+        # without an answer the record stays: the name finds the job
+        done = ask(_submit_command(job, held), job.script, folder)
         if done.returncode != 0:
             said = last_words(done)
             ledger.add(replace(entry, event="rejected", message=said))
@@ -365,31 +388,46 @@ def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, ids: list[tuple[s
                 else ""
             )
             before = (
-                f" Submitted before it and kept: {', '.join(i for _, i in ids)} (halobind cancel"
+                f" Submitted before it and kept: {', '.join(earlier.id for earlier in held)} (halobind cancel"
                 " takes them back)."
-                if ids
+                if held
                 else ""
             )
             raise BatchError(
                 f"{scheduler.programs[0]} rejected {entry.name}: {said}.{advice}{before} Its script"
                 f" is jobs/{entry.name}.sh"
             )
-        identity = scheduler.job_id(done.stdout)
-        ledger.add(replace(entry, event="submitted", id=identity))
-        ids.append((entry.stage, identity))
+        answer = _job_id(scheduler, entry, done.stdout)
+        site = answer.site or entry.site
+        ledger.add(replace(entry, event="submitted", id=answer.id, site=site))
+        held.append(HeldJob(entry.stage, answer.id, site))
 
 
-def _after(job: Planned, ids: Iterable[tuple[str, str]]) -> list[str]:
-    """The ids of the jobs that have to end before a job starts, each once."""
-    return list(dict.fromkeys(identity for stage, identity in ids if stage in job.after))
+def _job_id(scheduler: Scheduler, entry: Entry, output: str) -> JobId:
+    """The id of a job that was taken: as the submit command says, else as the queue does."""
+    try:
+        return scheduler.job_id(output)
+    except BatchError:
+        for task in scheduler.queue([entry.name], entry.site):
+            return JobId(task.id, task.site)
+        raise
 
 
-def _show(folder: Path, jobs: list[Planned], ids: list[tuple[str, str]]) -> None:
-    """Print the commands and scripts that would be submitted; `ids` are queued."""
+def _submit_command(job: Planned, held: list[HeldJob]) -> list[str]:
+    """The command that submits a job after those of `held` that it has to wait for, where they are."""
+    before = [earlier for earlier in held if earlier.stage in job.after]
+    site = before[0].site if before else ""
+    ids = dict.fromkeys(earlier.id for earlier in before if earlier.site == site)
+    return SCHEDULERS[job.entry.scheduler].submit(list(ids), site)
+
+
+def _show(folder: Path, jobs: list[Planned], held: list[HeldJob]) -> None:
+    """Print the commands and scripts that would be submitted; `held` are queued."""
     for job in jobs:
-        command = SCHEDULERS[job.entry.scheduler].submit(_after(job, ids))
+        command = _submit_command(job, held)
         print(f"# {shlex.join(command)} < jobs/{job.entry.name}.sh\n{job.script}")
-        ids.append((job.entry.stage, f"<id of {job.entry.name}>"))
+        site = held[-1].site if held else ""
+        held.append(HeldJob(job.entry.stage, f"<id of {job.entry.name}>", site))
     if not jobs:
         print(
             f"nothing to submit for {folder}: nothing is left, or all of it is queued (halobind"

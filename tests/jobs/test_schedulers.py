@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from halobind.jobs.batch import BatchError, Cluster, Job, Task, index_list, seconds_of, spans
+from halobind.jobs.batch import (
+    BatchError,
+    Cluster,
+    Job,
+    JobId,
+    Task,
+    index_list,
+    seconds_of,
+    spans,
+)
 from halobind.jobs.clusters import EXAMPLE, SCHEDULERS, load_cluster, load_clusters
 from halobind.jobs.ledger import Entry, Ledger
 
@@ -94,9 +103,9 @@ SUBMIT = {
 }
 NOTICE = "Your project 7 has used 93% of its budget"
 ANSWERS = {
-    "slurm": (f"12;cluster\n{NOTICE}\n", "12"),
-    "pbs": (f"{NOTICE}\n12[].head\n{NOTICE}\n", "12[].head"),
-    "lsf": (f"{NOTICE}\nJob <12> is submitted to queue <gpu>.\n", "12"),
+    "slurm": (f"12;cluster\n{NOTICE}\n", JobId("12", "cluster")),
+    "pbs": (f"{NOTICE}\n12[].head\n{NOTICE}\n", JobId("12[].head")),
+    "lsf": (f"{NOTICE}\nJob <12> is submitted to queue <gpu>.\n", JobId("12")),
 }
 PBS_JOBS = {
     "12[].head": {"Job_Name": "a", "job_state": "B"},
@@ -194,11 +203,13 @@ def test_golden_scripts(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_commands_and_ids(name: str) -> None:
     row = SCHEDULERS[name]
-    assert row.submit(["7", "8"]) == SUBMIT[name]
-    assert row.submit([]) == (["sbatch", "--parsable"] if name == "slurm" else [row.programs[0]])
+    assert row.submit(["7", "8"], "") == SUBMIT[name]
+    assert row.submit([], "") == (
+        ["sbatch", "--parsable"] if name == "slurm" else [row.programs[0]]
+    )
     printed, expected = ANSWERS[name]
     assert row.job_id(printed) == expected
-    assert row.cancel(["12"]) == [row.programs[2], "12"]
+    assert row.cancel(["12"], "") == [row.programs[2], "12"]
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -206,7 +217,7 @@ def test_queues(name: str, programs) -> None:
     printed, expected = QUEUES[name]
     for program, text in printed.items():
         programs(program, text)
-    assert SCHEDULERS[name].queue(["a"]) == expected
+    assert SCHEDULERS[name].queue(["a"], "") == expected
 
 
 @pytest.mark.parametrize(
@@ -217,26 +228,26 @@ def test_a_scheduler_that_does_not_answer_is_an_error_not_an_empty_queue(
 ) -> None:
     programs(program, "cannot reach the server", code=1, to=2)
     with pytest.raises(BatchError, match=f"{program} failed: cannot reach the server"):
-        SCHEDULERS[name].queue(["a"])
+        SCHEDULERS[name].queue(["a"], "")
 
 
 def test_lsf_says_not_found_for_an_empty_queue(programs) -> None:
     programs("bjobs", "Job <a> is not found", code=255, to=2)
-    assert SCHEDULERS["lsf"].queue(["a"]) == []
+    assert SCHEDULERS["lsf"].queue(["a"], "") == []
 
 
 def test_pbs_that_answers_no_json_is_an_error(programs) -> None:
     programs("qselect", "12[].head\n")
     programs("qstat", '{"Jobs": {"12[].head": ')
     with pytest.raises(BatchError, match=r"qstat -F json gave no JSON .*OpenPBS"):
-        SCHEDULERS["pbs"].queue(["a"])
+        SCHEDULERS["pbs"].queue(["a"], "")
     programs(
         "qstat",
         "qstat: 12[].head Job has finished, use -x or -H to obtain historical job information",
         code=35,
         to=2,
     )
-    assert SCHEDULERS["pbs"].queue(["a"]) == []
+    assert SCHEDULERS["pbs"].queue(["a"], "") == []
 
 
 def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +255,7 @@ def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         BatchError, match="there is no squeue on this machine: give this command where"
     ):
-        SCHEDULERS["slurm"].queue(["a"])
+        SCHEDULERS["slurm"].queue(["a"], "")
 
 
 def test_indices_and_times() -> None:
@@ -260,7 +271,9 @@ def test_the_example_is_a_clusters_file(config: Path) -> None:
     assert load_cluster("gpu").gpus == 1 and load_cluster("gpu").directives == (
         "--constraint=a100",
     )
-    shown = set(tomllib.loads(EXAMPLE.replace("# cpu_", "cpu_"))["gpu"])
+    shown = set(
+        tomllib.loads(EXAMPLE.replace("# cpu_", "cpu_").replace("# leave_", "leave_"))["gpu"]
+    )
     assert shown == set(Cluster.model_fields)
 
 
@@ -363,3 +376,121 @@ def test_a_submission_without_an_id_is_an_error(name: str) -> None:
             BatchError, match="gave no job id, it said: .*the same command finds it by its name"
         ):
             SCHEDULERS[name].job_id(output)
+
+
+def test_slurm_with_several_clusters(programs) -> None:
+    slurm = SCHEDULERS["slurm"]
+    for text in ("--clusters=genius", "--cluster genius", "-M genius", "-Mgenius"):
+        assert slurm.sites(["--qos=low", text]) == ("genius",)
+    assert slurm.sites(["-M a,b"]) == ("a", "b") and slurm.sites(["--mem=3G", "--qos=M"]) == ()
+    assert slurm.submit(["7"], "genius")[2:] == ["--clusters=genius", "--dependency=afterany:7"]
+    assert slurm.cancel(["7"], "genius") == ["scancel", "--clusters=genius", "7"]
+    programs("squeue", "CLUSTER: a\nj|7|1|R|None\nCLUSTER: b\nj|7|2|PD|Priority\n")
+    assert slurm.queue(["j"], "a,b") == [
+        Task("j", "7", 1, "running", "", "a"),
+        Task("j", "7", 2, "queued", "Priority", "b"),
+    ]
+
+
+def test_the_cluster_set_by_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBATCH_CLUSTERS", "wice")
+    assert SCHEDULERS["slurm"].sites(["--clusters=genius"]) == ("wice",)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed", "expected"),
+    [
+        ("slurm", "Submitted batch job 12\n", JobId("12")),
+        ("slurm", "sbatch: notice 7\nSubmitted batch job 12 on cluster genius\n", JobId("12", "genius")),
+        ("pbs", "qsub: job 12.pbs1 was submitted to workq\n", JobId("12.pbs1")),
+        ("pbs", "Your job 12[].pbs1 has been queued.\n", JobId("12[].pbs1")),
+        ("lsf", "Job <12> is submitted to default queue <normal>.\n", JobId("12")),
+        ("lsf", "Verifying job\nJob <12> is submitted to queue <q@remote>.\n", JobId("12")),
+    ],
+)  # fmt: skip
+def test_answers_of_wrappers(name: str, printed: str, expected: JobId) -> None:
+    assert SCHEDULERS[name].job_id(printed) == expected
+
+
+def test_pbs_jobs_that_qstat_leaves_out_are_alive(programs) -> None:
+    programs("qselect", "12[].head\n13.head\n14.head\n")
+    programs("qstat", json.dumps({"Jobs": {"13.head": {"Job_Name": "a", "job_state": "R"}}}))
+    assert SCHEDULERS["pbs"].queue(["a"], "") == [
+        Task("a", "13.head", None, "running", ""),
+        Task("a", "12[].head", None, "queued", ""),
+        Task("a", "14.head", None, "queued", ""),
+    ]
+    programs("qstat", "qstat: Unknown Job Id 14.head\nqstat: 12[].head Job has finished\n", 35, 2)
+    assert [task.id for task in SCHEDULERS["pbs"].queue(["a"], "")] == ["13.head"]
+
+
+def test_a_pbs_array_of_which_qstat_lists_no_task_is_alive(programs) -> None:
+    programs("qselect", "12[].head\n")
+    for state, alive in (("Q", True), ("B", True), ("F", False)):
+        programs(
+            "qstat", json.dumps({"Jobs": {"12[].head": {"Job_Name": "a", "job_state": state}}})
+        )
+        assert bool(SCHEDULERS["pbs"].queue(["a"], "")) == alive
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["005", "-", "{a b}", '"a\\qb"', '"say "yes" now"', '"it\'s \\\\"', "", '"a\nb"', '"}"'],
+)
+def test_no_environment_keeps_pbs_jobs_from_being_read(value: str, programs) -> None:
+    """qstat writes values of Variable_List as they are."""
+    jobs = ",\n".join(
+        f'"{identity}":{{ "Job_Name":"a", "job_state":"{state}",\n"Variable_List":{{"SLOT":{value}}}}}'
+        for identity, state in (("12[].head", "B"), ("12[1].head", "R"), ("13.head", "Q"))
+    )
+    programs("qselect", "12[].head\n13.head\n")
+    programs("qstat", f'{{"timestamp":1, "Jobs":{{{jobs}}}}}')
+    assert SCHEDULERS["pbs"].queue(["a"], "") == [
+        Task("a", "12[].head", 1, "running", ""),
+        Task("a", "13.head", None, "queued", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "said", ["Job <a> is not found", "No unfinished job found", "No matching job found"]
+)
+def test_lsf_has_several_words_for_an_empty_queue(said: str, programs) -> None:
+    programs("bjobs", said, code=255, to=2)
+    assert SCHEDULERS["lsf"].queue(["a"], "") == []
+
+
+def test_lsf_without_an_index(programs) -> None:
+    programs("bjobs", "12|-|RUN|-\n13|0|PEND|-\n")
+    assert [task.index for task in SCHEDULERS["lsf"].queue(["a"], "")] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "begins", "gone"),
+    [
+        ("slurm", "--mem", "--mem=16G"),
+        ("slurm", "--gres", "--gres=gpu:1"),
+        ("slurm", "--signal=B", "--signal=B:TERM@60"),
+        ("pbs", "-l select", "-l select=1:ncpus=4:ngpus=1:mem=16gb"),
+        ("pbs", "-S", "-S /bin/bash"),
+        ("lsf", '-R "rusage', '-R "rusage[mem=16GB]"'),
+        ("lsf", "-gpu", '-gpu "num=1"'),
+        ("lsf", "-wt", "-wt 1 -wa TERM"),
+    ],
+)
+def test_own_directives_can_be_left_out(name: str, begins: str, gone: str) -> None:
+    text = SCHEDULERS[name].script(ARRAY, cluster(name, leave_out=[begins]))
+    lines = GOLDEN[name].splitlines()
+    assert text.splitlines() == [line for line in lines if not line.endswith(gone)] != lines
+
+
+def test_memory_a_cpu_takes_the_place_of_memory_a_node() -> None:
+    text = SCHEDULERS["slurm"].script(LAST, cluster("slurm", directives=["--mem-per-cpu=3900M"]))
+    assert "#SBATCH --mem=" not in text and "#SBATCH --mem-per-cpu=3900M" in text
+
+
+def test_a_record_of_an_array_as_a_whole_counts_for_every_part(tmp_path: Path, programs) -> None:
+    programs("qselect", "12[].head\n")
+    programs("qstat", '{"Jobs": {}}')
+    ledger = Ledger(tmp_path / "submitted.jsonl")
+    ledger.add(Entry("a", 1, "sample", "gpu", "pbs", (2, 3), 3, 0, "submitted", "12[].head"))
+    assert [entry.part(task) for entry, task in ledger.queued()] == [2, 3]

@@ -484,3 +484,109 @@ def test_jobs_of_a_campaign_that_cannot_be_read_can_be_cancelled(
     pbs.hold(("1[].head", names(campaign)[0], [1, 2]))
     (campaign / "campaign.toml").write_text("[model")
     assert main(["cancel", str(campaign)]) == 0 and pbs.calls()[3:] == ["qdel 1[].head"]
+
+
+SBATCH = """#!/bin/sh
+n=$(cat count); n=$((n + 1)); echo $n > count
+echo "sbatch $*" >> calls
+cat > script-$n
+name=$(sed -n 's/^#SBATCH --job-name=//p' script-$n)
+indices=$(sed -n 's/^#SBATCH --array=//p' script-$n)
+site=$(sed -n 's/^#SBATCH --clusters=//p' script-$n)
+case "$*" in *--clusters=*) site=$(echo "$*" | sed 's/.*--clusters=\\([^ ]*\\).*/\\1/');; esac
+sleep ${SLOW:-0}
+echo "$n $name ${indices:-none} $site" >> held
+[ -n "$SILENT" ] || echo "$n${site:+;$site}"
+"""
+SQUEUE = """#!/usr/bin/env python3
+import sys
+options = dict(word.partition("=")[::2] for word in sys.argv[1:])
+for line in open("held"):
+    job, name, indices, *site = line.split()
+    if "".join(site) != options.get("--clusters", "") or name not in options["--name"].split(","):
+        continue
+    first, _, last = indices.partition("-")
+    tasks = ["N/A"] if first == "none" else range(int(first), int(last or first) + 1)
+    for task in tasks:
+        print(f"{name}|{job}|{task}|PD|Priority")
+"""
+SCANCEL = """#!/bin/sh
+echo "scancel $*" >> calls
+case "$*" in "$EXPECTED"*) exit 0;; esac
+echo "scancel: error: Invalid job id specified" >&2; exit 1
+"""
+SLURM_CLUSTERS = """
+[genius]
+scheduler = "slurm"
+walltime = "1:00:00"
+environment = ["module load halobind"]
+directives = ["--clusters=genius"]
+cpu_directives = []
+[plain]
+scheduler = "slurm"
+walltime = "1:00:00"
+environment = ["module load halobind"]
+"""
+
+
+@pytest.fixture
+def slurm_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scheduler:
+    """A stand-in SLURM that serves several clusters and holds every job that it was given."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (folder / name).write_text(text.replace("\n", f"\ncd {folder}\n", 1))
+    (folder / "squeue").write_text(SQUEUE.replace('open("held")', f'open("{folder}/held")'))
+    for name in ("sbatch", "scancel", "squeue"):
+        (folder / name).chmod(0o755)
+    (folder / "calls").write_text("")
+    (folder / "count").write_text("0")
+    (folder / "held").write_text("")
+    (tmp_path / "config" / "halobind").mkdir(parents=True)
+    (tmp_path / "config" / "halobind" / "clusters.toml").write_text(SLURM_CLUSTERS)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    return Scheduler(folder)
+
+
+def test_jobs_of_one_of_several_slurm_clusters_are_found_and_cancelled_there(
+    campaign: Path,
+    slurm_stand_in: Scheduler,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    assert main(["submit", str(campaign), "--cluster", "genius"]) == 0
+    calls = slurm_stand_in.calls()
+    assert calls[2].endswith("--clusters=genius --dependency=afterany:1:2") and len(calls) == 3
+    assert {entry["site"] for entry in record(campaign)} == {"genius"}
+    capsys.readouterr()
+    assert main(["submit", str(campaign), "--cluster", "genius"]) == 0
+    assert "nothing to add" in capsys.readouterr().out and len(slurm_stand_in.calls()) == 3
+    monkeypatch.setenv("EXPECTED", "--clusters=genius ")
+    assert main(["cancel", str(campaign)]) == 0
+    assert sorted(slurm_stand_in.calls()[3:]) == [f"scancel --clusters=genius {n}" for n in "123"]
+    assert [entry["event"] for entry in record(campaign)][-3:] == ["cancelled"] * 3
+
+
+def test_a_submit_command_that_gives_no_id_is_asked_for_it_by_the_queue(
+    campaign: Path, slurm_stand_in: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SILENT", "1")
+    assert main(["submit", str(campaign), "--cluster", "plain"]) == 0
+    assert [entry["id"] for entry in record(campaign) if entry["event"] == "submitted"] == list(
+        "123"
+    )
+
+
+def test_two_submits_started_together_submit_each_job_once(
+    campaign: Path, slurm_stand_in: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLOW", "0.2")
+    command = [sys.executable, "-m", "halobind", "submit", str(campaign), "--cluster", "plain"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = [subprocess.Popen(command, **streams) for _ in range(3)]
+    printed = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * 3, printed
+    assert len(slurm_stand_in.calls()) == 3 and len(names(campaign)) == 3
+    assert sum("nothing to add" in text for text in printed) == 2
