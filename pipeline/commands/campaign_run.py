@@ -67,13 +67,11 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
     before = measure(chart_of(runs, campaign))
     if before.done < before.total or rounds_due(runs, campaign):
         side_by_side(folder, campaign, (runs, choice), options.processes, _flags(options, stop))
-    failures = [
-        (run, product, why) for run in runs for product, why in open_failures(run, campaign).items()
-    ]
-    for run, product, why in failures:
+    failures = [(run, failure) for run in runs for failure in open_failures(run, campaign)]
+    for run, failure in failures:
         print(
-            f"halobind: {run.id} {product} failed: {why} (see {run.failures_folder}; try again with"
-            " --retry)",
+            f"halobind: {run.id} {failure.product} failed: {failure.reason} (see"
+            f" {run.failures_folder}; try again with --retry)",
             file=sys.stderr,
         )
     amount = measure(chart_of(runs, campaign))

@@ -30,8 +30,8 @@ def show_status(folder: Path) -> int:
         table.add_row(*row.values())
     wide_console().print(table)
     for run in runs:
-        for product, why in open_failures(run, campaign).items():
-            print(f"{run.id} {product} failed: {why}")
+        for failure in open_failures(run, campaign):
+            print(f"{run.id} {failure.product} failed: {failure.reason}")
         print(
             "".join(
                 f"{line}\n"

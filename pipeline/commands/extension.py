@@ -11,17 +11,20 @@ from halobind.jobs.publish import publishing
 from halobind.pipeline.campaign.run_directory import Run, write_record
 from halobind.pipeline.campaign.settings import Campaign, CampaignError
 from halobind.pipeline.commands.campaign_run import RunOptions, run_campaign
-from halobind.pipeline.sampling.products import (
-    all_products,
+from halobind.pipeline.sampling.product import ROUNDS
+from halobind.pipeline.sampling.products import all_products
+from halobind.pipeline.sampling.rounds import (
+    Round,
+    SamplingTarget,
+    WindowRequest,
     rounds_of,
-    window_chain,
-    windows_of,
     write_round,
 )
-from halobind.pipeline.sampling.rounds import Order, Round, Wish, order_in_force
-from halobind.pipeline.sampling.schedule import ROUNDS, basis_of, campaign_order, replicas_of
+from halobind.pipeline.sampling.window_segments import window_chain, windows_of
 from halobind.pipeline.workflow.checks import check_writable, open_campaign
-from halobind.pipeline.workflow.planning import decide
+from halobind.pipeline.workflow.planning import decide, round_name
+from halobind.pipeline.workflow.refinement import target_in_force
+from halobind.pipeline.workflow.rounds_due import campaign_target, decision_basis, replicas_of
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,10 @@ def extend_campaign(folder: Path, options: ExtendOptions) -> int:
     groups = [replicas_of(run, runs) for run in runs if run.leads]
     orders = []
     for group in groups:
-        now = order_in_force(rounds_of(group[0]), campaign_order(campaign))[0]
-        basis = basis_of(group, campaign, order or now)
+        now = target_in_force(rounds_of(group[0]), campaign_target(campaign))[0]
+        basis = decision_basis(group, campaign, order or now)
         orders.append(
-            Round("extend", basis, order=order)
+            Round("extend", basis, target=order)
             if order
             else _more(group, campaign, (basis, options.segments))
         )
@@ -76,7 +79,7 @@ def extend_campaign(folder: Path, options: ExtendOptions) -> int:
     return run_campaign(folder, RunOptions())
 
 
-def _check(campaign: Campaign, options: ExtendOptions) -> Order | None:
+def _check(campaign: Campaign, options: ExtendOptions) -> SamplingTarget | None:
     """The order that the options stand for, None for plain segments. Raises CampaignError."""
     if (options.segments is None) == (options.target_kJ_mol is None):
         raise CampaignError("extend needs one of --segments N and --target-kJ-mol X")
@@ -104,7 +107,9 @@ def _check(campaign: Campaign, options: ExtendOptions) -> Order | None:
         except ValueError as error:
             raise CampaignError(f"--budget-ns: {error}") from None
     return (
-        None if options.target_kJ_mol is None else Order(options.target_kJ_mol, options.budget_ns)
+        None
+        if options.target_kJ_mol is None
+        else SamplingTarget(options.target_kJ_mol, options.budget_ns)
     )
 
 
@@ -120,15 +125,15 @@ def _more(group: Sequence[Run], campaign: Campaign, given: tuple[str, int]) -> R
         for run in group
         for window, number in windows_of(run, campaign).items()
     ]
-    wishes = tuple(
-        Wish(name, window, number + more, f"{more} more for every window")
+    requests = tuple(
+        WindowRequest(name, window, number + more, f"{more} more for every window")
         for name, window, number in asked
     )
-    added_ps = len(wishes) * more * campaign.sampling.segment_ps
+    added_ps = len(requests) * more * campaign.sampling.segment_ps
     return Round(
         "extend",
         basis,
-        wishes,
+        requests,
         added_ps=added_ps,
         notes=(f"{more} more segments for every window ({added_ps / 1000:.3g} ns)",),
     )
@@ -141,11 +146,11 @@ def _shown(group: Sequence[Run], campaign: Campaign, planned: Round) -> list[str
     texts = (*planned.notes, *(problem.text for problem in planned.problems))
     lines = [f"{group[0].id}: {text}" for text in texts]
     now = {run.id: windows_of(run, campaign) for run in group}
-    for wish in planned.wishes:
-        before = now[wish.run_id].get(wish.window, 0)
+    for request in planned.requests:
+        before = now[request.run_id].get(request.window, 0)
         lines.append(
-            f"  {wish.run_id} {window_chain(wish.window)}: {before} -> {wish.segments} segments"
-            f" ({wish.why})"
+            f"  {request.run_id} {window_chain(request.window)}: {before} -> {request.segments}"
+            f" segments ({request.why})"
         )
     return lines
 
@@ -159,5 +164,5 @@ def _publish(run: Run, one: Round) -> None:
             raise CampaignError(
                 f"another process is deciding a round of {run.id} right now: give the command again"
             )
-        with publishing(run.path(f"{ROUNDS}/{len(run.rounds()):03d}")) as out:
+        with publishing(run.path(round_name(len(run.rounds())))) as out:
             write_round(out, one)

@@ -11,7 +11,7 @@ from openmm import unit
 
 from halobind.forcefields.packs.pack import FORCEFIELDS, load_pack
 from halobind.pipeline.campaign.versions import versions
-from halobind.pipeline.sampling.platforms import ORDER, POCL, choose, cores, probe
+from halobind.pipeline.sampling.platforms import PLATFORM_NAMES, POCL, choose, cores, probe
 from halobind.structures.assembly.packmol import packmol_program
 
 COULOMB = 138.935457644  # kJ mol-1 nm e-2, CODATA 2018
@@ -22,7 +22,7 @@ def examine_installation() -> int:
     print(f"Python {sys.version.split()[0]}, {cores()} cores")
     for name, version in versions().items():
         print(f"  {name:10s} {version}")
-    for name in ORDER:
+    for name in PLATFORM_NAMES:
         works, text = probe(name)
         note = " (PoCL: never chosen automatically)" if works and POCL in text else ""
         print(

@@ -26,7 +26,7 @@ from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.commands.campaign_models import check_writable
 from halobind.pipeline.commands.pack_validation import known_pack, result_of
 from halobind.pipeline.results.text_tables import rounded
-from halobind.pipeline.sampling.platforms import Choice, choose, cores
+from halobind.pipeline.sampling.platforms import MDPlatform, choose, cores
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def calibrate_pack(name: str, out: Path | None = None) -> int:
 
 
 def _try(
-    pack: Pack, trial: Trial, trials: Trials, where: tuple[Path, Choice, StopSignal]
+    pack: Pack, trial: Trial, trials: Trials, where: tuple[Path, MDPlatform, StopSignal]
 ) -> _Tried:
     first = trial_pack(pack, trial, trials)
     rows = _run(trial.label, first, bulk_part(first), where)
@@ -77,7 +77,7 @@ def _try(
 
 
 def _run(
-    label: str, pack: Pack, todo: Sequence[Check], where: tuple[Path, Choice, StopSignal]
+    label: str, pack: Pack, todo: Sequence[Check], where: tuple[Path, MDPlatform, StopSignal]
 ) -> list[Row]:
     out, choice, stop = where
     rows: list[Row] = []

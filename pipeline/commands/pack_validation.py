@@ -18,7 +18,7 @@ from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.commands.campaign_models import check_writable
 from halobind.pipeline.commands.validation_table import csv_text, draw, json_text, markdown_text
-from halobind.pipeline.sampling.platforms import Choice, choose, cores
+from halobind.pipeline.sampling.platforms import MDPlatform, choose, cores
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def product(out: Path, pack: Pack, check: Check) -> Path:
     return out / "checks" / f"{check.name}-{key(pack, check)}.json"
 
 
-def result_of(out: Path, pack: Pack, check: Check, choice: Choice) -> tuple[Result, bool]:
+def result_of(out: Path, pack: Pack, check: Check, choice: MDPlatform) -> tuple[Result, bool]:
     """The published result, or a new one; an error becomes a row and is tried again next time. The
     flag: was anything computed?
     """

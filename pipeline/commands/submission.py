@@ -41,7 +41,7 @@ from halobind.pipeline.campaign.run_directory import (
 )
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.campaign.text import duration
-from halobind.pipeline.sampling.products import PREPARE
+from halobind.pipeline.sampling.product import PREPARE
 from halobind.pipeline.workflow.checks import check_writable, open_campaign
 from halobind.pipeline.workflow.cost import SECONDS_PER_DAY, check_disk, plan_run
 from halobind.pipeline.workflow.local_processes import PER_GPU_WITH_MPS
@@ -256,7 +256,7 @@ def _most(runs: list[Run], campaign: Campaign) -> int:
     ready = next_steps(runs, campaign, Part.WHOLE)
     return (
         max(1, len(ready))
-        if all(step[0].chain != PREPARE for _, step in ready)
+        if all(step.products[0].chain != PREPARE for _, step in ready)
         else chain_count(runs, campaign, False)
     )
 

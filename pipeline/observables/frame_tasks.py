@@ -4,8 +4,6 @@ folders, not campaigns.
 Every path here is read where the task runs, which must see the same disk.
 """
 
-import io
-import json
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +21,8 @@ from halobind.pipeline.observables.dcd import open_dcd
 from halobind.pipeline.observables.registry import OBSERVABLES, Observable
 from halobind.pipeline.observables.scalars import height
 from halobind.pipeline.observables.scene import Chemistry, Scene, scenes_of
-from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
+from halobind.pipeline.sampling.run_context import built_model, frame_atoms
+from halobind.pipeline.sampling.segment_files import read_segment
 
 FRAMES = "frames.dcd"
 # Of how frames are measured. Raise it when any measured number can change: in scalars.py,
@@ -204,14 +203,14 @@ def _records(frames: md.Trajectory, heads: tuple[Scene, ...], piece: FrameRange)
     A frame is written every so many records, the same number all through a segment; it is the one
     with which the heights agree. Raises ValueError when none does.
     """
-    record = json.loads((piece.segment / "segment.json").read_text(encoding="utf-8"))
-    cv = np.load(io.BytesIO((piece.segment / "cv.npy").read_bytes()), allow_pickle=False)
+    content = read_segment(piece.segment)
+    cv = content.coordinate()
     heights = np.stack([height(frames, head)[:, 0] for head in heads], axis=1)
     every = match(heights, cv[:, 0::2][:, : len(heads)], piece.n_frames, piece.start)
     rows = (piece.start + 1 + np.arange(len(heights))) * every - 1
     table = np.empty((len(heights), len(heads), 4))
     table[..., 0] = rows[:, None]
-    table[..., 1] = (rows[:, None] + 1) * record["record_ps"]
+    table[..., 1] = (rows[:, None] + 1) * content.record["record_ps"]
     table[..., 2] = cv[rows, 0::2][:, : len(heads)]
     table[..., 3] = cv[rows, 1::2][:, : len(heads)]
     return table

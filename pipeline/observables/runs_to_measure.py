@@ -18,7 +18,8 @@ from halobind.pipeline.free_energy.samples import Window
 from halobind.pipeline.observables.frame_tasks import REVISION, Source, code_version, frame_shape
 from halobind.pipeline.observables.registry import OBSERVABLES
 from halobind.pipeline.observables.scene import Chemistry
-from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
+from halobind.pipeline.sampling.run_context import built_model, frame_atoms
+from halobind.pipeline.sampling.segment_files import read_segment
 from halobind.structures.models.model import Model
 from halobind.structures.molecules.catalogue import LIGANDS, MODES
 
@@ -144,9 +145,8 @@ def _list_segments(
         for number, folder in enumerate(run.segments(chain)):
             try:
                 with reading(folder):
-                    about = (folder / "segment.json").read_bytes()
-                    record = json.loads(about)
-                    cv = (folder / "cv.npy").read_bytes()
+                    files = read_segment(folder)
+                    record = files.record
                     window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
                     begins_ps = end_ps
                     end_ps += float(record["duration_ps"])
@@ -158,7 +158,9 @@ def _list_segments(
             except DamagedError as error:
                 errors[folder] = str(error)
                 continue
-            content = hashlib.sha256(about + cv + repr(shape).encode()).hexdigest()
+            content = hashlib.sha256(
+                files.record_bytes + files.cv_bytes + repr(shape).encode()
+            ).hexdigest()
             listed.append(_ListedSegment(window, number, folder, *shape, begins_ps, content))
     return listed, window_ps, errors
 

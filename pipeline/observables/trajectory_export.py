@@ -12,7 +12,7 @@ import numpy as np
 from halobind.pipeline.campaign.run_directory import Run, reading
 from halobind.pipeline.campaign.settings import SamplingSection
 from halobind.pipeline.observables.frame_tasks import FRAMES, frame_shape
-from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
+from halobind.pipeline.sampling.run_context import built_model, frame_atoms
 from halobind.structures.models.export import check_export, export_model
 from halobind.structures.models.model import Model, Residue
 

@@ -17,7 +17,8 @@ from halobind.pipeline.results.segment_reader import (
     SegmentData,
     SegmentReader,
 )
-from halobind.pipeline.sampling.products import hills_of, read_push, walker_chain
+from halobind.pipeline.sampling.segment_files import exchange_members
+from halobind.pipeline.sampling.walker_segments import hills_label, hills_of, read_push
 
 
 @dataclass
@@ -76,7 +77,9 @@ def collect_windows(run: Run) -> RunSamples[Samples] | None:
             record = data.record
             window = Window(float(record["center_nm"][0]), float(record["k_kJ_mol_nm2"]))
             window_of[chain] = window
-            exchanged_with.setdefault(chain, {chain}).update(_chains_of_members(record))
+            exchanged_with.setdefault(chain, {chain}).update(
+                segment.chain for segment in exchange_members(record)
+            )
             recorded.setdefault(window, _Recorded()).add(
                 data, data.coordinate.reshape(-1, heads, 2)
             )
@@ -111,7 +114,7 @@ def collect_walkers(run: Run, settings: MetadynamicsSection) -> RunSamples[Walke
     """
     reader = SegmentReader(run.spec)
     walkers = []
-    for chain in run.walker_chains(walker_chain(0, settings).partition("walker-0-")[2]):
+    for chain in run.walker_chains(hills_label(settings)):
         segments = run.segments(chain)
         if segments:
             walker = _Recorded()
@@ -150,11 +153,6 @@ def _with_push(coordinate: np.ndarray, segment: Path) -> np.ndarray:
         if len(push) != len(coordinate):
             raise ValueError(f"push.npy has {len(push)} records and cv.npy {len(coordinate)}")
     return np.column_stack([coordinate, push])
-
-
-def _chains_of_members(record: dict[str, dict[str, list[str]]]) -> set[str]:
-    """The chains of the segments that were made together with this one, by exchange."""
-    return {name.rpartition("/")[0] for name in record.get("exchange", {}).get("members", ())}
 
 
 def _exchange_groups(

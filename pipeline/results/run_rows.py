@@ -21,7 +21,10 @@ from halobind.pipeline.results.estimates import AnySamples, ensure_estimate, est
 from halobind.pipeline.results.segment_reader import SegmentReport
 from halobind.pipeline.results.table_rows import BACK, OUT, TableRow
 from halobind.pipeline.sampling.failures import open_failures
-from halobind.pipeline.sampling.products import PREPARE, all_products, comes_back, rounds_of
+from halobind.pipeline.sampling.product import PREPARE
+from halobind.pipeline.sampling.products import all_products
+from halobind.pipeline.sampling.pull_steps import comes_back
+from halobind.pipeline.sampling.rounds import rounds_of
 from halobind.structures.models.integrity import DISPLACED_NM
 from halobind.structures.molecules.catalogue import LIGANDS
 
@@ -45,8 +48,7 @@ def run_row(run: Run, campaign: Campaign) -> TableRow:
     row = _labelled_row(run, campaign)
     failures = open_failures(run, campaign)
     if failures:
-        product_name, why = next(iter(failures.items()))
-        return replace(row, error=f"{product_name}: {why}")
+        return replace(row, error=f"{failures[0].product}: {failures[0].reason}")
     products = all_products(run, campaign)
     published = run.published(product.name for product in products)
     missing = [product for product in products if product.name not in published]
@@ -54,7 +56,7 @@ def run_row(run: Run, campaign: Campaign) -> TableRow:
         segments = [product for product in products if product.chain != PREPARE]
         n_done = sum(product.name in published for product in segments)
         row = replace(row, pending=f"{n_done} of {len(segments)} segments")
-    if any(product.name.endswith("/seg-000") or product.chain == PREPARE for product in missing):
+    if any(product.chain == PREPARE or product.number == 0 for product in missing):
         return row
     try:
         return _estimated_row(row, run, campaign)

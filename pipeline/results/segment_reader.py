@@ -1,8 +1,6 @@
 """The published segments of a run: their samples, and what else they say."""
 
 import hashlib
-import io
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +14,7 @@ from halobind.pipeline.campaign.run_directory import reading
 from halobind.pipeline.campaign.settings import RunSpec
 from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
 from halobind.pipeline.free_energy.samples import Samples
+from halobind.pipeline.sampling.segment_files import SegmentRecord, read_segment
 from halobind.structures.models.integrity import DISPLACED_NM
 
 MAX_SOLVENT_DISTANCE_NM = 0.35
@@ -105,7 +104,7 @@ class RunSamples(Generic[S]):
 class SegmentData:
     """The content of one published segment."""
 
-    record: dict[str, Any]
+    record: SegmentRecord
     """segment.json."""
     coordinate: np.ndarray
     """Height and distance from the axis of each head in turn, (records, 2 heads), nm."""
@@ -154,19 +153,19 @@ class SegmentReader:
 
     def _read_segment(self, chain: str, segment: Path) -> SegmentData:
         """The content of a segment, once it is added to the checksum."""
-        record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
-        content = (segment / "cv.npy").read_bytes()
-        coordinate = np.load(io.BytesIO(content), allow_pickle=False).astype(float)
+        content = read_segment(segment)
+        record = content.record
+        coordinate = content.coordinate().astype(float)
         coordinate = coordinate.reshape(len(coordinate), 2 * self._spec.model.faces)
         if not (
             float(record["record_ps"]) > 0
             and math.isfinite(float(record["center_nm"][0]) + float(record["k_kJ_mol_nm2"]))
         ):
             raise ValueError("segment.json has no umbrella or no recording interval")
-        self._digest.update(f"{chain}/{segment.name}".encode() + content)
+        self._digest.update(f"{chain}/{segment.name}".encode() + content.cv_bytes)
         return SegmentData(record, coordinate)
 
-    def _note_surroundings(self, chain: str, record: dict[str, Any]) -> None:
+    def _note_surroundings(self, chain: str, record: SegmentRecord) -> None:
         """Add up what a segment says of the crystal and of the images of the ligand."""
         self._openmm_versions.add(record["versions"]["openmm"])
         slab = record["slab"]
@@ -184,7 +183,7 @@ class SegmentReader:
         leaning = [ion for ion, shift in enumerate(slab["site_shift_nm"]) if shift > wall_nm]
         return leaning if math.isfinite(wall_nm) else list(slab["short_metals"])
 
-    def _note_pocket(self, chain: str, record: dict[str, Any]) -> None:
+    def _note_pocket(self, chain: str, record: SegmentRecord) -> None:
         """Note for each head whether a segment ended with solvent in its pocket, or no partner."""
         states = self._states.setdefault(chain, _ChainStates())
         states.solvent_in_pocket.append(

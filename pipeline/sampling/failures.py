@@ -1,25 +1,38 @@
 """Products that failed and are still missing."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign
+from halobind.pipeline.sampling.product import ROUNDS
 from halobind.pipeline.sampling.products import all_products
-from halobind.pipeline.sampling.schedule import ROUNDS
 
 
-def open_failures(run: Run, campaign: Campaign) -> dict[str, str]:
-    """Products that failed and are still missing, with the reason of the last failure."""
-    found = {}
+@dataclass(frozen=True)
+class OpenFailure:
+    """A product that failed and is still missing."""
+
+    stage: str
+    product: str
+    """Its name."""
+    reason: str
+    """Of the last failure, on one line."""
+
+
+def open_failures(run: Run, campaign: Campaign) -> list[OpenFailure]:
+    """The products of a run that failed and are still missing, in the order of all products."""
     if not run.failures_folder.is_dir():
-        return found
-    names = [product.name for product in all_products(run, campaign)]
-    for name in [*names, f"{ROUNDS}/{len(run.rounds()):03d}"]:
-        failures = run.failures(name)
-        if failures and not run.has(name):
-            found[name] = _reason(failures[-1])
-    return found
+        return []
+    expected = [(product.stage, product.name) for product in all_products(run, campaign)]
+    expected.append((ROUNDS, f"{ROUNDS}/{len(run.rounds()):03d}"))
+    failures = []
+    for stage, name in expected:
+        records = run.failures(name)
+        if records and not run.has(name):
+            failures.append(OpenFailure(stage, name, _reason(records[-1])))
+    return failures
 
 
 def _reason(failure: Path) -> str:

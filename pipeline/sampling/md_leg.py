@@ -1,8 +1,8 @@
 """One leg of molecular dynamics: from a state, through a number of steps, to a state, with the
 coordinate and frames written.
 
-A leg is a pure function of (system, start, settings) on one platform: every context is fresh, every
-seed is given.
+A leg is a pure function of engine, start and settings on one platform: every context is fresh,
+every seed is given.
 """
 
 import copy
@@ -13,50 +13,67 @@ from pathlib import Path
 
 import numpy as np
 import openmm as mm
-from mdtraj.formats import DCDTrajectoryFile
 from openmm import unit
 
 from halobind.forcefields.hamiltonian.binding_coordinate import BIAS_GROUP, Coordinate, set_bias
 from halobind.forcefields.hamiltonian.system import FORCE_GROUPS
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
-from halobind.pipeline.sampling.platforms import Choice
+from halobind.pipeline.sampling.dcd_writer import DCDWriter
+from halobind.pipeline.sampling.platforms import MDPlatform
 
-BAROSTAT_EVERY = 25
+BAROSTAT_EVERY_STEPS = 25
 MINIMISE_TOLERANCE = 50.0  # kJ/mol/nm, root mean square force
+MINIMISE_MAX_ITERATIONS = 500
 
 
 @dataclass(frozen=True, eq=False)
 class MDState:
-    """Positions (n, 3) nm, velocities (n, 3) nm/ps or None, box lengths (3,) nm."""
+    """Where a piece of MD begins or ends."""
 
     positions: np.ndarray
+    """(n, 3) in nm."""
     velocities: np.ndarray | None
+    """(n, 3) in nm/ps; None where they are to be drawn."""
     box: np.ndarray
+    """Lengths (3,) in nm."""
+
+
+@dataclass(frozen=True, eq=False)
+class MDEngine:
+    """What moves the atoms."""
+
+    system: mm.System
+    coordinate: Coordinate
+    """The binding coordinate, whose umbrella is in `system`."""
+    platform: MDPlatform
 
 
 @dataclass(frozen=True)
 class Leg:
-    """What one leg does. Times in ps, temperatures in K, centres in nm, k in kJ/mol/nm2.
-
-    The umbrella centre and the thermostat move linearly from their first to their second value over
-    the leg. With `pressure_bar` a barostat moves the box along z; `settle_box_nm` then ends the leg
-    in the frame of its second half whose box was nearest to that height. `frame_atoms` are written
-    every `frame_ps` (none when empty).
-    """
+    """What one leg does."""
 
     seed: int
     duration_ps: float
     record_ps: float
+    """Between two records of the coordinate."""
     timestep_fs: float
     friction_per_ps: float
     temperature_K: tuple[float, float]
+    """Of the thermostat, at the begin and at the end; it changes linearly."""
     center_nm: tuple[float, float]
+    """Of the umbrella, at the begin and at the end; it moves linearly."""
     k: float
+    """Stiffness of the umbrella in kJ/mol/nm2."""
     minimise: bool = False
+    """Whether the energy is minimised first."""
     pressure_bar: float | None = None
+    """Of a barostat that moves the box along z; None for constant volume."""
     settle_box_nm: float | None = None
+    """End in the frame of the second half whose box height was nearest to this one."""
     frame_ps: float = 0.0
+    """Between two frames."""
     frame_atoms: np.ndarray | None = None
+    """Indices (n,) of the atoms in a frame; no frames are written without any."""
 
     @property
     def steps(self) -> int:
@@ -65,26 +82,34 @@ class Leg:
 
     @property
     def records(self) -> int:
+        """Number of records."""
         return max(1, round(self.duration_ps / self.record_ps))
+
+    @property
+    def records_per_frame(self) -> int:
+        """Records from one frame to the next; 0 when no frames are written."""
+        if self.frame_atoms is None or len(self.frame_atoms) == 0:
+            return 0
+        return round(self.frame_ps / self.record_ps)
 
 
 @dataclass(frozen=True, eq=False)
 class LegResult:
-    """Where a leg ended and what it recorded: `cv` (n, 2 * heads) heights and lateral distances in
-    nm, `box_z` (n,) in nm.
-
-    `energies` in kJ/mol by force group at the end, `temperature_K` of the last frame, `wall_s`
-    seconds of stepping. `duration_ps` is what was simulated: whole steps in whole records, at least
-    one.
-    """
+    """Where a leg ended and what it recorded."""
 
     state: MDState
     cv: np.ndarray
+    """Heights and lateral distances (n, 2 * heads) in nm, head after head."""
     box_z: np.ndarray
+    """Box heights (n,) in nm."""
     energies: dict[str, float]
+    """Potential energy in kJ/mol by force group at the end."""
     temperature_K: float
+    """Kinetic temperature at the end."""
     duration_ps: float
+    """What was simulated: whole steps in whole records, at least one."""
     wall_s: float
+    """Seconds of stepping."""
 
 
 class UnstableError(RuntimeError):
@@ -92,36 +117,43 @@ class UnstableError(RuntimeError):
 
 
 def run_leg(
-    system: mm.System,
+    engine: MDEngine,
     start: MDState,
     leg: Leg,
-    engine: tuple[Coordinate, Choice],
     folder: Path,
-    tick: Callable[[float], None],
+    progress: Callable[[float], None],
 ) -> LegResult:
-    """Run one leg. Frames go to folder/frames.dcd; `tick(fraction)` is called after every record
-    and may raise to abandon the leg.
+    """Run one leg.
 
-    Raises UnstableError when positions or energy stop being finite.
+    Args:
+        engine: System, coordinate and platform.
+        start: Where it begins.
+        leg: What it does.
+        folder: Where frames.dcd goes.
+        progress: Called with the fraction done after every record; may raise to abandon the leg.
+
+    Returns:
+        Where it ended and what it recorded.
+
+    Raises:
+        UnstableError: Positions or energy stopped being finite.
     """
-    coordinate, choice = engine
-    context, integrator = make_context(system, start, leg, choice)
-    chosen, chosen_gap = None, np.inf
+    context, integrator = make_context(engine, start, leg)
+    settled: MDState | None = None
+    smallest_gap = np.inf
     began = time.perf_counter()
-    with Recorder(leg, coordinate, folder) as recorder:
+    with Recorder(leg, engine.coordinate, folder) as recorder:
         for k in range(leg.records):
             _drive(context, integrator, leg, (k + 1) / leg.records)
             integrator.step(leg.steps)
             recorder.take(context)
-            height = recorder.box_z[-1]
-            if (
-                leg.settle_box_nm is not None
-                and k >= leg.records // 2
-                and abs(height - leg.settle_box_nm) < chosen_gap
-            ):
-                chosen, chosen_gap = current_state(context), abs(height - leg.settle_box_nm)
-            tick((k + 1) / leg.records)
-    return recorder.result(context, system, time.perf_counter() - began, chosen)
+            if leg.settle_box_nm is not None and k >= leg.records // 2:
+                gap = abs(recorder.box_z[-1] - leg.settle_box_nm)
+                if gap < smallest_gap:
+                    settled = current_state(context)
+                    smallest_gap = gap
+            progress((k + 1) / leg.records)
+    return recorder.result(context, engine.system, time.perf_counter() - began, settled)
 
 
 class Recorder:
@@ -132,25 +164,18 @@ class Recorder:
     def __init__(self, leg: Leg, coordinate: Coordinate, folder: Path) -> None:
         self.cv: list[np.ndarray] = []
         self.box_z: list[float] = []
-        self._leg, self._coordinate = leg, coordinate
-        self._every = (
-            round(leg.frame_ps / leg.record_ps)
-            if leg.frame_atoms is not None and len(leg.frame_atoms)
-            else 0
-        )
-        self._frames = DCDTrajectoryFile(str(folder / "frames.dcd"), "w") if self._every else None
+        self._leg = leg
+        self._coordinate = coordinate
+        self._frames = DCDWriter(folder / "frames.dcd")
 
     def __enter__(self) -> "Recorder":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._frames is not None:
-            self._frames.close()
+        self._frames.close()
 
     def take(self, context: mm.Context) -> None:
-        """Record where `context` is now. Raises UnstableError when the anchor's position is not
-        finite.
-        """
+        """Record where `context` is now. Raises UnstableError when the anchor is nowhere finite."""
         positions, box = _snapshot(context)
         self.cv.append(np.array(self._coordinate.measure(positions, box)))
         self.box_z.append(float(box[2]))
@@ -160,28 +185,33 @@ class Recorder:
                 f"the anchor's position is not finite {after} (umbrella at"
                 f" {self._leg.center_nm[1]:g} nm)"
             )
-        if self._frames is not None and len(self.cv) % self._every == 0:
-            xyz = (10 * positions[self._leg.frame_atoms]).astype(np.float32)
-            self._frames.write(xyz, cell_lengths=10 * box, cell_angles=np.full(3, 90.0))
+        every = self._leg.records_per_frame
+        if every and len(self.cv) % every == 0:
+            self._frames.write(positions[self._leg.frame_atoms], box)
 
     def result(
         self, context: mm.Context, system: mm.System, wall_s: float, state: MDState | None = None
-    ) -> "LegResult":
+    ) -> LegResult:
         """What the leg recorded, ending in `state` or where `context` is."""
         energies, temperature = _energies(context, system)
-        duration = round(len(self.cv) * self._leg.steps * self._leg.timestep_fs / 1000, 9)
-        cv, box_z = np.array(self.cv), np.array(self.box_z)
         return LegResult(
-            state or current_state(context), cv, box_z, energies, temperature, duration, wall_s
+            state=state or current_state(context),
+            cv=np.array(self.cv),
+            box_z=np.array(self.box_z),
+            energies=energies,
+            temperature_K=temperature,
+            duration_ps=round(len(self.cv) * self._leg.steps * self._leg.timestep_fs / 1000, 9),
+            wall_s=wall_s,
         )
 
 
 def make_context(
-    system: mm.System, start: MDState, leg: Leg, choice: Choice
+    engine: MDEngine, start: MDState, leg: Leg
 ) -> tuple[mm.Context, mm.LangevinMiddleIntegrator]:
-    """A fresh context at the start of the leg: box, positions, bias, then velocities; minimised
-    first when asked.
+    """A fresh context at the start of a leg: box, positions, bias, minimised if the leg says so,
+    then velocities.
     """
+    system = engine.system
     if leg.pressure_bar is not None:
         system = copy.deepcopy(system)
         barostat = mm.MonteCarloAnisotropicBarostat(
@@ -190,7 +220,7 @@ def make_context(
             False,
             False,
             True,
-            BAROSTAT_EVERY,
+            BAROSTAT_EVERY_STEPS,
         )
         barostat.setRandomNumberSeed(leg.seed % 1_000_000_007 + 1)
         system.addForce(barostat)
@@ -198,18 +228,30 @@ def make_context(
         leg.temperature_K[0], leg.friction_per_ps, leg.timestep_fs / 1000
     )
     integrator.setRandomNumberSeed(leg.seed)
-    context = choice.context(system, integrator)
-    x, y, z = start.box
-    context.setPeriodicBoxVectors(mm.Vec3(x, 0, 0), mm.Vec3(0, y, 0), mm.Vec3(0, 0, z))
+    context = engine.platform.context(system, integrator)
+    set_box(context, start.box)
     context.setPositions(start.positions)
     set_bias(context, leg.k, leg.center_nm[0])
     if leg.minimise:
-        mm.LocalEnergyMinimizer.minimize(context, MINIMISE_TOLERANCE, 500)
+        mm.LocalEnergyMinimizer.minimize(context, MINIMISE_TOLERANCE, MINIMISE_MAX_ITERATIONS)
     if start.velocities is None:
         context.setVelocitiesToTemperature(leg.temperature_K[0], leg.seed)
     else:
         context.setVelocities(start.velocities)
     return context, integrator
+
+
+def set_box(context: mm.Context, box: np.ndarray) -> None:
+    """Give a context a rectangular box of lengths (3,) in nm."""
+    x, y, z = box
+    context.setPeriodicBoxVectors(mm.Vec3(x, 0, 0), mm.Vec3(0, y, 0), mm.Vec3(0, 0, z))
+
+
+def current_state(context: mm.Context) -> MDState:
+    """Where a context is now."""
+    positions, box = _snapshot(context)
+    velocities = context.getState(getVelocities=True).getVelocities(asNumpy=True)
+    return MDState(positions, velocities.value_in_unit(unit.nanometer / unit.picosecond), box)
 
 
 def _drive(
@@ -225,26 +267,25 @@ def _drive(
 
 
 def _snapshot(context: mm.Context) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (n, 3) and box lengths (3,) in nm now."""
     state = context.getState(getPositions=True)
     vectors = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
     return state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), np.diag(vectors)
 
 
-def current_state(context: mm.Context) -> MDState:
-    positions, box = _snapshot(context)
-    velocities = context.getState(getVelocities=True).getVelocities(asNumpy=True)
-    return MDState(positions, velocities.value_in_unit(unit.nanometer / unit.picosecond), box)
-
-
 def _energies(context: mm.Context, system: mm.System) -> tuple[dict[str, float], float]:
-    """Potential energy by force group and temperature now; raises UnstableError when one is not
-    finite.
+    """Potential energies (kJ/mol) by force group and the kinetic temperature (K) now.
+
+    Raises:
+        UnstableError: One of them is not finite.
     """
     kj = unit.kilojoule_per_mole
     groups = FORCE_GROUPS | {"bias": BIAS_GROUP}
     energies = {
-        name: context.getState(getEnergy=True, groups={g}).getPotentialEnergy().value_in_unit(kj)
-        for name, g in groups.items()
+        name: context.getState(getEnergy=True, groups={group})
+        .getPotentialEnergy()
+        .value_in_unit(kj)
+        for name, group in groups.items()
     }
     kinetic = context.getState(getEnergy=True).getKineticEnergy().value_in_unit(kj)
     for name, value in (*energies.items(), ("kinetic", kinetic)):
@@ -254,30 +295,3 @@ def _energies(context: mm.Context, system: mm.System) -> tuple[dict[str, float],
         1 for i in range(system.getNumParticles()) if system.getParticleMass(i) > 0 * unit.dalton
     )
     return energies, 2 * kinetic / (GAS_CONSTANT * (3 * massive - system.getNumConstraints()))
-
-
-def save_state(state: MDState, path: Path) -> None:
-    """Write an MDState as a portable OpenMM State file (XML)."""
-    system = mm.System()
-    for _ in range(len(state.positions)):
-        system.addParticle(1.0)
-    context = mm.Context(
-        system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference")
-    )
-    x, y, z = state.box
-    context.setPeriodicBoxVectors(mm.Vec3(x, 0, 0), mm.Vec3(0, y, 0), mm.Vec3(0, 0, z))
-    context.setPositions(state.positions)
-    if state.velocities is not None:
-        context.setVelocities(state.velocities)
-    whole = context.getState(getPositions=True, getVelocities=True)
-    path.write_text(mm.XmlSerializer.serialize(whole), encoding="ascii")
-
-
-def load_state(path: Path) -> MDState:
-    """Read positions, velocities and box of an OpenMM State file. Raises OpenMMException when it is
-    not one.
-    """
-    state = mm.XmlSerializer.deserialize(path.read_text(encoding="ascii"))
-    velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
-    box = np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
-    return MDState(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), velocities, box)

@@ -19,7 +19,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,56 +30,91 @@ from scipy.interpolate import CubicSpline
 
 from halobind.forcefields.hamiltonian.binding_coordinate import BIAS_GROUP, Coordinate
 from halobind.pipeline.free_energy.hills import Hills
-from halobind.pipeline.sampling.md_leg import Leg, LegResult, MDState, Recorder, make_context
-from halobind.pipeline.sampling.platforms import Choice
+from halobind.pipeline.sampling.md_leg import (
+    Leg,
+    LegResult,
+    MDEngine,
+    MDState,
+    Recorder,
+    make_context,
+)
 
 WALL = "0.5*end_k*(max(0, height - path_top)^2 + max(0, path_bottom - height)^2)"
 NEVER = 10**9  # deposits between two exchanges of files: each walker has its own bias
-# OpenMM draws ids below it, so that it never takes the file of the start for its own
-NOT_AN_ID = 0x7FFFFFFF
+# the id in the name of the file that a bias starts from: OpenMM draws its own ids below it, so
+# that it never takes that file for its own
+START_FILE_ID = 0x7FFFFFFF
+
+
+@dataclass(frozen=True, eq=False)
+class WalkResult:
+    """What one leg of a walker gave."""
+
+    leg: LegResult
+    push: np.ndarray
+    """Force (records,) of the bias on the anchor at each record in kJ/mol/nm."""
+    bias: np.ndarray
+    """What the bias has grown to on the grid of the hills, (n,) in kJ/mol."""
 
 
 def run_walk(
-    system: mm.System,
+    engine: MDEngine,
     start: MDState,
-    walk: tuple[Leg, Hills],
-    engine: tuple[Coordinate, Choice],
+    leg: Leg,
+    hills: Hills,
     folder: Path,
-    tick: Callable[[float], None],
-) -> tuple[LegResult, np.ndarray, np.ndarray]:
-    """Run one leg while a bias grows; frames and `tick` as in run_leg. Gives also the force of the
-    bias (records,) kJ/mol/nm on the anchor at each record, and what the bias has grown to (n,)
-    kJ/mol.
+    progress: Callable[[float], None],
+) -> WalkResult:
+    """Run one leg while a bias grows.
 
-    Raises UnstableError, and ValueError as Walker does.
+    Args:
+        engine: System, coordinate and platform; the System is left as it is.
+        start: Where the leg begins.
+        leg: What it does.
+        hills: How the bias grows, and from what.
+        folder: Where frames.dcd goes.
+        progress: Called with the fraction done after every record; may raise to abandon the leg.
+
+    Returns:
+        The leg, the force of the bias at each record, and the bias at the end.
+
+    Raises:
+        UnstableError: Positions or energy stopped being finite.
+        ValueError: As Walker raises it.
     """
-    (leg, hills), (coordinate, choice) = walk, engine
-    system = copy.deepcopy(choice.form(system))
-    walker = Walker(system, coordinate, hills, leg.temperature_K[1])
-    context, integrator = make_context(system, start, leg, choice)
-    push, advance, began = (
-        np.empty(leg.records),
-        walker.stepper(context, integrator),
-        time.perf_counter(),
-    )
-    with Recorder(leg, coordinate, folder) as recorder:
+    system = copy.deepcopy(engine.platform.form(engine.system))
+    walker = Walker(system, engine.coordinate, hills, leg.temperature_K[1])
+    context, integrator = make_context(replace(engine, system=system), start, leg)
+    push = np.empty(leg.records)
+    advance = walker.stepper(context, integrator)
+    began = time.perf_counter()
+    with Recorder(leg, engine.coordinate, folder) as recorder:
         for k in range(leg.records):
             advance(leg.steps)
             recorder.take(context)
             push[k] = walker.push(recorder.cv[-1][0])
-            tick((k + 1) / leg.records)
-    return recorder.result(context, system, time.perf_counter() - began), push, walker.bias()
+            progress((k + 1) / leg.records)
+    result = recorder.result(context, system, time.perf_counter() - began)
+    return WalkResult(result, push, walker.bias())
 
 
 class Walker:
-    """The bias of one leg: made before the context, which it then drives. Raises ValueError for a
-    coordinate with more than one head and for a start that does not fit the grid.
-    """
+    """The bias of one leg: made before the context, which it then drives."""
 
     def __init__(
         self, system: mm.System, coordinate: Coordinate, hills: Hills, temperature_K: float
     ) -> None:
-        """Add walls and bias to `system`."""
+        """Add walls and bias to a System.
+
+        Args:
+            system: The System, which is changed.
+            coordinate: The binding coordinate, of one head.
+            hills: How the bias grows.
+            temperature_K: Of the thermostat.
+
+        Raises:
+            ValueError: The coordinate has more than one head, or the start does not fit the grid.
+        """
         grid = hills.grid
         if coordinate.heads != 1:
             raise ValueError(
@@ -93,29 +128,31 @@ class Walker:
                 " finite: remove its segment"
             )
         walls = coordinate.height_force(WALL)
-        for name, value in (
-            ("end_k", hills.wall_k),
-            ("path_bottom", hills.path_nm[0]),
-            ("path_top", hills.path_nm[1]),
-        ):
-            walls.addGlobalParameter(name, value)
+        walls.addGlobalParameter("end_k", hills.wall_k)
+        walls.addGlobalParameter("path_bottom", hills.path_nm[0])
+        walls.addGlobalParameter("path_top", hills.path_nm[1])
         walls.setForceGroup(BIAS_GROUP)
         system.addForce(walls)
         variable = BiasVariable(
             coordinate.height_force(), grid[0], grid[-1], hills.width_nm, False, len(grid)
         )
-        settings = (temperature_K, hills.bias_factor, hills.height, hills.every)
-        with (
-            tempfile.TemporaryDirectory() as folder
-        ):  # OpenMM's way to go on from a bias; it looks there once, now
-            np.save(Path(folder) / f"bias_{NOT_AN_ID}_0.npy", start)
+        # OpenMM's way to go on from a bias is a file in a folder, where it looks once, now
+        with tempfile.TemporaryDirectory() as folder:
+            np.save(Path(folder) / f"bias_{START_FILE_ID}_0.npy", start)
             self._metadynamics = Metadynamics(
-                system, [variable], *settings, saveFrequency=NEVER * hills.every, biasDir=folder
+                system,
+                [variable],
+                temperature_K,
+                hills.bias_factor,
+                hills.height,
+                hills.every,
+                saveFrequency=NEVER * hills.every,
+                biasDir=folder,
             )
         self._hills = hills
 
     def stepper(self, context: mm.Context, integrator: mm.Integrator) -> Callable[[int], None]:
-        """A function that makes so many steps, with a hill whenever one is due."""
+        """A function that makes a given number of steps, with a hill whenever one is due."""
         simulation = _Simulation(context, integrator)
 
         def advance(steps: int) -> None:
@@ -130,27 +167,27 @@ class Walker:
     def bias(self) -> np.ndarray:
         """The sum of the hills (n,) kJ/mol now, from OpenMM's free energy -gamma/(gamma - 1) V."""
         gamma = self._hills.bias_factor
-        return self._metadynamics.getFreeEnergy().value_in_unit(unit.kilojoule_per_mole) * (
-            (1 - gamma) / gamma
-        )
+        free_energy = self._metadynamics.getFreeEnergy().value_in_unit(unit.kilojoule_per_mole)
+        bias: np.ndarray = free_energy * ((1 - gamma) / gamma)
+        return bias
 
     def push(self, height: float) -> float:
-        """Force (kJ/mol/nm) of the bias now on an anchor at a height in nm: of the cubic spline
-        that OpenMM makes of it.
+        """Force (kJ/mol/nm) of the bias now, the cubic spline that OpenMM makes of it, on an anchor
+        at a height in nm.
         """
         return -float(CubicSpline(self._hills.grid, self.bias(), bc_type="natural")(height, 1))
 
 
 @dataclass(frozen=True)
 class _Simulation:
-    """What OpenMM's Metadynamics asks of an openmm.app.Simulation."""
+    """What OpenMM's Metadynamics uses of an openmm.app.Simulation."""
 
     context: mm.Context
     integrator: mm.Integrator = field(repr=False)
 
     @property
     def currentStep(self) -> int:
-        return self.context.getStepCount()
+        return int(self.context.getStepCount())
 
     def step(self, count: int) -> None:
         self.integrator.step(count)

@@ -2,8 +2,9 @@
 
 import hashlib
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import openmm as mm
 
@@ -15,45 +16,64 @@ from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import planning_lattice
 from halobind.pipeline.campaign.run_directory import derived_seed, user_molecules_folder
 from halobind.pipeline.campaign.settings import RunSpec
-from halobind.pipeline.sampling.segment_files import (
-    Workshop,
-    built_model,
-    coordinate_of,
-    write_json,
-)
+from halobind.pipeline.sampling.product import PREPARE
+from halobind.pipeline.sampling.run_context import RunContext, coordinate_of
+from halobind.pipeline.sampling.segment_files import write_json
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.models.model import write_model
+
+SETUP_PS = 1.0  # what building or parametrising counts for in progress and cost
 
 
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
     """The builder's settings of a run; the lattice constant comes from the force-field pack."""
     lattice = planning_lattice(load_pack(spec.forcefield.pack), spec.model.perovskite)
-    own = {name: record.ligand for name, record in spec.ligands.items()}
-    return spec.model.spec(lattice, own, derived_seed(run_id, "build"), spec.coordinate.leaving)
+    user_ligands = {name: record.ligand for name, record in spec.ligands.items()}
+    seed = derived_seed(run_id, "build")
+    return spec.model.spec(lattice, user_ligands, seed, spec.coordinate.leaving)
 
 
-def make_build(shop: Workshop, out: Path) -> None:
-    model, check = build_model(run_model_spec(shop.run.spec, shop.run.id))
-    write_model(model, out)
-    write_json(out / "check.json", asdict(check))
+@dataclass(frozen=True)
+class BuildProduct:
+    """The model of a run."""
+
+    stage: ClassVar[str] = "build"
+    chain: ClassVar[str] = PREPARE
+    number: ClassVar[int] = 0
+    name: ClassVar[str] = "build"
+    cost_ps: ClassVar[float] = SETUP_PS
+
+    def make(self, context: RunContext, out: Path) -> None:
+        """Build the model and check it."""
+        model, check = build_model(run_model_spec(context.run.spec, context.run.id))
+        write_model(model, out)
+        write_json(out / "check.json", asdict(check))
 
 
-def make_parametrize(shop: Workshop, out: Path) -> None:
-    spec, model = shop.run.spec, built_model(shop.run.path("build"))
-    pack, own = load_pack(spec.forcefield.pack), user_molecules_folder(shop.run.campaign)
-    system = make_system(
-        model,
-        pack,
-        SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2),
-        own,
-    )
-    found = audit(system, model, pack, own)
-    add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
-    if math.isfinite(spec.wall_nm):
-        add_surface_walls(system, model, spec.wall_nm)
-    coordinate_of(spec, model).add_to(system)
-    text = mm.XmlSerializer.serialize(system)
-    (out / "system.xml").write_text(text, encoding="ascii")
-    write_json(
-        out / "audit.json", {"sha256": hashlib.sha256(text.encode()).hexdigest(), **asdict(found)}
-    )
+@dataclass(frozen=True)
+class SystemProduct:
+    """The System of a run: force field, walls and binding coordinate, audited."""
+
+    stage: ClassVar[str] = "system"
+    chain: ClassVar[str] = PREPARE
+    number: ClassVar[int] = 0
+    name: ClassVar[str] = "system"
+    cost_ps: ClassVar[float] = SETUP_PS
+
+    def make(self, context: RunContext, out: Path) -> None:
+        """Write system.xml, and audit.json with its checksum."""
+        spec = context.run.spec
+        model = context.model
+        pack = load_pack(spec.forcefield.pack)
+        molecules = user_molecules_folder(context.run.campaign)
+        settings = SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2)
+        system = make_system(model, pack, settings, molecules)
+        report = audit(system, model, pack, molecules)
+        add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
+        if math.isfinite(spec.wall_nm):
+            add_surface_walls(system, model, spec.wall_nm)
+        coordinate_of(spec, model).add_to(system)
+        text = mm.XmlSerializer.serialize(system)
+        (out / "system.xml").write_text(text, encoding="ascii")
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        write_json(out / "audit.json", {"sha256": checksum, **asdict(report)})

@@ -13,7 +13,7 @@ import openmm as mm
 
 from halobind.forcefields.hamiltonian.cpu_pair_forces import untabulated
 
-ORDER = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
+PLATFORM_NAMES = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
 POCL = "Portable Computing Language"
 PROBE = """
 import json, sys, openmm as mm
@@ -36,7 +36,7 @@ class PlatformError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Choice:
+class MDPlatform:
     """A platform and the properties a Context gets."""
 
     name: str
@@ -101,8 +101,8 @@ def _load_failures(name: str) -> list[str]:
     ]
 
 
-def choose(name: str, threads: int = 1) -> Choice:
-    """The Choice for a platform name, or for "auto" the first of ORDER that works (never PoCL).
+def choose(name: str, threads: int = 1) -> MDPlatform:
+    """The MDPlatform for a platform name, or for "auto" the first of PLATFORM_NAMES that works (never PoCL).
 
     Raises PlatformError when a named platform does not work, saying which do and why the others do
     not.
@@ -112,24 +112,24 @@ def choose(name: str, threads: int = 1) -> Choice:
         if not works:
             raise PlatformError(f"platform {name} cannot be used here ({why}). {describe()}")
         return _choice(name, threads)
-    for candidate in ORDER:
+    for candidate in PLATFORM_NAMES:
         works, device = probe(candidate)
         if works and POCL not in device:
             return _choice(candidate, threads)
     raise PlatformError(f"no OpenMM platform works here. {describe()}")
 
 
-def _choice(name: str, threads: int) -> Choice:
+def _choice(name: str, threads: int) -> MDPlatform:
     if name == "CPU":
-        return Choice(name, (("Threads", str(threads)), ("DeterministicForces", "true")))
+        return MDPlatform(name, (("Threads", str(threads)), ("DeterministicForces", "true")))
     if name in ("CUDA", "HIP", "OpenCL"):
-        return Choice(name, (("Precision", "mixed"),))
-    return Choice(name, ())
+        return MDPlatform(name, (("Precision", "mixed"),))
+    return MDPlatform(name, ())
 
 
 def describe() -> str:
     """One sentence: what works here and why the rest does not."""
-    results = {name: probe(name) for name in ORDER}
+    results = {name: probe(name) for name in PLATFORM_NAMES}
     working = [name for name, (works, _) in results.items() if works]
     broken = [f"{name}: {why}" for name, (works, why) in results.items() if not works]
     return (

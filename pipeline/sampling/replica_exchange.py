@@ -1,14 +1,14 @@
 """Umbrella windows that exchange: several walkers in one process, which now and then swap the
 umbrellas that hold them.
 
-Two neighbouring windows i and j, held by walkers at x and y, swap with the probability (Sugita,
+Two neighbouring windows i and j, held by walkers at heights x and y, swap with the probability (Sugita,
 Kitao and Okamoto, J. Chem. Phys. 2000, 113, 6042)
 
     min(1, exp(-D))        D = [u_i(y) + u_j(x) - u_i(x) - u_j(y)] / kT
 
 with u the umbrella energies, because the Hamiltonians differ in nothing else: so no energy is
 computed for it. What is recorded is sorted by window, so a window's series is a series of its own
-biased ensemble, whoever walks in it.
+biased ensemble, whichever walker is in it.
 """
 
 import time
@@ -18,133 +18,182 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import openmm as mm
 
-from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate, set_bias
+from halobind.forcefields.hamiltonian.binding_coordinate import set_bias
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.sampling.md_leg import (
     Leg,
     LegResult,
+    MDEngine,
     MDState,
     Recorder,
     make_context,
 )
-from halobind.pipeline.sampling.platforms import Choice
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
-    """One window of a group: where its walker starts, its leg (umbrella at rest), and the directory
-    for its frames.
-    """
+class GroupWindow:
+    """One window of a group."""
 
     start: MDState
+    """Where its walker starts."""
     leg: Leg
+    """What it does, its umbrella at rest."""
     folder: Path
+    """Where its frames go."""
 
 
 @dataclass(frozen=True)
-class Swaps:
-    """Swaps are tried after every `every` records, in turn between windows 0-1, 2-3, ... and 1-2,
-    3-4, ...; `seed` decides them.
-    """
+class SwapSchedule:
+    """When swaps are tried: in turn between windows 0-1, 2-3, ... and 1-2, 3-4, ..."""
 
-    every: int
+    every_records: int
+    """Records between two attempts."""
     seed: int
+    """Decides the swaps."""
 
 
 @dataclass(frozen=True, eq=False)
-class Exchanged:
-    """What each window recorded; `walkers` (windows, records): which walker was in a window at each
-    record; `holder` (windows,): which one is there at the end; the attempted and accepted swaps of
-    each window with the next one, (windows - 1,).
-    """
+class ExchangeResult:
+    """What a group of windows gave."""
 
     results: tuple[LegResult, ...]
+    """What each window recorded."""
     walkers: np.ndarray
+    """Number (windows, records) of the walker in each window at each record."""
     holder: tuple[int, ...]
+    """Number (windows,) of the walker in each window at the end."""
     attempts: np.ndarray
+    """Swaps (windows - 1,) tried by each window with the next one."""
     accepted: np.ndarray
+    """Swaps (windows - 1,) made."""
 
 
-def umbrella(leg: Leg, cv: np.ndarray) -> float:
-    """Umbrella energy (kJ/mol) of a record (z, r of one head after the other) in the window of
-    `leg`.
+def umbrella_energy(leg: Leg, cv: np.ndarray) -> float:
+    """Energy (kJ/mol) of the umbrella of `leg` at a record (2 * heads,): z and r of one head after
+    the other in nm.
     """
     return float(0.5 * leg.k * np.sum((cv[0::2] - leg.center_nm[1]) ** 2))
 
 
-def run_exchange(
-    system: mm.System,
-    members: Sequence[Member],
-    swaps: Swaps,
-    engine: tuple[Coordinate, Choice],
-    tick: Callable[[float], None],
-) -> Exchanged:
-    """Run the legs of neighbouring windows side by side, one context a walker, with swaps; all legs
-    have the same times.
+def swap_energy(leg_i: Leg, leg_j: Leg, cv_i: np.ndarray, cv_j: np.ndarray) -> float:
+    """What it costs two windows to swap their walkers.
 
-    Each window ends in the state of the walker that it then holds; its wall time is its share.
-    Raises what `run_leg` raises.
+    Args:
+        leg_i: The first window.
+        leg_j: The second window.
+        cv_i: Record (2 * heads,) of the walker in the first window, in nm.
+        cv_j: Record (2 * heads,) of the walker in the second window, in nm.
+
+    Returns:
+        D kT in kJ/mol: the umbrella energies after the swap less those before it.
     """
-    coordinate, choice = engine
-    legs, random = [member.leg for member in members], np.random.default_rng(swaps.seed)
-    n, records, kT = len(legs), legs[0].records, GAS_CONSTANT * legs[0].temperature_K[0]
-    made = [make_context(system, member.start, member.leg, choice) for member in members]
-    recorders = [Recorder(member.leg, coordinate, member.folder) for member in members]
-    holder = list(range(n))  # the walker in each window
-    walkers = np.zeros((n, records), dtype=np.uint16)
-    attempts, accepted = np.zeros(n - 1, dtype=int), np.zeros(n - 1, dtype=int)
+    u_i_of_j = umbrella_energy(leg_i, cv_j)
+    u_j_of_i = umbrella_energy(leg_j, cv_i)
+    u_i_of_i = umbrella_energy(leg_i, cv_i)
+    u_j_of_j = umbrella_energy(leg_j, cv_j)
+    return u_i_of_j + u_j_of_i - u_i_of_i - u_j_of_j
+
+
+def run_exchange(
+    engine: MDEngine,
+    group: Sequence[GroupWindow],
+    swaps: SwapSchedule,
+    progress: Callable[[float], None],
+) -> ExchangeResult:
+    """Run the legs of neighbouring windows side by side, one context a walker, with swaps.
+
+    Args:
+        engine: System, coordinate and platform.
+        group: The windows, by height; their legs have the same times.
+        swaps: When swaps are tried.
+        progress: Called with the fraction done after every record; may raise to abandon all.
+
+    Returns:
+        What each window recorded, ending in the state of the walker that it then holds; its wall
+        time is its share.
+
+    Raises:
+        UnstableError: Positions or energy stopped being finite.
+    """
+    legs = [window.leg for window in group]
+    n_windows = len(legs)
+    n_records = legs[0].records
+    kT = GAS_CONSTANT * legs[0].temperature_K[0]
+    random = np.random.default_rng(swaps.seed)
+    simulations = [make_context(engine, window.start, window.leg) for window in group]
+    recorders = [Recorder(window.leg, engine.coordinate, window.folder) for window in group]
+    holder = list(range(n_windows))  # the walker in each window
+    walkers = np.zeros((n_windows, n_records), dtype=np.uint16)
+    attempts = np.zeros(n_windows - 1, dtype=int)
+    accepted = np.zeros(n_windows - 1, dtype=int)
+
+    def record_window(window: int, first: int, last: int) -> None:
+        """Records [first, last) of a window; its walker goes on without a break, so that its memory
+        stays in the cache.
+        """
+        context, integrator = simulations[holder[window]]
+        n_done = first * n_windows + window * (last - first)
+        for _ in range(first, last):
+            integrator.step(legs[0].steps)
+            recorders[window].take(context)
+            n_done += 1
+            progress(n_done / (n_windows * n_records))
+
+    def try_swap(i: int) -> None:
+        """Let window i and the next one swap their walkers, each where its last record was."""
+        j = i + 1
+        D = swap_energy(legs[i], legs[j], recorders[i].cv[-1], recorders[j].cv[-1]) / kT
+        swap = random.random() < np.exp(min(0.0, -D))
+        attempts[i] += 1
+        accepted[i] += swap
+        if not swap:
+            return
+        holder[i], holder[j] = holder[j], holder[i]
+        for window in (i, j):
+            context, _ = simulations[holder[window]]
+            set_bias(context, legs[window].k, legs[window].center_nm[1])
+
     began = time.perf_counter()
     with ExitStack() as files:
         for recorder in recorders:
             files.enter_context(recorder)
-        for block, first in enumerate(range(0, records, swaps.every)):
-            last = min(records, first + swaps.every)
+        for block, first in enumerate(range(0, n_records, swaps.every_records)):
+            last = min(n_records, first + swaps.every_records)
             walkers[:, first:last] = np.array(holder)[:, None]
-            for window, recorder in enumerate(
-                recorders
-            ):  # a walker goes on until the next swap: its memory stays in the cache
-                context, integrator = made[holder[window]]
-                for k in range(first, last):
-                    integrator.step(legs[0].steps)
-                    recorder.take(context)
-                    tick((first * n + window * (last - first) + k - first + 1) / (n * records))
-            for i in (
-                range(block % 2, n - 1, 2) if last < records else ()
-            ):  # a state is where its last record was
-                (a, b), (x, y) = legs[i : i + 2], (recorders[i].cv[-1], recorders[i + 1].cv[-1])
-                D = (umbrella(a, y) + umbrella(b, x) - umbrella(a, x) - umbrella(b, y)) / kT
-                swap = random.random() < np.exp(min(0.0, -D))
-                attempts[i] += 1
-                accepted[i] += swap
-                if swap:
-                    holder[i], holder[i + 1] = holder[i + 1], holder[i]
-                    for window in (i, i + 1):
-                        set_bias(made[holder[window]][0], legs[window].k, legs[window].center_nm[1])
-    share = (time.perf_counter() - began) / n
-    contexts = [made[walker][0] for walker in holder]
+            for window in range(n_windows):
+                record_window(window, first, last)
+            if last < n_records:
+                for i in range(block % 2, n_windows - 1, 2):
+                    try_swap(i)
+    share_s = (time.perf_counter() - began) / n_windows
     results = tuple(
-        recorder.result(context, system, share)
-        for recorder, context in zip(recorders, contexts, strict=True)
+        recorder.result(simulations[walker][0], engine.system, share_s)
+        for recorder, walker in zip(recorders, holder, strict=True)
     )
-    return Exchanged(results, walkers, tuple(holder), attempts, accepted)
+    return ExchangeResult(results, walkers, tuple(holder), attempts, accepted)
 
 
 def round_trips(walkers: np.ndarray) -> int:
     """How often a walker went from the first window to the last and back, or from the last to the
-    first and back; (windows, records).
+    first and back.
+
+    Args:
+        walkers: The walker (windows, records) in each window at each record.
+
+    Returns:
+        The sum over all walkers.
     """
-    seen: dict[
-        object, tuple[int, int]
-    ] = {}  # by walker: the end it visited last, and how often it has changed ends
+    last_end: dict[object, int] = {}  # by walker: the end, 0 or 1, that it visited last
+    changes: dict[object, int] = {}  # by walker: how often it has changed ends
     for ends in zip(walkers[0].tolist(), walkers[-1].tolist(), strict=True):
         for end, walker in enumerate(ends):
-            last, changes = seen.get(walker, (end, 0))
-            seen[walker] = (end, changes + (end != last))
-    return sum(changes // 2 for _, changes in seen.values())
+            moved = last_end.get(walker, end) != end
+            changes[walker] = changes.get(walker, 0) + moved
+            last_end[walker] = end
+    return sum(count // 2 for count in changes.values())
 
 
 def acceptance(attempts: np.ndarray, accepted: np.ndarray) -> np.ndarray:
-    """Accepted fraction of the swaps of each window with the next one; NaN where none was tried."""
+    """Accepted fraction (windows - 1,) of the swaps tried; NaN where none was."""
     return np.where(attempts > 0, accepted / np.maximum(attempts, 1), np.nan)

@@ -1,143 +1,215 @@
-"""One leg of a run: its settings, the System and coordinate it runs with, and what a published
-piece of MD holds.
+"""The files of a published piece of MD: written here, and read here only.
+
+`state.xml` is where it ended, `cv.npy` the coordinate at each record, `segment.json` what it says
+of itself; `box_z.npy` the box heights under a barostat. Frames are in `frames.dcd`, walkers add
+`bias.npy` and `push.npy`, windows that exchange `walkers.npy`.
 """
 
+import io
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
-import openmm as mm
 
-from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
-from halobind.forcefields.packs.pack import load_pack
-from halobind.pipeline.campaign.run_directory import Run, derived_seed, reading
-from halobind.pipeline.campaign.settings import RunSpec, SamplingSection
+from halobind.pipeline.campaign.run_directory import Run, reading
 from halobind.pipeline.campaign.versions import versions
-from halobind.pipeline.sampling.md_leg import (
-    Leg,
-    LegResult,
-    MDState,
-    load_state,
-    run_leg,
-    save_state,
-)
-from halobind.pipeline.sampling.platforms import Choice
-from halobind.pipeline.sampling.start_states import Ended
-from halobind.structures.models.integrity import (
-    Integrity,
-    check_integrity,
-    image_distance,
-    solvent_distance,
-)
-from halobind.structures.models.model import Model, read_model, residues_with
-
-RECORD_PS = 0.1  # between records before windows are sampled
+from halobind.pipeline.sampling.md_leg import Leg, LegResult
+from halobind.pipeline.sampling.openmm_xml import write_state
+from halobind.pipeline.sampling.run_context import RunContext, crystal_integrity
+from halobind.pipeline.sampling.start_states import EndState
+from halobind.structures.models.integrity import Integrity, image_distance, solvent_distance
+from halobind.structures.models.model import residues_with
 
 
-@dataclass(frozen=True)
-class Workshop:
-    """What making a product needs: the run, the platform, and what to call after every record (it
-    may raise to stop).
-    """
+@dataclass(frozen=True, order=True)
+class SegmentName:
+    """The name of a segment of a window or walker: "windows/z+0.350-k2000/seg-000"."""
 
-    run: Run
-    choice: Choice
-    tick: Callable[[float], None]
+    stage: str
+    """"windows" or "metadynamics"."""
+    label: str
+    """The window or walker: "z+0.350-k2000"."""
+    number: int
+    """From 0."""
 
+    @property
+    def chain(self) -> str:
+        """The chain of the segments of its window or walker."""
+        return f"{self.stage}/{self.label}"
 
-def base_leg(spec: RunSpec, run: Run, name: str) -> Leg:
-    """A leg of one record at the run's temperature, without bias, with the seed of product `name`:
-    what every stage starts from.
-    """
-    s = spec.simulation
-    return Leg(
-        seed=derived_seed(run.id, name),
-        duration_ps=RECORD_PS,
-        record_ps=RECORD_PS,
-        timestep_fs=s.timestep_fs,
-        friction_per_ps=s.friction_per_ps,
-        temperature_K=(s.temperature_K, s.temperature_K),
-        center_nm=(0.0, 0.0),
-        k=0.0,
-    )
+    def __str__(self) -> str:
+        return f"{self.chain}/seg-{self.number:03d}"
 
-
-def coordinate_of(spec: RunSpec, model: Model) -> Coordinate:
-    """The binding coordinate of a run: a head for each face that carries a ligand."""
-    c = spec.coordinate
-    return Coordinate(
-        model.groups["anchor"],
-        model.site_points,
-        model.site_normals,
-        c.radius_nm,
-        c.wall_kJ_mol_nm2,
-    )
+    @classmethod
+    def parse(cls, text: str) -> "SegmentName":
+        """The inverse of str(), for names in records. Raises ValueError for anything else."""
+        stage, label, last = text.split("/")
+        if not last.startswith("seg-"):
+            raise ValueError(f"{text!r} is not the name of a segment")
+        return cls(stage, label, int(last.removeprefix("seg-")))
 
 
-def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
-    """Indices of the atoms whose frames are written."""
-    if sampling.frames == "none":
-        return np.zeros(0, dtype=int)
-    if sampling.frames == "all":
-        return np.arange(model.n_atoms)
-    return np.concatenate(
-        [model.groups[name] for name in ("core", "ligand", "coating", "counterion")]
-    )
+class ExchangeRecord(TypedDict):
+    """What a window says of the swaps during a segment."""
+
+    members: list[str]
+    """Names of the segments that were made together, by height."""
+    walkers: list[str]
+    """Name of the walker that began in each of them."""
+    walker: str
+    """Name of the walker that the window held at the end."""
+    next: NotRequired[str]
+    """Name of the neighbouring segment; like the counts below missing in the last window."""
+    attempts: NotRequired[int]
+    """Swaps tried with the next window."""
+    accepted: NotRequired[int]
+    """Swaps made with the next window."""
 
 
-def end_state(run: Run, product: str) -> MDState:
-    """Where a published piece of MD ended. Raises DamagedError."""
-    with reading(run.path(product)):
-        return load_state(run.path(product) / "state.xml")
+class SegmentRecord(TypedDict):
+    """What a piece of MD says of itself in segment.json."""
+
+    seed: int
+    duration_ps: float
+    record_ps: float
+    center_nm: tuple[float, float]
+    """Umbrella centre at the begin and at the end."""
+    k_kJ_mol_nm2: float
+    barostat_bar: float | None
+    energy_kJ_mol: dict[str, float]
+    """Potential energy at the end by force group."""
+    temperature_K: float
+    """Kinetic temperature of the last frame."""
+    box_nm: list[float]
+    slab: dict[str, Any]
+    """The fields of Integrity at the end."""
+    image_nm: float
+    """From the ligand to its nearest image, or to the other ligand, at the end."""
+    solvent_nm: list[float]
+    """From each site to the nearest heavy atom of the solvent, at the end."""
+    platform: str
+    host: str
+    wall_s: float
+    versions: dict[str, str]
+    start: NotRequired[dict[str, str | float]]
+    """Of the first segment of a window: the pulled state it comes from, and how it settled."""
+    exchange: NotRequired[ExchangeRecord]
+    metadynamics: NotRequired[dict[str, float]]
+    """Of a walker: the settings of its bias."""
 
 
-@lru_cache(maxsize=2)
-def built_model(folder: Path) -> Model:
-    """The published model of a run. Raises DamagedError."""
+@dataclass(frozen=True, eq=False)
+class SegmentContent:
+    """What a published segment holds, as it is on disk and decoded."""
+
+    record: SegmentRecord
+    record_bytes: bytes
+    """segment.json."""
+    cv_bytes: bytes
+    """cv.npy."""
+
+    def coordinate(self) -> np.ndarray:
+        """Heights and lateral distances (n, 2 * heads) nm, head after head. Raises ValueError."""
+        values: np.ndarray = np.load(io.BytesIO(self.cv_bytes), allow_pickle=False)
+        return values
+
+
+def read_segment(folder: Path) -> SegmentContent:
+    """Read record and coordinate of a published piece of MD. Raises DamagedError."""
     with reading(folder):
-        return read_model(folder)
+        record = (folder / "segment.json").read_bytes()
+        return SegmentContent(_parse(record), record, (folder / "cv.npy").read_bytes())
 
 
-@lru_cache(maxsize=2)
-def load_system(folder: Path) -> mm.System:
-    """The published System of a run. Raises DamagedError."""
+def read_record(folder: Path) -> SegmentRecord:
+    """Read what a published piece of MD says of itself. Raises DamagedError."""
     with reading(folder):
-        return mm.XmlSerializer.deserialize((folder / "system.xml").read_text(encoding="ascii"))
+        return _parse((folder / "segment.json").read_bytes())
 
 
-def run_here(shop: Workshop, start: MDState, leg: Leg, out: Path) -> LegResult:
-    """One leg of the run's System on the workshop's platform; frames go to `out`."""
-    run = shop.run
-    engine = (coordinate_of(run.spec, built_model(run.path("build"))), shop.choice)
-    return run_leg(load_system(run.path("system")), start, leg, engine, out, shop.tick)
+def exchange_members(record: SegmentRecord) -> list[SegmentName]:
+    """The segments that were made together with one, itself included; none without exchange."""
+    if "exchange" not in record:
+        return []
+    return [SegmentName.parse(name) for name in record["exchange"]["members"]]
 
 
-def write_leg(shop: Workshop, out: Path, leg: Leg, result: LegResult, extra: dict) -> None:
-    """Write state.xml, cv.npy and segment.json (with `extra`) of a leg."""
-    save_state(result.state, out / "state.xml")
+def read_numbers(folder: Path, name: str) -> np.ndarray:
+    """A row (n,) of finite numbers from a file of a published segment. Raises DamagedError."""
+    with reading(folder):
+        row: np.ndarray = np.load(folder / name, allow_pickle=False)
+        if row.ndim != 1 or not np.all(np.isfinite(row)):
+            raise ValueError(f"{name} of shape {row.shape} is not a row of finite numbers")
+        return row
+
+
+def read_end_state(run: Run, product: str, height_nm: float) -> EndState:
+    """How a published step of the pull, its umbrella at `height_nm`, ended. Raises DamagedError."""
+    folder = run.path(product)
+    content = read_segment(folder)
+    with reading(folder):
+        record = content.record
+        last = content.coordinate()[-1]
+        slab = record["slab"]
+        return EndState(
+            product,
+            height_nm,
+            last[0::2],
+            _unbiased_energy(record["energy_kJ_mol"]),
+            record["temperature_K"],
+            slab["displaced"] - slab["displaced_at_site"],
+        )
+
+
+def end_state_of(name: str, height_nm: float, result: LegResult, slab: Integrity) -> EndState:
+    """How a leg that is not published ended, its umbrella at `height_nm`."""
+    return EndState(
+        name,
+        height_nm,
+        result.cv[-1][0::2],
+        _unbiased_energy(result.energies),
+        result.temperature_K,
+        slab.displaced - slab.displaced_at_site,
+    )
+
+
+def write_segment(
+    context: RunContext, out: Path, leg: Leg, result: LegResult, extra: Mapping[str, object]
+) -> None:
+    """Write state.xml, cv.npy and segment.json (with `extra`) of a leg into `out`."""
+    write_state(result.state, out / "state.xml")
     np.save(out / "cv.npy", result.cv)
     if leg.pressure_bar is not None:
         np.save(out / "box_z.npy", result.box_z)
-    write_json(out / "segment.json", _segment_record(shop, leg, result) | extra)
+    write_json(out / "segment.json", {**_record(context, leg, result), **extra})
 
 
-def slab_of(run: Run, state: MDState) -> Integrity:
-    pack = load_pack(run.spec.forcefield.pack)
-    return check_integrity(
-        built_model(run.path("build")), state.positions, state.box, pack.metals, pack.halides
-    )
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a mapping as indented JSON."""
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _segment_record(shop: Workshop, leg: Leg, result: LegResult) -> dict:
-    slab, model = slab_of(shop.run, result.state), built_model(shop.run.path("build"))
-    image = image_distance(
-        [result.state.positions[i] for i in residues_with(model, model.groups["anchor"])],
-        result.state.box,
-    )
+def _parse(content: bytes) -> SegmentRecord:
+    """The record in a segment.json. Raises ValueError, KeyError or TypeError for anything else."""
+    record = cast(SegmentRecord, json.loads(content.decode("utf-8")))
+    exchange_members(record)
+    return record
+
+
+def _unbiased_energy(energies: Mapping[str, float]) -> float:
+    """The sum (kJ/mol) of the energies of all force groups but the umbrella's."""
+    return sum(value for group, value in energies.items() if group != "bias")
+
+
+def _record(context: RunContext, leg: Leg, result: LegResult) -> SegmentRecord:
+    state = result.state
+    model = context.model
+    slab = crystal_integrity(context.run, state)
+    ligands = [state.positions[atoms] for atoms in residues_with(model, model.groups["anchor"])]
     return {
         "seed": leg.seed,
         "duration_ps": result.duration_ps,
@@ -147,45 +219,12 @@ def _segment_record(shop: Workshop, leg: Leg, result: LegResult) -> dict:
         "barostat_bar": leg.pressure_bar,
         "energy_kJ_mol": result.energies,
         "temperature_K": result.temperature_K,
-        "box_nm": [float(x) for x in result.state.box],
+        "box_nm": [float(length) for length in state.box],
         "slab": slab.as_dict(),
-        "image_nm": round(image, 4),
-        "solvent_nm": solvent_distance(model, result.state.positions, result.state.box),
-        "platform": shop.choice.name,
+        "image_nm": round(image_distance(ligands, state.box), 4),
+        "solvent_nm": list(solvent_distance(model, state.positions, state.box)),
+        "platform": context.platform.name,
         "host": socket.gethostname(),
         "wall_s": round(result.wall_s, 3),
         "versions": versions(),
     }
-
-
-def write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def ended_at(run: Run, product: str, height_nm: float) -> Ended:
-    """How a published step of the pull ended. Raises DamagedError."""
-    with reading(run.path(product)):
-        record, last = read_record(run, product), np.load(run.path(product) / "cv.npy")[-1]
-        energy = sum(value for name, value in record["energy_kJ_mol"].items() if name != "bias")
-        elsewhere = record["slab"]["displaced"] - record["slab"]["displaced_at_site"]
-        return Ended(
-            product, float(height_nm), last[0::2], energy, record["temperature_K"], elsewhere
-        )
-
-
-def judged(name: str, height_nm: float, result: LegResult, slab: Integrity) -> Ended:
-    energy = sum(value for kind, value in result.energies.items() if kind != "bias")
-    return Ended(
-        name,
-        height_nm,
-        result.cv[-1][0::2],
-        energy,
-        result.temperature_K,
-        slab.displaced - slab.displaced_at_site,
-    )
-
-
-def read_record(run: Run, product: str) -> dict:
-    """What a published piece of MD says of itself. Raises DamagedError."""
-    with reading(run.path(product)):
-        return json.loads((run.path(product) / "segment.json").read_text(encoding="utf-8"))

@@ -11,15 +11,15 @@ import numpy as np
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.samples import Window
 
-# of a window without landscape, sqrt(kT/k): that much the landscape itself may pull (500 kJ/mol/nm
-# at k = 3000)
-SIGMAS = 6.0
-MADS, THERMAL = (
-    8.0,
-    10.0,
-)  # energies within 8 scaled median deviations of those of all pulled states, or 10 kT sqrt(1.5 N)
-SETTLED = 2.0  # times as far may a state lie that has settled in the window itself
-WARM = 3.0  # a kinetic temperature within this factor of the thermostat's
+# widths sqrt(kT/k) of a window without landscape that an anchor may lie from the centre: so far may
+# the landscape itself pull (500 kJ/mol/nm at k = 3000)
+MAX_WIDTHS_FROM_CENTER = 6.0
+SETTLED_FACTOR = 2.0  # times as far may a state lie that has settled in the window itself
+# energies agree within so many scaled median deviations of those of all pulled states,
+MAX_ENERGY_DEVIATIONS = 8.0
+# or within so many times kT sqrt(1.5 N)
+MAX_THERMAL_FLUCTUATIONS = 10.0
+MAX_TEMPERATURE_FACTOR = 3.0  # a kinetic temperature is within this factor of the thermostat's
 
 
 class StartError(RuntimeError):
@@ -27,61 +27,84 @@ class StartError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a published piece of MD ended: `height_nm` of its umbrella, heights `z` (heads,) in nm of
-    the anchors, energy without umbrella in kJ/mol, kinetic temperature in K, ions that left their
-    places away from the pocket.
-    """
+class EndState:
+    """How a piece of MD ended."""
 
     name: str
+    """The product."""
     height_nm: float
+    """Centre of its umbrella."""
     z: np.ndarray
+    """Heights (heads,) of the anchors in nm."""
     energy_kJ_mol: float
+    """Potential energy without the umbrella."""
     temperature_K: float
+    """Kinetic temperature."""
     displaced: int
+    """Ions that left their places away from the pocket."""
 
 
 @dataclass(frozen=True)
-class Norm:
-    """What is usual: the energies (kJ/mol) of all pulled states, the number of atoms, the
-    temperature (K), and whether the crystal is a slab, whose ions keep their places: outer ions of
-    a cluster may lift off it in every state (which the table tells).
-    """
+class UsualState:
+    """What a sound state of a run is held against."""
 
     energies: Sequence[float]
+    """Energies of all pulled states in kJ/mol."""
     n_atoms: int
     temperature_K: float
     slab: bool = True
-
-
-def damage(ended: Ended, norm: Norm) -> str:
-    """What is wrong with a state whatever window it is for: energy, temperature, slab; empty when
-    nothing is.
+    """Whether ions must keep their places: outer ions of a cluster may lift off in every state
+    (which the table tells).
     """
-    kT, usual = GAS_CONSTANT * norm.temperature_K, float(np.median(norm.energies))
-    spread = 1.4826 * float(np.median(np.abs(np.asarray(norm.energies) - usual)))
-    limit = max(MADS * spread, THERMAL * kT * math.sqrt(1.5 * norm.n_atoms))
-    if not np.isfinite([*ended.z, ended.energy_kJ_mol, ended.temperature_K]).all():
+
+
+def why_damaged(state: EndState, usual: UsualState) -> str:
+    """What is wrong with a state for any window: energy, temperature, slab; empty when nothing is.
+
+    Args:
+        state: How a piece of MD ended.
+        usual: What is usual in its run.
+
+    Returns:
+        A few words that begin with "its" or a number of ions, or "".
+    """
+    kT = GAS_CONSTANT * usual.temperature_K
+    median = float(np.median(usual.energies))
+    spread = 1.4826 * float(np.median(np.abs(np.asarray(usual.energies) - median)))
+    thermal = MAX_THERMAL_FLUCTUATIONS * kT * math.sqrt(1.5 * usual.n_atoms)
+    limit = max(MAX_ENERGY_DEVIATIONS * spread, thermal)
+    if not np.isfinite([*state.z, state.energy_kJ_mol, state.temperature_K]).all():
         return "its coordinate or energy is not a finite number"
-    if abs(ended.energy_kJ_mol - usual) > limit:
+    if abs(state.energy_kJ_mol - median) > limit:
         return (
-            f"its energy is {ended.energy_kJ_mol - usual:+.0f} kJ/mol from that of the other pulled"
-            f" states (limit {limit:.0f})"
+            f"its energy is {state.energy_kJ_mol - median:+.0f} kJ/mol from that of the other"
+            f" pulled states (limit {limit:.0f})"
         )
-    if not norm.temperature_K / WARM < ended.temperature_K < norm.temperature_K * WARM:
-        return f"its temperature is {ended.temperature_K:.0f} K"
-    if ended.displaced and norm.slab:
-        return f"{ended.displaced} ions of its slab away from the pocket have left their places"
+    lowest = usual.temperature_K / MAX_TEMPERATURE_FACTOR
+    highest = usual.temperature_K * MAX_TEMPERATURE_FACTOR
+    if not lowest < state.temperature_K < highest:
+        return f"its temperature is {state.temperature_K:.0f} K"
+    if state.displaced and usual.slab:
+        return f"{state.displaced} ions of its slab away from the pocket have left their places"
     return ""
 
 
-def outside(z: np.ndarray, window: Window, temperature_K: float, settled: bool = False) -> str:
-    """Why heights (heads,) in nm lie outside a window, more than SIGMAS of its width from the
-    centre; empty when they do not.
+def why_outside(z: np.ndarray, window: Window, temperature_K: float, settled: bool = False) -> str:
+    """Why heights lie outside a window; empty when they do not.
+
+    Args:
+        z: Heights (heads,) of the anchors in nm.
+        window: The umbrella.
+        temperature_K: Temperature of the thermostat.
+        settled: Whether the state has settled in this window, which allows it more.
+
+    Returns:
+        A few words that begin with "its anchor", or "".
     """
     width = math.sqrt(GAS_CONSTANT * temperature_K / window.k)
     worst = float(z[np.argmax(np.abs(z - window.center_nm))])
-    if abs(worst - window.center_nm) <= SIGMAS * width * (SETTLED if settled else 1):
+    limit = MAX_WIDTHS_FROM_CENTER * width * (SETTLED_FACTOR if settled else 1)
+    if abs(worst - window.center_nm) <= limit:
         return ""
     return (
         f"its anchor is at {worst:.3f} nm, {abs(worst - window.center_nm) / width:.0f} widths from"
@@ -89,20 +112,30 @@ def outside(z: np.ndarray, window: Window, temperature_K: float, settled: bool =
     )
 
 
-def fit_start(pulled: Sequence[Ended], window: Window, norm: Norm) -> tuple[Ended, str]:
-    """The pulled state nearest to the window that is not damaged, and why it has to settle in the
-    window first, if it has to.
+def choose_start(
+    pulled: Sequence[EndState], window: Window, usual: UsualState
+) -> tuple[EndState, str]:
+    """The pulled state nearest to a window that is not damaged.
 
-    Raises StartError when every state is damaged.
+    Args:
+        pulled: How every step of the pull ended.
+        window: The window that is to start.
+        usual: What is usual in the run.
+
+    Returns:
+        The state, and why it has to settle in the window first (empty if it has not).
+
+    Raises:
+        StartError: Every state is damaged.
     """
-    nearest = sorted(pulled, key=lambda e: abs(e.height_nm - window.center_nm))
-    good = next((e for e in nearest if not damage(e, norm)), None)
+    nearest = sorted(pulled, key=lambda state: abs(state.height_nm - window.center_nm))
+    good = next((state for state in nearest if not why_damaged(state, usual)), None)
     if good is None:
         raise StartError(
             f"no pulled state is fit to start from; the nearest, {nearest[0].name}:"
-            f" {damage(nearest[0], norm)}"
+            f" {why_damaged(nearest[0], usual)}"
         )
-    why = outside(good.z, window, norm.temperature_K)
+    why = why_outside(good.z, window, usual.temperature_K)
     if good is not nearest[0]:
-        why = f"{nearest[0].name}: {damage(nearest[0], norm)}"
+        why = f"{nearest[0].name}: {why_damaged(nearest[0], usual)}"
     return good, why

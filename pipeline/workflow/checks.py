@@ -21,7 +21,7 @@ from halobind.pipeline.campaign.settings import (
     SamplingSection,
 )
 from halobind.pipeline.sampling.model_and_system import run_model_spec
-from halobind.pipeline.sampling.products import grid_windows
+from halobind.pipeline.sampling.window_segments import grid_windows
 from halobind.structures.assembly.build import ModelPlan, check_model, plan_model
 from halobind.structures.crystals.ion_pair import check_solvent
 from halobind.structures.molecules.limits import check_size

@@ -1,6 +1,5 @@
 """What a run costs: atoms, time and disk, and whether the disk has room for it."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from halobind.pipeline.campaign.run_directory import Run
+from halobind.pipeline.campaign.run_directory import DamagedError, Run
 from halobind.pipeline.campaign.settings import Campaign, CampaignError
 from halobind.pipeline.sampling.model_and_system import run_model_spec
-from halobind.pipeline.sampling.products import PREPARE, Product, all_products, sampling_chains
+from halobind.pipeline.sampling.product import PREPARE, Product
+from halobind.pipeline.sampling.products import all_products, sampling_chains
+from halobind.pipeline.sampling.segment_files import read_record
 from halobind.structures.assembly.build import ModelPlan, plan_model
 from halobind.structures.molecules.molecule import catalogue_molecule
 
@@ -88,7 +89,7 @@ def product_bytes(product: Product, model_plan: ModelPlan, campaign: Campaign) -
     """Bytes that a product will take on disk."""
     n_atoms = model_plan.n_atoms
     count = RECORD_FILES_BYTES + STATE_BYTES_PER_ATOM * n_atoms
-    if product.name == "system":
+    if product.stage == "system":
         count += SYSTEM_BYTES_PER_ATOM * n_atoms
     if product.chain != PREPARE:
         sampling = campaign.sampling
@@ -127,10 +128,10 @@ def segment_speeds(run: Run, platform: str | None = None) -> list[float]:
     speeds = []
     for segment in islice(segments, MAX_SPEEDS_READ):
         try:
-            record = json.loads((segment / "segment.json").read_text(encoding="utf-8"))
+            record = read_record(segment)
             if platform in (None, record["platform"]):
                 speeds.append(record["duration_ps"] / 1000 / record["wall_s"] * SECONDS_PER_DAY)
-        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        except (DamagedError, KeyError, TypeError, ZeroDivisionError):
             continue  # a damaged segment has no speed; the table names it
     return speeds
 

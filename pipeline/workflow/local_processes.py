@@ -12,7 +12,7 @@ from halobind.jobs.gpus import MPSError, has_mps, seats, shared_gpus, visible_gp
 from halobind.jobs.local import run_side_by_side
 from halobind.pipeline.campaign.run_directory import Run, logs_folder
 from halobind.pipeline.campaign.settings import Campaign
-from halobind.pipeline.sampling.platforms import Choice, PlatformError, cores
+from halobind.pipeline.sampling.platforms import MDPlatform, PlatformError, cores
 from halobind.pipeline.workflow.progress import Display, chart_of, measure
 from halobind.pipeline.workflow.worker import WorkError
 
@@ -23,7 +23,7 @@ PER_GPU_WITH_MPS = 4
 def side_by_side(
     folder: Path,
     campaign: Campaign,
-    work: tuple[list[Run], Choice],
+    work: tuple[list[Run], MDPlatform],
     asked: int | None,
     flags: list[str],
 ) -> None:
@@ -68,7 +68,7 @@ def side_by_side(
 
 @contextlib.contextmanager
 def _places(
-    choice: Choice, campaign: Campaign, asked: int | None
+    choice: MDPlatform, campaign: Campaign, asked: int | None
 ) -> Iterator[tuple[list[dict[str, str]], str]]:
     """The environment of each process, and a few words on how they share the machine.
 

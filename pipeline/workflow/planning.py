@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign
@@ -22,26 +23,25 @@ from halobind.pipeline.results.collect import collect_windows
 from halobind.pipeline.results.estimates import estimate_seed
 from halobind.pipeline.results.table_rows import combine
 from halobind.pipeline.sampling.model_and_system import run_model_spec
-from halobind.pipeline.sampling.products import (
-    Product,
-    pull_heights,
+from halobind.pipeline.sampling.product import ROUNDS
+from halobind.pipeline.sampling.pull_steps import centers_between, pull_heights
+from halobind.pipeline.sampling.rounds import (
+    Round,
+    SamplingTarget,
+    WindowRequest,
     rounds_of,
-    windows_of,
     write_round,
 )
-from halobind.pipeline.sampling.rounds import (
-    Order,
-    Reach,
-    Round,
-    Wish,
-    centers_between,
+from halobind.pipeline.sampling.run_context import RunContext
+from halobind.pipeline.sampling.window_segments import windows_of
+from halobind.pipeline.workflow.allocation import allocate, contributions
+from halobind.pipeline.workflow.refinement import (
+    PathReach,
     longer_path,
-    order_in_force,
+    target_in_force,
     windows_to_add,
 )
-from halobind.pipeline.sampling.schedule import ROUNDS, basis_of, campaign_order, round_due
-from halobind.pipeline.sampling.segment_files import Workshop
-from halobind.pipeline.workflow.allocation import allocate, contributions
+from halobind.pipeline.workflow.rounds_due import campaign_target, decision_basis, round_due
 from halobind.structures.assembly.build import reach_limit
 
 # a round of sampling to a target adds at most half of what there is: what it is planned from has
@@ -49,19 +49,36 @@ from halobind.structures.assembly.build import reach_limit
 GROWTH = 0.5
 
 
-def round_products(group: Sequence[Run], campaign: Campaign) -> list[Product]:
-    """The round that is due for the replicas of a ligand: one product of their first run, or none."""
-    name = round_due(group, campaign)
-    return [Product(name, ROUNDS, 0.0, _MakeRound(tuple(group), campaign))] if name else []
+def round_name(number: int) -> str:
+    """The product that is round `number` of a ligand: "rounds/000"."""
+    return f"{ROUNDS}/{number:03d}"
 
 
 @dataclass(frozen=True)
-class _MakeRound:
-    group: tuple[Run, ...]
-    campaign: Campaign
+class RoundProduct:
+    """The next round of the replicas of a ligand, in the first of their runs."""
 
-    def __call__(self, _shop: Workshop, out: Path) -> None:
-        write_round(out, decide(self.group, self.campaign, campaign_order(self.campaign)))
+    number: int
+    replicas: tuple[Run, ...]
+    campaign: Campaign
+    stage: ClassVar[str] = ROUNDS
+    chain: ClassVar[str] = ROUNDS
+    cost_ps: ClassVar[float] = 0.0
+
+    @property
+    def name(self) -> str:
+        """For example "rounds/000"."""
+        return round_name(self.number)
+
+    def make(self, context: RunContext, out: Path) -> None:
+        """Decide the round from all that is sampled."""
+        write_round(out, decide(self.replicas, self.campaign, campaign_target(self.campaign)))
+
+
+def round_products(replicas: Sequence[Run], campaign: Campaign) -> list[RoundProduct]:
+    """The round that is due for the replicas of a ligand: one product of their first run, or none."""
+    number = round_due(replicas, campaign)
+    return [] if number is None else [RoundProduct(number, tuple(replicas), campaign)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,36 +109,44 @@ def evidence_of(run: Run, campaign: Campaign) -> Evidence:
 
 
 def decide(
-    group: Sequence[Run], campaign: Campaign, wanted: Order | None, more: tuple[Round, ...] = ()
+    replicas: Sequence[Run],
+    campaign: Campaign,
+    campaign_goal: SamplingTarget | None,
+    unpublished: tuple[Round, ...] = (),
 ) -> Round:
-    """The next round of the replicas of a ligand, all of which are sampled as asked, after `more`
-    rounds that are not published yet.
+    """The next round of the replicas of a ligand, all of which are sampled as asked.
 
-    Raises DamagedError.
+    Args:
+        replicas: The runs.
+        campaign: Their campaign.
+        campaign_goal: The target where no round has set a tighter one.
+        unpublished: Rounds after the published ones.
+
+    Raises:
+        DamagedError: A segment cannot be read.
     """
-    rounds = [*rounds_of(group[0]), *more]
-    order, spent_ps = order_in_force(rounds, wanted)
-    basis = basis_of(group, campaign, order)
+    rounds = [*rounds_of(replicas[0]), *unpublished]
+    target, spent_ps = target_in_force(rounds, campaign_goal)
+    basis = decision_basis(replicas, campaign, target)
     try:
-        found = [evidence_of(run, campaign) for run in group]
+        found = [evidence_of(run, campaign) for run in replicas]
     except EstimateError as error:
         text = f"no further windows could be planned: {error}"
         problem = Flag(FlagKind.NO_PLAN, text, subject=error.cause)
         return Round("end", basis, problems=(problem,))
     problems: tuple[Flag, ...] = ()
     if campaign.sampling.max_rounds:
-        made = sum(one.kind == "windows" for one in rounds)
+        made = sum(round_.kind == "windows" for round_ in rounds)
         asks, reasons = _windows_round(found, campaign, basis)
-        if asks.wishes and made < campaign.sampling.max_rounds:
+        if asks.requests and made < campaign.sampling.max_rounds:
             return asks
         problems = asks.problems
-        if asks.wishes:
+        if asks.requests:
             problems += tuple(_still_asked_for(made, reason) for reason in reasons)
-    if order is None:
+    if target is None:
         return Round("end", basis, problems=problems)
-    return replace(
-        _target_round(found, campaign, (order, spent_ps)), basis=basis, problems=problems
-    )
+    round_ = _target_round(found, campaign, target, spent_ps)
+    return replace(round_, basis=basis, problems=problems)
 
 
 def _still_asked_for(made: int, reason: Flag) -> Flag:
@@ -136,26 +161,24 @@ def _windows_round(
     """Windows where neighbours overlap too little, and a longer path for all replicas where one of
     them has no plateau; and why, a flag for each note of the round.
     """
-    wishes: list[Wish] = []
+    requests: list[WindowRequest] = []
     reasons: list[Flag] = []
     problems: list[Flag] = []
     ends: list[float] = []
     segments = campaign.sampling.segments
     for one in found:
         name = f"replica {one.run.spec.replica}: " if len(found) > 1 else ""
-        added, hopeless = windows_to_add(
-            one.samples, one.pmf.overlap, campaign.estimate.min_overlap
-        )
-        for window, reason in added:
-            wishes.append(Wish(one.run.id, window, segments, reason.text))
+        added = windows_to_add(one.samples, one.pmf.overlap, campaign.estimate.min_overlap)
+        for window, reason in added.windows:
+            requests.append(WindowRequest(one.run.id, window, segments, reason.text))
             where = f"centre {window.center_nm:.3f} nm, k = {window.k:g} kJ/mol/nm2"
             reasons.append(replace(reason, text=f"{name}{reason.text}: {where}"))
-        problems += [replace(problem, text=name + problem.text) for problem in hopeless]
+        problems += [replace(problem, text=name + problem.text) for problem in added.problems]
         heights, p = pull_heights(one.run), one.run.spec.pull
         limit = reach_limit(
             run_model_spec(one.run.spec, one.run.id), one.run.spec.forcefield.cutoff_nm
         )
-        reach = Reach(
+        reach = PathReach(
             float(heights[-1]), limit, float(heights[1] - heights[0]), campaign.estimate.plateau_nm
         )
         end, why = longer_path(plateau_rise(one.pmf, one.samples), one.samples.kT, reach)
@@ -170,15 +193,15 @@ def _windows_round(
         centers = centers_between(
             float(pull_heights(one.run)[-1]), to_nm, campaign.windows.spacing_nm
         )
-        wishes += [
-            Wish(one.run.id, Window(center, k), segments, "the path is longer")
+        requests += [
+            WindowRequest(one.run.id, Window(center, k), segments, "the path is longer")
             for center in centers
         ]
-    added_ps = len(wishes) * segments * campaign.sampling.segment_ps
+    added_ps = len(requests) * segments * campaign.sampling.segment_ps
     round_ = Round(
         "windows",
         basis,
-        tuple(wishes),
+        tuple(requests),
         to_nm=to_nm if longer else None,
         added_ps=added_ps,
         notes=tuple(reason.text for reason in reasons),
@@ -188,12 +211,12 @@ def _windows_round(
 
 
 def _target_round(
-    found: Sequence[Evidence], campaign: Campaign, given: tuple[Order, float]
+    found: Sequence[Evidence], campaign: Campaign, target: SamplingTarget, spent_ps: float
 ) -> Round:
     """More segments where they lower the error of dG0 over the replicas most, or the end: target
-    reached, or budget spent.
+    reached, or budget spent (`spent_ps` are).
     """
-    (order, spent_ps), sampling = given, campaign.sampling
+    sampling = campaign.sampling
     dG0 = combine([one.binding for one in found]).dG0_kJ_mol
     pieces = [
         (one, contributions(one.samples, one.pmf, one.binding.dG0_kJ_mol.error)) for one in found
@@ -206,8 +229,8 @@ def _target_round(
     ]
     variance = sum(sum(v.values()) for _, v in pieces) / len(found) ** 2
     error = max(dG0.error, math.sqrt(variance))
-    state = f"dG0 = {dG0.value:.1f} ± {error:.2f} kJ/mol, target {order.target_kJ_mol:g}"
-    if error <= order.target_kJ_mol:
+    state = f"dG0 = {dG0.value:.1f} ± {error:.2f} kJ/mol, target {target.target_kJ_mol:g}"
+    if error <= target.target_kJ_mol:
         why = [flag.text for one in found for flag in one.binding.flags if flag.error_is_bound]
         return Round(
             "end", "", notes=(f"{state}: reached" + (f", but the {why[0]}" if why else ""),)
@@ -220,13 +243,13 @@ def _target_round(
         )
     asked = sum(number for _, _, number, _ in places)
     base_ns = asked * sampling.segment_ps / 1000 - spent_ps / 1000
-    budget_ns = base_ns if order.budget_ns is None else order.budget_ns
+    budget_ns = base_ns if target.budget_ns is None else target.budget_ns
     affordable = int((budget_ns * 1000 - spent_ps) / sampling.segment_ps + 1e-6)
     if affordable < 1:
         return Round("end", "", notes=(f"{state}: the budget of {budget_ns:.3g} ns is spent",))
     v, goal = (
         [place[3] / len(found) ** 2 for place in places],
-        variance * (order.target_kJ_mol / error) ** 2,
+        variance * (target.target_kJ_mol / error) ** 2,
     )
     fixed = variance - sum(v)  # of windows that are on disk but no longer asked for
     extra = allocate(
@@ -235,8 +258,8 @@ def _target_round(
         goal - fixed,
         min(affordable, max(1, int(GROWTH * asked))),
     )
-    wishes = [
-        Wish(
+    requests = [
+        WindowRequest(
             run.id,
             window,
             number + int(more),
@@ -250,6 +273,6 @@ def _target_round(
         share * place[2] / (place[2] + more)
         for share, place, more in zip(v, places, extra, strict=True)
     )
-    size = f"{extra.sum()} segments ({added_ps / 1000:.3g} ns) in {len(wishes)} windows"
+    size = f"{extra.sum()} segments ({added_ps / 1000:.3g} ns) in {len(requests)} windows"
     then = f"{size} should bring it to {error * math.sqrt(left / variance):.2f}"
-    return Round("target", "", tuple(wishes), added_ps=added_ps, notes=(f"{state}: {then}",))
+    return Round("target", "", tuple(requests), added_ps=added_ps, notes=(f"{state}: {then}",))

@@ -13,8 +13,8 @@ from halobind.jobs.publish import scratches
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.campaign.text import LINE_EVERY_S, duration
-from halobind.pipeline.sampling.products import Product, all_products
-from halobind.pipeline.sampling.schedule import PROGRESS_FILE
+from halobind.pipeline.sampling.product import PROGRESS_FILE, Product
+from halobind.pipeline.sampling.products import all_products
 
 
 @dataclass(frozen=True)

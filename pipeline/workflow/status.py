@@ -5,10 +5,13 @@ from halobind.jobs.claims import is_claimed
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.campaign.text import duration
-from halobind.pipeline.sampling.failures import open_failures
-from halobind.pipeline.sampling.products import PREPARE, Product, all_products, rounds_of
-from halobind.pipeline.sampling.schedule import ROUNDS, replicas_of, round_due
+from halobind.pipeline.sampling.failures import OpenFailure, open_failures
+from halobind.pipeline.sampling.product import PREPARE, Product
+from halobind.pipeline.sampling.products import all_products
+from halobind.pipeline.sampling.rounds import rounds_of
 from halobind.pipeline.workflow.cost import SECONDS_PER_DAY, plan_run
+from halobind.pipeline.workflow.planning import round_name
+from halobind.pipeline.workflow.rounds_due import replicas_of, round_due
 
 PREPARED = ("build", "system", "equilibrate", "pull")  # stages of the chain PREPARE
 Queued = tuple[str, Task]  # the stage ("prepare", "sample") and the state of a job
@@ -20,15 +23,14 @@ def stage_counts(run: Run, campaign: Campaign) -> dict[str, tuple[int, int]]:
     products = all_products(run, campaign)
     there = run.published(product.name for product in products)
     for product in products:
-        stage = product.name.split("/")[0]
-        counts.setdefault(stage, [0, 0])[0] += product.name in there
-        counts[stage][1] += 1
+        counts.setdefault(product.stage, [0, 0])[0] += product.name in there
+        counts[product.stage][1] += 1
     return {stage: (done, total) for stage, (done, total) in counts.items()}
 
 
 def rounds_due(runs: list[Run], campaign: Campaign) -> bool:
     """Whether, once everything asked for is sampled, there is something to decide."""
-    return any(round_due(replicas_of(run, runs), campaign) for run in runs if run.leads)
+    return any(round_due(replicas_of(run, runs), campaign) is not None for run in runs if run.leads)
 
 
 def round_lines(run: Run) -> list[str]:
@@ -37,7 +39,7 @@ def round_lines(run: Run) -> list[str]:
     """
     rounds = enumerate(rounds_of(run) if run.leads else ())
     return [
-        f"{run.id} {ROUNDS}/{number:03d}: {text}"
+        f"{run.id} {round_name(number)}: {text}"
         for number, one in rounds
         for text in (*one.notes, *(problem.text for problem in one.problems))
     ]
@@ -61,7 +63,7 @@ def status_rows(
             if is_claimed(run.lock(chain))
         ]
         left = sum(total - done for done, total in counts.values())
-        due = not left and run.leads and round_due(replicas_of(run, runs), campaign)
+        due = not left and run.leads and (round_due(replicas_of(run, runs), campaign) is not None)
         state = "waiting"
         if not left and not due:
             state = "done"
@@ -106,7 +108,7 @@ def _cell(
     stage: str,
     count: tuple[int, int],
     working: list[str],
-    failures: dict[str, str],
+    failures: list[OpenFailure],
     jobs: list[Queued],
 ) -> str:
     """ "3/26 running": what is published, and what is happening to the rest."""
@@ -115,7 +117,7 @@ def _cell(
     mine = [(name, task) for name, task in jobs if name == kind]
     word = ""
     if done < total:
-        if any(name.split("/")[0] == stage for name in failures):
+        if any(failure.stage == stage for failure in failures):
             word = " failed"
         elif any((chain == PREPARE) == (kind == "prepare") for chain in working):
             word = " running"

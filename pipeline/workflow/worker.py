@@ -7,34 +7,28 @@ import shutil
 import socket
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from halobind.jobs.claims import claim
 from halobind.jobs.publish import clear_scratch, publishing
 from halobind.jobs.stop import Stopped, StopSignal
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign, CampaignError
 from halobind.pipeline.campaign.versions import versions
-from halobind.pipeline.sampling.platforms import Choice, PlatformError
-from halobind.pipeline.sampling.products import Product
-from halobind.pipeline.sampling.schedule import (
-    PROGRESS_FILE,
-    Step,
-    claim_all,
-    first_missing,
-    make_step,
-    members_to_make,
-    phases_of,
-    replicas_of,
-)
-from halobind.pipeline.sampling.segment_files import Workshop
+from halobind.pipeline.sampling.platforms import MDPlatform, PlatformError
+from halobind.pipeline.sampling.product import PROGRESS_FILE, Product
+from halobind.pipeline.sampling.run_context import RunContext
+from halobind.pipeline.sampling.schedule import Step, first_missing, phases_of, products_of
+from halobind.pipeline.sampling.steps import SingleStep
 from halobind.pipeline.workflow.cost import segment_speeds
 from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.planning import round_products
+from halobind.pipeline.workflow.rounds_due import replicas_of
 
 
 class WorkError(RuntimeError):
@@ -46,26 +40,37 @@ class WorkError(RuntimeError):
 MACHINE_ERRORS = (OSError, CampaignError, PlatformError, MemoryError)
 PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
-TIMED = ("pull", "windows", "metadynamics")  # stages whose products are many and alike
-# the phase of what the campaign file asks for; before it the preparation, after it the rounds
-ASKED = 1
+TIMED_STAGES = ("pull", "windows", "metadynamics")  # their products are many and alike
+SECONDS_PER_PS_AT_1_NS_DAY = 86.4
+
+StepMaker = Callable[[RunContext, Step, Sequence[Path]], None]
 
 
-@dataclass(frozen=True)
+def make_step(context: RunContext, step: Step, outs: Sequence[Path]) -> None:
+    """Make the products of a step, each in its own directory."""
+    step.make(context, outs)
+
+
+@dataclass(eq=False)
 class Worker:
-    """One process at work on a campaign. `retry` makes products again that failed before; `say`
-    gets one line a product.
-    """
+    """One process at work on a campaign."""
 
     runs: tuple[Run, ...]
     campaign: Campaign
-    choice: Choice
+    platform: MDPlatform
     part: Part
+    """The work that is dealt out to this process."""
     retry: bool
+    """Make products again that failed before."""
     stop: StopSignal
     say: Callable[[str], None]
+    """Gets one line a product."""
+    make_step: StepMaker = make_step
+    """What makes the products of a step."""
     tried: set[tuple[str, str]] = field(default_factory=set)
-    paces: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Run id and name of every product that failed here."""
+    seconds_per_ps: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By run id and stage: how long a product took last."""
 
     def work(self) -> None:
         """Make products until none is left for this part, or none that can end within the wall
@@ -87,8 +92,8 @@ class Worker:
                 if self._needs_s(run, step) > self.stop.left_s():
                     continue
                 self.stop.check()
-                with claim_all([run.lock(product.chain) for product in step]) as mine:
-                    if mine and not all(run.has(product.name) for product in step):
+                with claim_all([run.lock(product.chain) for product in step.products]) as mine:
+                    if mine and not all(run.has(product.name) for product in step.products):
                         self._make(run, step)
                     waiting |= not mine
                     done |= mine
@@ -105,7 +110,7 @@ class Worker:
         return [
             (run, step)
             for run, step in ready
-            if not any(self._failed(run, product) for product in step)
+            if not any(self._failed(run, product) for product in step.products)
         ]
 
     def _needs_s(self, run: Run, step: Step) -> float:
@@ -113,11 +118,15 @@ class Worker:
         the run, else as the run's published segments on this platform; 0 when nothing is known, and
         for what is made once.
         """
-        stage = step[0].name.split("/")[0]
-        if (run.id, stage) not in self.paces and stage in TIMED:
-            speeds = segment_speeds(run, self.choice.name)
-            self.paces[run.id, stage] = 86.4 / float(np.median(speeds)) if speeds else 0.0
-        return sum(product.cost_ps for product in step) * self.paces.get((run.id, stage), 0.0)
+        stage = step.products[0].stage
+        if (run.id, stage) not in self.seconds_per_ps and stage in TIMED_STAGES:
+            speeds = segment_speeds(run, self.platform.name)
+            seconds_per_ps = (
+                SECONDS_PER_PS_AT_1_NS_DAY / float(np.median(speeds)) if speeds else 0.0
+            )
+            self.seconds_per_ps[run.id, stage] = seconds_per_ps
+        cost_ps = sum(product.cost_ps for product in step.products)
+        return cost_ps * self.seconds_per_ps.get((run.id, stage), 0.0)
 
     def _failed(self, run: Run, product: Product) -> bool:
         """Whether the product has a recorded failure that this worker is not to try again."""
@@ -126,43 +135,70 @@ class Worker:
         )
 
     def _make(self, run: Run, step: Step) -> None:
-        began, first = (
-            time.perf_counter(),
-            next(product for product in step if not run.has(product.name)),
-        )
-        outs: list[Path] = []
+        """Make and publish what is missing of a step; a failure is recorded and told."""
+        began = time.perf_counter()
+        first = next(product for product in step.products if not run.has(product.name))
         try:
-            with ExitStack() as stack:
-                try:
-                    step = members_to_make(run, step)
-                    for product in step:
-                        clear_scratch(run.path(product.name))
-                    outs += [
-                        stack.enter_context(publishing(run.path(product.name))) for product in step
-                    ]
-                    make_step(Workshop(run, self.choice, _ticker(outs, self.stop)), step, outs)
-                    for out in outs:
-                        (out / PROGRESS_FILE).unlink(missing_ok=True)
-                except MACHINE_ERRORS:
-                    raise
-                except Exception as error:
-                    # a program that we ran may have failed because it was stopped with us
-                    self.stop.check()
-                    self.tried.add((run.id, first.name))
-                    _record_failure(run, first, outs[step.index(first)] if outs else None, error)
-                    raise
+            made = self._publish(run, step, first)
         except MACHINE_ERRORS:
             raise
         except Exception as error:
             self.say(f"{run.id} {first.name}: FAILED: {_one_line(error)}")
             return
         elapsed = time.perf_counter() - began
-        if first.name.startswith(TIMED):
-            self.paces[run.id, first.name.split("/")[0]] = elapsed / sum(
-                product.cost_ps for product in step
-            )
-        for product in step:
+        if first.stage in TIMED_STAGES:
+            cost_ps = sum(product.cost_ps for product in made)
+            self.seconds_per_ps[run.id, first.stage] = elapsed / cost_ps
+        for product in made:
             self.say(f"{run.id} {product.name}: done in {elapsed:.1f} s")
+
+    def _publish(self, run: Run, step: Step, first: Product) -> tuple[Product, ...]:
+        """Make and publish what is missing of a step, of which `first` is; a failure is recorded.
+
+        Returns:
+            The products that were made.
+        """
+        outs: list[Path] = []
+        with ExitStack() as stack:
+            try:
+                step = step.to_make(run)
+                for product in step.products:
+                    clear_scratch(run.path(product.name))
+                for product in step.products:
+                    outs.append(stack.enter_context(publishing(run.path(product.name))))
+                context = RunContext(run, self.platform, _ticker(outs, self.stop))
+                self.make_step(context, step, outs)
+                for out in outs:
+                    (out / PROGRESS_FILE).unlink(missing_ok=True)
+            except MACHINE_ERRORS:
+                raise
+            except Exception as error:
+                # a program that we ran may have failed because it was stopped with us
+                self.stop.check()
+                self.tried.add((run.id, first.name))
+                unfinished = outs[step.products.index(first)] if outs else None
+                _record_failure(run, first, unfinished, error)
+                raise
+        return step.products
+
+
+@contextmanager
+def claim_all(locks: Sequence[Path]) -> Iterator[bool]:
+    """Try to take every lock; yield True while all are ours, False when another process holds one."""
+    with ExitStack() as stack:
+        yield all(stack.enter_context(claim(lock)) for lock in sorted(set(locks)))
+
+
+@dataclass(frozen=True)
+class _ReadyStep:
+    """A step that can be made now."""
+
+    level: int
+    """-1 for the preparation, else its number in its chain: the lowest is made first."""
+    distance: int
+    """From the part to the run, so that parts begin with different runs."""
+    run: Run
+    step: Step
 
 
 def next_steps(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tuple[Run, Step]]:
@@ -170,50 +206,61 @@ def next_steps(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tupl
     segments, then rounds.
 
     Parts deal out what the campaign file asks for; what rounds ask for, and the rounds themselves,
-    are for whoever is there.
+    may be made by any worker.
     """
-    ready, number, complete = [], 0, set[str]()
+    ready: list[_ReadyStep] = []
+    complete = set[str]()
+    n_dealt = 0
     for order, run in enumerate(runs):
         phases = phases_of(run, campaign)
-        if part.prepare:
-            phases = phases[:ASKED] if order % part.count == part.index else []
-        there = run.published(
-            product.name
-            for chains in phases
-            for chain in chains
-            for step in chain
-            for product in step
-        )
-        asked = phases[ASKED] if len(phases) > ASKED else []
-        dealt = [(number + k) % part.count == part.index for k in range(len(asked))]
-        number += len(asked)
-        for phase, chains in enumerate(phases):
-            left = [(first_missing(chain, there), chain) for chain in chains]
-            if all(k is None for k, _ in left):
-                continue
-            if phase == ASKED:
-                left = [item for item, mine in zip(left, dealt, strict=True) if mine]
-            if phase or part.prepare or any(dealt):
-                place = (order - part.index) % len(runs)
-                ready += [
-                    (k if phase else -1, place, run, chain[k]) for k, chain in left if k is not None
-                ]
-            break
+        if not part.prepare:
+            in_order = phases.in_order()
+        elif order % part.count == part.index:
+            in_order = [phases.preparation]
         else:
+            in_order = []
+        is_mine = [(n_dealt + k) % part.count == part.index for k in range(len(phases.campaign))]
+        n_dealt += len(phases.campaign)
+        published = run.published(
+            product.name for chains in in_order for product in products_of(chains)
+        )
+        pending = next(
+            (
+                chains
+                for chains in in_order
+                if any(first_missing(chain, published) is not None for chain in chains)
+            ),
+            None,
+        )
+        if pending is None:
             complete.add(run.id)
-    for run in runs if not part.prepare else ():
-        group = replicas_of(run, runs)
-        if run.leads and complete.issuperset(other.id for other in group):
-            ready += [(0, 0, run, (product,)) for product in round_products(group, campaign)]
-    ready.sort(key=lambda item: item[:2])
-    return [(run, step) for _, _, run, step in ready]
+            continue
+        chains = pending
+        if pending is phases.campaign:
+            chains = [chain for chain, mine in zip(pending, is_mine, strict=True) if mine]
+        if pending is phases.preparation and not (part.prepare or any(is_mine)):
+            chains = []
+        for chain in chains:
+            number = first_missing(chain, published)
+            if number is not None:
+                level = -1 if pending is phases.preparation else number
+                distance = (order - part.index) % len(runs)
+                ready.append(_ReadyStep(level, distance, run, chain[number]))
+    if not part.prepare:
+        for run in runs:
+            replicas = replicas_of(run, runs)
+            if run.leads and complete.issuperset(other.id for other in replicas):
+                for round_ in round_products(replicas, campaign):
+                    ready.append(_ReadyStep(0, 0, run, SingleStep(round_)))
+    ready.sort(key=lambda item: (item.level, item.distance))
+    return [(item.run, item.step) for item in ready]
 
 
 def chain_count(runs: Sequence[Run], campaign: Campaign, prepare: bool) -> int:
     """How many chains there are to deal out to parts: windows or exchange groups, or with `prepare`
     runs.
     """
-    return len(runs) if prepare else sum(len(phases_of(run, campaign)[ASKED]) for run in runs)
+    return len(runs) if prepare else sum(len(phases_of(run, campaign).campaign) for run in runs)
 
 
 def _ticker(outs: Sequence[Path], stop: StopSignal) -> Callable[[float], None]:

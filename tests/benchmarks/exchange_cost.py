@@ -23,21 +23,22 @@ from openmm import app, unit
 
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import campaign_file, runs_of
-from halobind.pipeline.sampling.md_leg import Leg, MDState, load_state, run_leg
-from halobind.pipeline.sampling.platforms import Choice, choose
-from halobind.pipeline.sampling.products import prepare_products
-from halobind.pipeline.sampling.replica_exchange import Member, Swaps, run_exchange
-from halobind.pipeline.sampling.segment_files import (
-    base_leg,
+from halobind.pipeline.sampling.md_leg import Leg, MDEngine, MDState, run_leg
+from halobind.pipeline.sampling.openmm_xml import read_state
+from halobind.pipeline.sampling.platforms import MDPlatform, choose
+from halobind.pipeline.sampling.pull_steps import pull_steps
+from halobind.pipeline.sampling.replica_exchange import GroupWindow, SwapSchedule, run_exchange
+from halobind.pipeline.sampling.run_context import (
     built_model,
     coordinate_of,
     load_system,
+    unbiased_leg,
 )
 
 EVERY_PS = 0.5
 
 
-def native(system: mm.System, members: list[tuple[MDState, Leg]], choice: Choice) -> None:
+def native(system: mm.System, members: list[tuple[MDState, Leg]], choice: MDPlatform) -> None:
     """OpenMM's sampler over the same states and time."""
     start, leg = members[0]
     topology = app.Topology()
@@ -69,32 +70,28 @@ def main(folder: Path, windows: int, ps: float, rounds: int) -> None:
         load_system(run.path("system")),
         choose(campaign.resources.platform),
     )
-    engine = (coordinate_of(run.spec, model), choice)
-    pulled = [product for product in prepare_products(run) if product.name.startswith("pull/")][
-        -windows:
-    ]
-    leg = replace(
-        base_leg(run.spec, run, "benchmark"), duration_ps=ps, k=run.spec.pull.k_kJ_mol_nm2
-    )
+    engine = MDEngine(system, coordinate_of(run.spec, model), choice)
+    pulled = pull_steps(run, "")[-windows:]
+    leg = replace(unbiased_leg(run, "benchmark"), duration_ps=ps, k=run.spec.pull.k_kJ_mol_nm2)
     members = []
     for number, product in enumerate(pulled):
-        height = float(product.name.rpartition("z")[2])
+        height = product.height_nm
         one = replace(leg, seed=number + 1, center_nm=(height, height))
-        members.append((load_state(run.path(product.name) / "state.xml"), one))
+        members.append((read_state(run.path(product.name) / "state.xml"), one))
     found: dict[str, list[float]] = {"plain": [], "exchange": [], "native": []}
     clock = time.perf_counter if choice.is_gpu else time.process_time
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as out:
             began = clock()
             for start, one in members:
-                run_leg(system, start, one, engine, Path(out), lambda fraction: None)
+                run_leg(engine, start, one, Path(out), lambda fraction: None)
             found["plain"].append(clock() - began)
             group, swaps = (
-                [Member(start, one, Path(out)) for start, one in members],
-                Swaps(round(EVERY_PS / leg.record_ps), 1),
+                [GroupWindow(start, one, Path(out)) for start, one in members],
+                SwapSchedule(round(EVERY_PS / leg.record_ps), 1),
             )
             began = clock()
-            run_exchange(system, group, swaps, engine, lambda fraction: None)
+            run_exchange(engine, group, swaps, lambda fraction: None)
             found["exchange"].append(clock() - began)
         if hasattr(app, "ReplicaExchangeSampler"):
             began = clock()

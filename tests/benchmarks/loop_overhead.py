@@ -18,15 +18,16 @@ import openmm as mm
 
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import campaign_file, runs_of
-from halobind.pipeline.sampling.md_leg import load_state, run_leg
+from halobind.pipeline.sampling.md_leg import MDEngine, run_leg
+from halobind.pipeline.sampling.openmm_xml import read_state
 from halobind.pipeline.sampling.platforms import choose
 from halobind.pipeline.sampling.products import prepare_products
-from halobind.pipeline.sampling.segment_files import (
-    base_leg,
+from halobind.pipeline.sampling.run_context import (
     built_model,
     coordinate_of,
     frame_atoms,
     load_system,
+    unbiased_leg,
 )
 
 
@@ -34,12 +35,12 @@ def main(folder: Path, pairs: int) -> None:
     campaign = load_campaign(campaign_file(folder))
     run = runs_of(folder, campaign)[0]
     model, system = built_model(run.path("build")), load_system(run.path("system"))
-    start = load_state(run.path(prepare_products(run)[-1].name) / "state.xml")
+    start = read_state(run.path(prepare_products(run)[-1].name) / "state.xml")
     choice = choose(campaign.resources.platform)
     coordinate = coordinate_of(run.spec, model)
     center = run.spec.pull.to_nm
     leg = replace(
-        base_leg(run.spec, run, "benchmark"),
+        unbiased_leg(run, "benchmark"),
         duration_ps=8.0,
         center_nm=(center, center),
         k=run.spec.pull.k_kJ_mol_nm2,
@@ -50,7 +51,7 @@ def main(folder: Path, pairs: int) -> None:
     for _ in range(pairs):
         with tempfile.TemporaryDirectory() as out:
             wall = run_leg(
-                system, start, leg, (coordinate, choice), Path(out), lambda fraction: None
+                MDEngine(system, coordinate, choice), start, leg, Path(out), lambda fraction: None
             ).wall_s
         ours.append(leg.duration_ps / 1000 / wall * 86400)
         integrator = mm.LangevinMiddleIntegrator(

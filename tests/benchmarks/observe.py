@@ -48,8 +48,8 @@ from halobind.pipeline.observables.registry import OBSERVABLES
 from halobind.pipeline.observables.runs_to_measure import chemistry_of
 from halobind.pipeline.observables.scalars import HALIDE_NM, METAL_NM
 from halobind.pipeline.sampling.model_and_system import run_model_spec
-from halobind.pipeline.sampling.products import grid_windows, window_chain
-from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
+from halobind.pipeline.sampling.run_context import built_model, frame_atoms
+from halobind.pipeline.sampling.window_segments import grid_windows, window_chain
 from halobind.structures.assembly.build import build_model
 from halobind.structures.models.integrity import Integrity
 from halobind.structures.models.model import write_model

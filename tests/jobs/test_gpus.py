@@ -11,7 +11,7 @@ import pytest
 from halobind.jobs.gpus import MPSError, has_mps, seats, shared_gpus, visible_gpus
 from halobind.jobs.local import run_side_by_side
 from halobind.pipeline.campaign.load import parse_campaign
-from halobind.pipeline.sampling.platforms import Choice
+from halobind.pipeline.sampling.platforms import MDPlatform
 from halobind.pipeline.workflow import local_processes as processes
 
 MPS = """#!/bin/sh
@@ -57,7 +57,7 @@ def places(processes_: int = 0, per_gpu: int = 0) -> tuple[list[dict[str, str]],
     campaign = parse_campaign(
         {**raw, "resources": {"processes": processes_, "processes_per_gpu": per_gpu}}, "here"
     )
-    with processes._places(Choice("CUDA", ()), campaign, None) as found:
+    with processes._places(MDPlatform("CUDA", ()), campaign, None) as found:
         return found
 
 

@@ -15,8 +15,8 @@ from halobind.pipeline.campaign.run_directory import Run, runs_of
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.sampling.model_and_system import run_model_spec
-from halobind.pipeline.sampling.products import grid_windows, window_chain
-from halobind.pipeline.sampling.segment_files import built_model, frame_atoms
+from halobind.pipeline.sampling.run_context import built_model, frame_atoms
+from halobind.pipeline.sampling.window_segments import grid_windows, window_chain
 from halobind.structures.assembly.build import build_model
 from halobind.structures.models.model import Model, write_model
 from tests.pipeline import tiny

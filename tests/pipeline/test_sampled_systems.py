@@ -15,8 +15,8 @@ from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import runs_of
 from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.commands.cli import main
-from halobind.pipeline.sampling.md_leg import load_state
-from halobind.pipeline.sampling.start_states import Ended, Norm, damage
+from halobind.pipeline.sampling.openmm_xml import read_state
+from halobind.pipeline.sampling.start_states import EndState, UsualState, why_damaged
 from halobind.pipeline.workflow.checks import check_runs
 from halobind.structures.models.model import Model, read_model
 
@@ -144,11 +144,13 @@ def test_what_cannot_be_sampled_is_refused(
 
 
 def test_ions_that_change_places_are_damage_to_a_slab_but_not_to_a_cluster() -> None:
-    ended = Ended("pull/000-z+0.000", 0.0, np.array([0.0]), -1000.0, 300.0, 2)
-    norm = Norm([-1000.0, -1001.0], 2000, 300.0)
-    assert damage(ended, norm) == "2 ions of its slab away from the pocket have left their places"
-    assert damage(ended, replace(norm, slab=False)) == ""
-    assert damage(replace(ended, energy_kJ_mol=1e5), replace(norm, slab=False)).startswith(
+    ended = EndState("pull/000-z+0.000", 0.0, np.array([0.0]), -1000.0, 300.0, 2)
+    norm = UsualState([-1000.0, -1001.0], 2000, 300.0)
+    assert (
+        why_damaged(ended, norm) == "2 ions of its slab away from the pocket have left their places"
+    )
+    assert why_damaged(ended, replace(norm, slab=False)) == ""
+    assert why_damaged(replace(ended, energy_kJ_mol=1e5), replace(norm, slab=False)).startswith(
         "its energy is +101000 kJ/mol"
     )
 
@@ -193,7 +195,7 @@ def test_a_slab_with_a_pair_on_each_face_from_file_to_table(tmp_path: Path) -> N
         assert np.load(path / "cv.npy").shape == (10, 4)
         slab, state = (
             json.loads((path / "segment.json").read_text())["slab"],
-            load_state(path / "state.xml"),
+            read_state(path / "state.xml"),
         )
         assert slab["displaced"] == 0 and len(slab["partner_shift_nm"]) == 2
         now, built = (

@@ -16,16 +16,11 @@ from halobind.pipeline.campaign.run_directory import derived_seed, runs_of, writ
 from halobind.pipeline.campaign.settings import SHARED_SECTIONS, Campaign, CampaignError, RunSpec
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.commands.new import TEMPLATES, template_names
-from halobind.pipeline.sampling.products import (
-    all_products,
-    pull_heights,
-    pull_products,
-    pulled_states,
-    walker_products,
-    window_chain,
-    windows_of,
-)
+from halobind.pipeline.sampling.products import all_products
+from halobind.pipeline.sampling.pull_steps import pull_heights, pull_steps, pulled_states
 from halobind.pipeline.sampling.rounds import Round
+from halobind.pipeline.sampling.walker_segments import walker_segments
+from halobind.pipeline.sampling.window_segments import window_chain, windows_of
 from halobind.pipeline.workflow.checks import check_runs
 from halobind.pipeline.workflow.cost import check_disk, plan_run
 
@@ -121,23 +116,23 @@ def test_every_second_replica_starts_on_the_way_back_into_the_pocket(
     campaign = parse_campaign(raw, "x")
     out, back, third = runs_of(tmp_path, campaign)
     longer = Round("windows", "basis", to_nm=0.5)
-    monkeypatch.setattr("halobind.pipeline.sampling.products.rounds_of", lambda _: (longer,))
+    monkeypatch.setattr("halobind.pipeline.sampling.pull_steps.rounds_of", lambda _: (longer,))
     away = ["pull/000-z+0.000", "pull/001-z+0.100", "pull/002-z+0.200", "pull/003-z+0.300"]
     again = ["pull/back-002-z+0.200", "pull/back-001-z+0.100", "pull/back-000-z+0.000"]
     further = ["pull/004-z+0.400", "pull/005-z+0.500"]
     assert (
-        [p.name for p in pull_products(out, "e")]
-        == [p.name for p in pull_products(third, "e")]
+        [p.name for p in pull_steps(out, "e")]
+        == [p.name for p in pull_steps(third, "e")]
         == away + further
     )
-    steps = pull_products(back, "e")
+    steps = pull_steps(back, "e")
     assert [p.name for p in steps] == away + again + further
-    moves = [(p.make.origin_nm, p.make.height_nm, p.make.before) for p in steps]
+    moves = [(p.origin_nm, p.height_nm, p.starts_from) for p in steps]
     assert moves[:2] == [(0.0, 0.0, "e"), (0.0, 0.1, away[0])]
     assert moves[4:7] == [(0.3, 0.2, away[3]), (0.2, 0.1, again[0]), (0.1, 0.0, again[1])]
     assert moves[7:] == [(0.3, 0.4, away[3]), (0.4, 0.5, further[0])]
-    assert list(pulled_states(out).values()) == away + further
-    assert list(pulled_states(back).items()) == [
+    assert [step.name for step in pulled_states(out)] == away + further
+    assert [(step.height_nm, step.name) for step in pulled_states(back)] == [
         *zip([0.0, 0.1, 0.2], again[::-1], strict=True),
         (0.3, away[3]),
         *zip([0.4, 0.5], further, strict=True),
@@ -146,16 +141,14 @@ def test_every_second_replica_starts_on_the_way_back_into_the_pocket(
         (out, [away[0], away[3], away[2]]),
         (back, [again[2], away[3], again[0]]),
     ):  # never beyond to_nm
-        assert [
-            walker_products(run, walker, campaign)[0].make.before for walker in range(3)
-        ] == starts
+        assert [walker_segments(run, walker, campaign)[0].pulled for walker in range(3)] == starts
 
 
 def test_a_path_comes_back_from_its_last_height_however_that_is_rounded(tmp_path: Path) -> None:
     raw = with_key("sampling", "replicas", 2)
     raw["pull"] = {"from_nm": 0.0, "to_nm": 0.9375, "step_nm": 0.0625}
     _, back = runs_of(tmp_path, parse_campaign(raw, "x"))
-    names = [product.name for product in pull_products(back, "e")]
+    names = [product.name for product in pull_steps(back, "e")]
     assert names[15:17] == ["pull/015-z+0.938", "pull/back-014-z+0.875"] and len(names) == 31
 
 

@@ -13,7 +13,7 @@ from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.commands import build, run
 from halobind.pipeline.commands.arguments import part, positive, seconds
 from halobind.pipeline.commands.cli import VERBS, main, message_of, verb_of
-from halobind.pipeline.sampling.platforms import ORDER, PlatformError
+from halobind.pipeline.sampling.platforms import PLATFORM_NAMES, PlatformError
 from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.worker import WorkError
 from halobind.structures.models.export import FORMATS
@@ -45,7 +45,7 @@ def test_every_verb_declares_its_arguments(verb: str) -> None:
 
 
 def test_choices_are_those_of_the_libraries() -> None:
-    assert run.PLATFORMS == ORDER
+    assert run.PLATFORMS == PLATFORM_NAMES
     assert tuple(FORMATS) == build.FORMATS
 
 

@@ -26,19 +26,13 @@ from halobind.pipeline.free_energy.metadynamics_pmf import (
 from halobind.pipeline.free_energy.samples import EstimateError, Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
-from halobind.pipeline.sampling.md_leg import (
-    Leg,
-    LegResult,
-    MDState,
-    load_state,
-    run_leg,
-    save_state,
-)
+from halobind.pipeline.sampling.md_leg import Leg, LegResult, MDEngine, MDState, run_leg
 from halobind.pipeline.sampling.metadynamics import Walker, run_walk
-from halobind.pipeline.sampling.platforms import Choice
-from halobind.pipeline.sampling.products import walker_start
+from halobind.pipeline.sampling.openmm_xml import read_state, write_state
+from halobind.pipeline.sampling.platforms import MDPlatform
+from halobind.pipeline.sampling.walker_segments import walker_start
 
-REFERENCE = Choice("Reference", ())
+REFERENCE = MDPlatform("Reference", ())
 BOX = np.array([2.0, 2.5, 3.0])
 POINT = np.array([1.9, 0.1, 2.8])  # near the faces of the box, so that the nearest image matters
 COORDINATE = Coordinate(np.array([0]), POINT[None], np.array([[0.0, 0.0, 1.0]]), 0.3, 5000.0)
@@ -46,7 +40,6 @@ DEPTH, STEEP, BOTTOM = 25.0, 10.0, 0.1  # kJ/mol, 1/nm, nm
 KT = GAS_CONSTANT * 300
 HILLS = Hills(10.0, 1.0, 0.03, 20, (0.0, 0.75), 5000.0)
 LEG = Leg(7, 40.0, 0.1, 10.0, 5.0, (300.0, 300.0), (0.0, 0.0), 0.0)
-ENGINE = (COORDINATE, REFERENCE)
 SETTINGS = EstimateSettings(discard_fraction=0.1, plateau_nm=0.16, n_bootstrap=60)
 
 
@@ -68,12 +61,16 @@ def at(height: float) -> MDState:
     return MDState((POINT + (0.0, 0.0, height))[None], None, BOX)
 
 
+def engine() -> MDEngine:
+    return MDEngine(particle(), COORDINATE, REFERENCE)
+
+
 def walk(
     leg: Leg, start: MDState, folder: Path, bias: np.ndarray | None = None
 ) -> tuple[LegResult, np.ndarray, np.ndarray]:
-    return run_walk(
-        particle(), start, (leg, replace(HILLS, start=bias)), ENGINE, folder, lambda fraction: None
-    )
+    hills = replace(HILLS, start=bias)
+    result = run_walk(engine(), start, leg, hills, folder, lambda fraction: None)
+    return result.leg, result.push, result.bias
 
 
 def test_the_height_force_is_the_coordinate() -> None:
@@ -144,10 +141,9 @@ def test_the_force_of_the_bias_is_recorded_with_the_height(tmp_path: Path) -> No
     """
     start = 8 * np.exp(-0.5 * ((HILLS.grid - 0.4) / 0.1) ** 2)
     hills, leg = replace(HILLS, height=1e-9, start=start), replace(LEG, duration_ps=2.0)
-    result, push, _ = run_walk(
-        particle(), at(0.45), (leg, hills), ENGINE, tmp_path, lambda fraction: None
-    )
-    z = result.cv[:, 0]
+    walked = run_walk(engine(), at(0.45), leg, hills, tmp_path, lambda fraction: None)
+    z = walked.leg.cv[:, 0]
+    push = walked.push
     assert push.shape == (20,) and push == pytest.approx(
         8 * (z - 0.4) / 0.01 * np.exp(-0.5 * ((z - 0.4) / 0.1) ** 2), abs=0.01
     )
@@ -213,9 +209,7 @@ def test_metadynamics_and_umbrella_sampling_agree(walks: WalkerSamples, tmp_path
         leg = replace(
             LEG, seed=900 + number, duration_ps=50.0, center_nm=(window.center_nm,) * 2, k=window.k
         )
-        result = run_leg(
-            particle(), at(window.center_nm), leg, ENGINE, tmp_path, lambda fraction: None
-        )
+        result = run_leg(engine(), at(window.center_nm), leg, tmp_path, lambda fraction: None)
         series.append(result.cv[:, 0])
     samples = Samples(windows, tuple(series), 0.1, 300.0, 0.3, 5000.0)
     umbrella = compute_binding(estimate_pmf(samples, SETTINGS), samples, SETTINGS)
@@ -228,12 +222,12 @@ def test_metadynamics_and_umbrella_sampling_agree(walks: WalkerSamples, tmp_path
 def test_a_restart_from_disk_is_the_uninterrupted_chain_bit_for_bit(tmp_path: Path) -> None:
     short = replace(LEG, duration_ps=4.0)
     first, _, grown = walk(short, at(0.1), tmp_path)
-    save_state(first.state, tmp_path / "state.xml")
+    write_state(first.state, tmp_path / "state.xml")
     np.save(tmp_path / "bias.npy", grown)
     second = replace(short, seed=8)
     went_on, pushed, more = walk(second, first.state, tmp_path, grown)
     restarted, pushed_again, again = walk(
-        second, load_state(tmp_path / "state.xml"), tmp_path, np.load(tmp_path / "bias.npy")
+        second, read_state(tmp_path / "state.xml"), tmp_path, np.load(tmp_path / "bias.npy")
     )
     assert (
         np.array_equal(restarted.cv, went_on.cv)

@@ -25,9 +25,9 @@ from halobind.pipeline.results.collect import collect_windows
 from halobind.pipeline.results.estimates import ensure_estimate
 from halobind.pipeline.results.run_rows import physics_flags
 from halobind.pipeline.results.segment_reader import RunSamples, TwoStates
-from halobind.pipeline.sampling.md_leg import Leg, MDState, run_leg
-from halobind.pipeline.sampling.platforms import Choice
-from halobind.pipeline.sampling.products import grid_windows, window_chain
+from halobind.pipeline.sampling.md_leg import Leg, MDEngine, MDState, run_leg
+from halobind.pipeline.sampling.platforms import MDPlatform
+from halobind.pipeline.sampling.window_segments import grid_windows, window_chain
 from tests.pipeline.tiny import segment_record
 
 KT = GAS_CONSTANT * 300.0
@@ -213,7 +213,11 @@ def test_one_leg_samples_both_heads_in_their_own_umbrella(tmp_path: Path) -> Non
     start = MDState(coordinate.points + centre * coordinate.normals, None, box)
     leg = Leg(5, 300.0, 0.1, 10.0, 2.0, (300.0, 300.0), (centre, centre), k)
     result = run_leg(
-        system, start, leg, (coordinate, Choice("Reference", ())), tmp_path, lambda fraction: None
+        MDEngine(system, coordinate, MDPlatform("Reference", ())),
+        start,
+        leg,
+        tmp_path,
+        lambda fraction: None,
     )
     assert result.cv.shape == (3000, 4)
     z = result.cv[200:, ::2]

@@ -20,7 +20,8 @@ from halobind.pipeline.free_energy import estimators
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.samples import EstimateError
 from halobind.pipeline.results.publish import publish_tables
-from halobind.pipeline.sampling.products import all_products, window_chain, windows_of
+from halobind.pipeline.sampling.products import all_products
+from halobind.pipeline.sampling.window_segments import window_chain, windows_of
 from tests.pipeline.tiny import segment_record
 
 GRID = np.linspace(-0.6, 2.0, 5201)

@@ -10,17 +10,11 @@ import pytest
 
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
-from halobind.pipeline.sampling.md_leg import (
-    Leg,
-    MDState,
-    UnstableError,
-    load_state,
-    run_leg,
-    save_state,
-)
-from halobind.pipeline.sampling.platforms import Choice
+from halobind.pipeline.sampling.md_leg import Leg, MDEngine, MDState, UnstableError, run_leg
+from halobind.pipeline.sampling.openmm_xml import read_state, write_state
+from halobind.pipeline.sampling.platforms import MDPlatform
 
-REFERENCE = Choice("Reference", ())
+REFERENCE = MDPlatform("Reference", ())
 BOX = np.array([2.0, 2.5, 3.0])
 POINT = np.array([1.9, 0.1, 2.8])  # near the faces of the box, so that the nearest image matters
 UP = np.array([[0.0, 0.0, 1.0]])
@@ -37,13 +31,17 @@ def free_particles(count: int = 1) -> mm.System:
     return system
 
 
+def engine(system: mm.System) -> MDEngine:
+    return MDEngine(system, COORDINATE, REFERENCE)
+
+
 def start(height: float, count: int = 1) -> MDState:
     positions = np.tile(POINT + (0.0, 0.0, height), (count, 1))
     return MDState(positions, None, BOX)
 
 
 def run(leg: Leg, folder: Path, height: float = 0.5, tick=lambda fraction: None):
-    return run_leg(free_particles(), start(height), leg, (COORDINATE, REFERENCE), folder, tick)
+    return run_leg(engine(free_particles()), start(height), leg, folder, tick)
 
 
 def test_umbrella_samples_its_gaussian_and_the_cylinder_its_area(tmp_path: Path) -> None:
@@ -84,14 +82,7 @@ def test_moving_centre_and_thermostat_arrive(tmp_path: Path) -> None:
 
 def test_frames_hold_the_chosen_atoms(tmp_path: Path) -> None:
     leg = replace(LEG, duration_ps=2.0, frame_ps=0.5, frame_atoms=np.array([1]))
-    result = run_leg(
-        free_particles(3),
-        start(0.5, 3),
-        leg,
-        (COORDINATE, REFERENCE),
-        tmp_path,
-        lambda fraction: None,
-    )
+    result = run_leg(engine(free_particles(3)), start(0.5, 3), leg, tmp_path, lambda fraction: None)
     with mdtraj.formats.DCDTrajectoryFile(str(tmp_path / "frames.dcd")) as trajectory:
         xyz, lengths, angles = trajectory.read()
     assert (
@@ -105,8 +96,8 @@ def test_frames_hold_the_chosen_atoms(tmp_path: Path) -> None:
 
 def test_a_state_survives_the_disk_exactly(tmp_path: Path) -> None:
     state = run(replace(LEG, duration_ps=1.0), tmp_path).state
-    save_state(state, tmp_path / "state.xml")
-    back = load_state(tmp_path / "state.xml")
+    write_state(state, tmp_path / "state.xml")
+    back = read_state(tmp_path / "state.xml")
     assert np.array_equal(back.positions, state.positions)
     assert np.array_equal(back.velocities, state.velocities)
     assert np.array_equal(back.box, state.box)
@@ -115,12 +106,11 @@ def test_a_state_survives_the_disk_exactly(tmp_path: Path) -> None:
 def test_a_state_does_not_bring_its_old_bias_along(tmp_path: Path) -> None:
     """A leg that starts from another window's state samples its own window."""
     far = run(replace(LEG, duration_ps=5.0, center_nm=(0.2, 0.2)), tmp_path, height=0.2).state
-    save_state(far, tmp_path / "state.xml")
+    write_state(far, tmp_path / "state.xml")
     result = run_leg(
-        free_particles(),
-        load_state(tmp_path / "state.xml"),
+        engine(free_particles()),
+        read_state(tmp_path / "state.xml"),
         LEG,
-        (COORDINATE, REFERENCE),
         tmp_path,
         lambda fraction: None,
     )
@@ -134,10 +124,9 @@ def test_an_explosion_is_an_error_not_a_number(tmp_path: Path) -> None:
     system.addForce(force)
     with pytest.raises((UnstableError, mm.OpenMMException), match=r"finite|NaN"):
         run_leg(
-            system,
+            engine(system),
             MDState(start(0.5, 2).positions + np.array([[0.0] * 3, [0.1] * 3]), None, BOX),
             LEG,
-            (COORDINATE, REFERENCE),
             tmp_path,
             lambda f: None,
         )
@@ -169,7 +158,7 @@ def test_pressure_moves_the_box_along_z_only_and_ends_near_the_asked_height(tmp_
         LEG, duration_ps=2500.0, record_ps=2.5, k=0.0, pressure_bar=pressure, settle_box_nm=3.3
     )
     begin = MDState(random.uniform(0, 1, (count, 3)) * BOX, None, BOX)
-    result = run_leg(system, begin, leg, (COORDINATE, REFERENCE), tmp_path, lambda fraction: None)
+    result = run_leg(engine(system), begin, leg, tmp_path, lambda fraction: None)
     expected = (count + 1) * GAS_CONSTANT * 300 / (pressure * 0.0602214) / (BOX[0] * BOX[1])
     assert result.box_z[200:].mean() == pytest.approx(expected, rel=0.12)
     assert result.state.box[:2] == pytest.approx(BOX[:2])

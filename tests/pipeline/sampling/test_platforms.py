@@ -9,7 +9,7 @@ from halobind.pipeline.sampling.platforms import POCL, PlatformError, choose, de
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, **results: tuple[bool, str]) -> None:
-    everything = dict.fromkeys(platforms.ORDER, (False, "not installed")) | results
+    everything = dict.fromkeys(platforms.PLATFORM_NAMES, (False, "not installed")) | results
     monkeypatch.setattr(platforms, "probe", everything.__getitem__)
 
 

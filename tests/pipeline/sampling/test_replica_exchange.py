@@ -14,25 +14,25 @@ from openmm import app, unit
 
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
-from halobind.pipeline.sampling.md_leg import Leg, MDState, run_leg
-from halobind.pipeline.sampling.platforms import Choice
+from halobind.pipeline.sampling.md_leg import Leg, MDEngine, MDState, run_leg
+from halobind.pipeline.sampling.platforms import MDPlatform
 from halobind.pipeline.sampling.replica_exchange import (
-    Exchanged,
-    Member,
-    Swaps,
+    ExchangeResult,
+    GroupWindow,
+    SwapSchedule,
     acceptance,
     round_trips,
     run_exchange,
-    umbrella,
+    umbrella_energy,
 )
 
 BOX = np.array([2.0, 2.5, 3.0])
 POINT = np.array([1.9, 0.1, 2.8])
 COORDINATE = Coordinate(np.array([0]), POINT[None], np.array([[0.0, 0.0, 1.0]]), 0.3, 5000.0)
-REFERENCE = Choice(
+REFERENCE = MDPlatform(
     "Reference", ()
 )  # where all contexts of a process draw from one random generator
-ONE_THREAD = Choice("CPU", (("Threads", "1"), ("DeterministicForces", "true")))
+ONE_THREAD = MDPlatform("CPU", (("Threads", "1"), ("DeterministicForces", "true")))
 KT = GAS_CONSTANT * 300
 BARRIER, HALF_NM = 3.0 * KT, 0.10  # the double well B ((z - 0.5)^2/a^2 - 1)^2
 CENTERS = (0.40, 0.45, 0.50, 0.55, 0.60)
@@ -56,13 +56,13 @@ def double_well() -> mm.System:
     return system
 
 
-def members(folder: Path, leg: Leg = LEG) -> list[Member]:
+def members(folder: Path, leg: Leg = LEG) -> list[GroupWindow]:
     made = []
     for k, center in enumerate(CENTERS):
         (folder / str(k)).mkdir(parents=True, exist_ok=True)
         start = MDState(np.array([POINT + (0.0, 0.0, center)]), None, BOX)
         made.append(
-            Member(
+            GroupWindow(
                 start, replace(leg, seed=leg.seed + k, center_nm=(center, center)), folder / str(k)
             )
         )
@@ -74,22 +74,21 @@ def density(center: float, grid: np.ndarray) -> np.ndarray:
     return weight / weight.sum()
 
 
-def exchange(folder: Path, leg: Leg = LEG, every: int = 2) -> Exchanged:
+def exchange(folder: Path, leg: Leg = LEG, every: int = 2) -> ExchangeResult:
     return run_exchange(
-        double_well(),
+        MDEngine(double_well(), COORDINATE, REFERENCE),
         members(folder, leg),
-        Swaps(every, 5),
-        (COORDINATE, REFERENCE),
+        SwapSchedule(every, 5),
         lambda fraction: None,
     )
 
 
 @pytest.fixture(scope="module")
-def exchanged(tmp_path_factory: pytest.TempPathFactory) -> Exchanged:
+def exchanged(tmp_path_factory: pytest.TempPathFactory) -> ExchangeResult:
     return exchange(tmp_path_factory.mktemp("exchange"))
 
 
-def test_each_window_keeps_its_own_distribution(exchanged: Exchanged) -> None:
+def test_each_window_keeps_its_own_distribution(exchanged: ExchangeResult) -> None:
     """Detailed balance: mean, variance and quartiles of every window against quadrature."""
     grid = np.linspace(0.2, 0.8, 6001)
     for center, result in zip(CENTERS, exchanged.results, strict=True):
@@ -101,7 +100,7 @@ def test_each_window_keeps_its_own_distribution(exchanged: Exchanged) -> None:
             assert np.mean(z < np.interp(q, np.cumsum(p), grid)) == pytest.approx(q, abs=0.06)
 
 
-def test_swaps_are_accepted_as_often_as_theory_says(exchanged: Exchanged) -> None:
+def test_swaps_are_accepted_as_often_as_theory_says(exchanged: ExchangeResult) -> None:
     grid = np.linspace(0.25, 0.75, 501)
     for i, rate in enumerate(acceptance(exchanged.attempts, exchanged.accepted)):
         a, b = CENTERS[i : i + 2]
@@ -115,7 +114,7 @@ def test_swaps_are_accepted_as_often_as_theory_says(exchanged: Exchanged) -> Non
     )  # every second record but the last, two pairs each time
 
 
-def test_every_record_has_every_walker_once_and_walkers_travel(exchanged: Exchanged) -> None:
+def test_every_record_has_every_walker_once_and_walkers_travel(exchanged: ExchangeResult) -> None:
     assert (np.sort(exchanged.walkers, axis=0) == np.arange(len(CENTERS))[:, None]).all()
     assert sorted(exchanged.holder) == list(range(len(CENTERS)))
     assert round_trips(exchanged.walkers) > 10
@@ -143,18 +142,16 @@ def test_a_group_repeats_bit_for_bit_and_its_frames_and_ends_are_sorted_by_windo
 def test_without_a_swap_a_group_is_its_windows_alone(tmp_path: Path) -> None:
     leg = replace(LEG, duration_ps=10.0)
     group = run_exchange(
-        double_well(),
+        MDEngine(double_well(), COORDINATE, ONE_THREAD),
         members(tmp_path, leg),
-        Swaps(1000, 5),
-        (COORDINATE, ONE_THREAD),
+        SwapSchedule(1000, 5),
         lambda fraction: None,
     )
     for member, result in zip(members(tmp_path, leg), group.results, strict=True):
         alone = run_leg(
-            double_well(),
+            MDEngine(double_well(), COORDINATE, ONE_THREAD),
             member.start,
             member.leg,
-            (COORDINATE, ONE_THREAD),
             member.folder,
             lambda fraction: None,
         )
@@ -174,7 +171,7 @@ def test_round_trips_count_there_and_back() -> None:
 
 
 def test_two_heads_swap_on_the_sum_of_their_umbrellas() -> None:
-    assert umbrella(
+    assert umbrella_energy(
         replace(LEG, center_nm=(0.3, 0.3)), np.array([0.4, 0.9, 0.1, 0.9])
     ) == pytest.approx(600 * (0.01 + 0.04))
 
@@ -182,7 +179,7 @@ def test_two_heads_swap_on_the_sum_of_their_umbrellas() -> None:
 @pytest.mark.skipif(
     not hasattr(app, "ReplicaExchangeSampler"), reason="this OpenMM has no sampler of its own"
 )
-def test_openmm_own_sampler_gives_the_same_means(exchanged: Exchanged) -> None:
+def test_openmm_own_sampler_gives_the_same_means(exchanged: ExchangeResult) -> None:
     """openmm.app.ReplicaExchangeSampler over the same states: an engine that shares only the System
     with ours.
     """

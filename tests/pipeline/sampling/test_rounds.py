@@ -16,26 +16,25 @@ from halobind.pipeline.free_energy.quantity import Quantity
 from halobind.pipeline.free_energy.samples import Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
-from halobind.pipeline.sampling.rounds import (
-    Order,
-    Reach,
-    Round,
-    Wish,
-    centers_between,
-    longer_path,
-    order_in_force,
-    pair_overlaps,
-    windows_to_add,
-)
+from halobind.pipeline.sampling.pull_steps import centers_between
+from halobind.pipeline.sampling.rounds import Round, SamplingTarget, WindowRequest
 from halobind.pipeline.sampling.start_states import (
-    Ended,
-    Norm,
+    EndState,
     StartError,
-    damage,
-    fit_start,
-    outside,
+    UsualState,
+    choose_start,
+    why_damaged,
+    why_outside,
 )
 from halobind.pipeline.workflow.allocation import allocate, contributions, lever
+from halobind.pipeline.workflow.refinement import (
+    PathReach,
+    WindowsToAdd,
+    longer_path,
+    pair_overlaps,
+    target_in_force,
+    windows_to_add,
+)
 
 KT = GAS_CONSTANT * 300.0
 GRID = np.linspace(-0.5, 2.0, 25001)
@@ -87,21 +86,21 @@ def test_overlap_of_two_halves_of_a_window_is_whole():
     (alone,) = pair_overlaps(
         single, estimate_pmf(single, EstimateSettings(plateau_nm=0.08), 1).overlap
     )
-    assert (
-        pair[:2] == tuple(windows)
-        and pair[2] == pytest.approx(alone[2], abs=0.03)
-        and 0.05 < alone[2] < 0.3
-    )
+    assert [pair.lower, pair.upper] == windows
+    assert pair.overlap == pytest.approx(alone.overlap, abs=0.03)
+    assert 0.05 < alone.overlap < 0.3
 
 
 def test_a_window_is_added_where_two_do_not_overlap_and_nowhere_else():
     windows = [w for w in row(0.05) if w.center_nm not in (0.6, 0.65)]
     samples = draw(well, windows, 400, 2)
-    added, hopeless = windows_to_add(samples, estimate_pmf(samples, SETTINGS, 1).overlap, 0.03)
-    assert [window for window, _ in added] == [Window(0.625, 2000.0)] and not hopeless
-    assert added[0][1].text.startswith("a window between 0.550 and 0.700 nm (overlap 0.0")
+    added = windows_to_add(samples, estimate_pmf(samples, SETTINGS, 1).overlap, 0.03)
+    ((window, reason),) = added.windows
+    assert window == Window(0.625, 2000.0) and not added.problems
+    assert reason.text.startswith("a window between 0.550 and 0.700 nm (overlap 0.0")
     mended = draw(well, [*windows, Window(0.625, 2000.0)], 400, 3)
-    assert windows_to_add(mended, estimate_pmf(mended, SETTINGS, 1).overlap, 0.03) == ([], [])
+    overlap = estimate_pmf(mended, SETTINGS, 1).overlap
+    assert windows_to_add(mended, overlap, 0.03) == WindowsToAdd((), ())
 
 
 def test_a_stiffer_window_is_added_where_one_slips_over_a_barrier_until_all_overlap():
@@ -112,9 +111,10 @@ def test_a_stiffer_window_is_added_where_one_slips_over_a_barrier_until_all_over
     first = None
     for number in range(12):
         samples = draw(barrier, windows, 400, number)
-        added, hopeless = windows_to_add(samples, estimate_pmf(samples, SETTINGS, 1).overlap, 0.03)
+        asked = windows_to_add(samples, estimate_pmf(samples, SETTINGS, 1).overlap, 0.03)
+        added = asked.windows
         first = first or added
-        assert not hopeless
+        assert not asked.problems
         if not added:
             break
         windows = sorted(
@@ -135,19 +135,20 @@ def test_windows_as_close_as_they_get_are_a_problem():
     overlap = estimate_pmf(samples, SETTINGS, 1).overlap.copy()
     i = windows.index(Window(0.503, 2000.0))
     overlap[i, i - 1] = overlap[i - 1, i] = 0.0
-    added, hopeless = windows_to_add(samples, overlap, 0.03)
+    added = windows_to_add(samples, overlap, 0.03)
+    (problem,) = added.problems
     assert (
-        not added and "sample longer" in hopeless[0].text and "0.500 and 0.503" in hopeless[0].text
+        not added.windows and "sample longer" in problem.text and "0.500 and 0.503" in problem.text
     )
 
 
 def test_the_path_grows_while_the_curve_is_not_flat_and_ends_with_the_box():
-    reach = Reach(to_nm=1.2, limit_nm=1.46, step_nm=0.05, plateau_nm=0.2)
+    reach = PathReach(to_nm=1.2, limit_nm=1.46, step_nm=0.05, plateau_nm=0.2)
     assert longer_path(Quantity(1.0, 0.6), KT, reach) == (None, None)
     end, why = longer_path(Quantity(5.0, 0.6), KT, reach)
     assert end == 1.4 and "changes by 5.0 ± 0.6 kJ/mol over the last 0.20 nm" in why.text
-    assert longer_path(Quantity(-5.0, 0.6), KT, Reach(1.4, 1.46, 0.05, 0.2))[0] == 1.45
-    end, why = longer_path(Quantity(5.0, 0.6), KT, Reach(1.45, 1.46, 0.05, 0.2))
+    assert longer_path(Quantity(-5.0, 0.6), KT, PathReach(1.4, 1.46, 0.05, 0.2))[0] == 1.45
+    end, why = longer_path(Quantity(5.0, 0.6), KT, PathReach(1.45, 1.46, 0.05, 0.2))
     assert (
         end is None
         and "the path ends at 1.45 nm, where the box ends (1.46 nm), without a plateau" in why.text
@@ -160,9 +161,11 @@ def test_the_path_grows_while_the_curve_is_not_flat_and_ends_with_the_box():
 
 
 def test_a_round_survives_json():
-    wish = Wish("run", Window(0.35, 8000.0), 4, "because")
+    wish = WindowRequest("run", Window(0.35, 8000.0), 4, "because")
     problem = Flag(FlagKind.PATH_ENDS_WITH_BOX, "problem", subject="subject")
-    one = Round("target", "abc", (wish,), 1.4, 400.0, Order(2.0, None), ("note",), (problem,))
+    one = Round(
+        "target", "abc", (wish,), 1.4, 400.0, SamplingTarget(2.0, None), ("note",), (problem,)
+    )
     assert Round.from_dict(json.loads(json.dumps(one.as_dict()))) == one
     assert Round.from_dict(Round("end", "abc").as_dict()) == Round("end", "abc")
     (earlier,) = Round.from_dict(one.as_dict() | {"problems": ["a sentence alone"]}).problems
@@ -172,12 +175,21 @@ def test_a_round_survives_json():
 def test_the_tighter_order_is_in_force_and_only_what_came_after_it_is_spent():
     target, order = (
         Round("target", "a", added_ps=100.0),
-        Round("extend", "b", order=Order(2.0, 5.0)),
+        Round("extend", "b", target=SamplingTarget(2.0, 5.0)),
     )
-    assert order_in_force([], None) == (None, 0.0)
-    assert order_in_force([target, target], Order(3.0, 1.0)) == (Order(3.0, 1.0), 200.0)
-    assert order_in_force([target, order, target], Order(3.0, 1.0)) == (Order(2.0, 5.0), 100.0)
-    assert order_in_force([target, order, target], Order(1.0, 1.0)) == (Order(1.0, 1.0), 200.0)
+    assert target_in_force([], None) == (None, 0.0)
+    assert target_in_force([target, target], SamplingTarget(3.0, 1.0)) == (
+        SamplingTarget(3.0, 1.0),
+        200.0,
+    )
+    assert target_in_force([target, order, target], SamplingTarget(3.0, 1.0)) == (
+        SamplingTarget(2.0, 5.0),
+        100.0,
+    )
+    assert target_in_force([target, order, target], SamplingTarget(1.0, 1.0)) == (
+        SamplingTarget(1.0, 1.0),
+        200.0,
+    )
 
 
 def test_the_lever_is_one_between_well_and_plateau():
@@ -252,19 +264,19 @@ def test_allocation_stops_at_the_target_or_gives_all_there_is():
     assert allocate(v, now, 5.0, 1000).sum() == 0 and allocate([0.0, 0.0], now, -1.0, 5).sum() == 0
 
 
-NORM = Norm([-50_000.0, -50_100.0, -49_950.0, -50_050.0], 1400, 300.0)
+NORM = UsualState([-50_000.0, -50_100.0, -49_950.0, -50_050.0], 1400, 300.0)
 WINDOW = Window(0.35, 3000.0)
 
 
 def ended(height, z=None, energy=-50_000.0, kelvin=305.0, displaced=0):
-    return Ended(
+    return EndState(
         f"pull/{height}", height, np.array([height if z is None else z]), energy, kelvin, displaced
     )
 
 
 def test_a_fit_state_is_taken_as_it_is():
     pulled = [ended(0.3), ended(0.35, 0.4), ended(0.4)]
-    assert fit_start(pulled, WINDOW, NORM) == (pulled[1], "")
+    assert choose_start(pulled, WINDOW, NORM) == (pulled[1], "")
 
 
 @pytest.mark.parametrize(
@@ -278,19 +290,19 @@ def test_a_fit_state_is_taken_as_it_is():
 )
 def test_a_damaged_state_is_replaced_by_the_nearest_good_one_which_has_to_settle(bad, why):
     pulled = [ended(0.25), ended(0.31), bad, ended(0.45)]
-    good, reason = fit_start(pulled, WINDOW, NORM)
+    good, reason = choose_start(pulled, WINDOW, NORM)
     assert good is pulled[1] and reason.startswith("pull/0.35: ") and why in reason
     with pytest.raises(StartError, match="no pulled state is fit to start from"):
-        fit_start([bad], WINDOW, NORM)
+        choose_start([bad], WINDOW, NORM)
 
 
 def test_a_state_outside_its_window_has_to_settle():
     pulled = [ended(0.3), ended(0.35, 0.55), ended(0.4)]
-    good, why = fit_start(pulled, WINDOW, NORM)
+    good, why = choose_start(pulled, WINDOW, NORM)
     assert (
         good is pulled[1] and "its anchor is at 0.550 nm, 7 widths from the centre 0.350 nm" in why
     )
-    assert not outside(np.array([0.55]), WINDOW, 300.0, settled=True) and outside(
+    assert not why_outside(np.array([0.55]), WINDOW, 300.0, settled=True) and why_outside(
         np.array([0.35, 0.75]), WINDOW, 300.0, settled=True
     )
-    assert damage(ended(0.35, 0.9), NORM) == ""  # for another window it may be fit
+    assert why_damaged(ended(0.35, 0.9), NORM) == ""  # for another window it may be fit

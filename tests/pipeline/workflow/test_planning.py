@@ -19,14 +19,17 @@ from halobind.pipeline.commands.extension import ExtendOptions, extend_campaign
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.results.run_rows import run_row
 from halobind.pipeline.results.table_rows import combine
-from halobind.pipeline.sampling.platforms import Choice
-from halobind.pipeline.sampling.products import all_products, pull_heights, rounds_of, windows_of
-from halobind.pipeline.sampling.rounds import pair_overlaps
-from halobind.pipeline.sampling.schedule import ROUNDS
+from halobind.pipeline.sampling.platforms import MDPlatform
+from halobind.pipeline.sampling.product import ROUNDS
+from halobind.pipeline.sampling.products import all_products
+from halobind.pipeline.sampling.pull_steps import pull_heights
+from halobind.pipeline.sampling.rounds import read_round, rounds_of
+from halobind.pipeline.sampling.window_segments import windows_of
 from halobind.pipeline.workflow.checks import check_runs
 from halobind.pipeline.workflow.cost import plan_run
 from halobind.pipeline.workflow.parts import Part
 from halobind.pipeline.workflow.planning import evidence_of
+from halobind.pipeline.workflow.refinement import pair_overlaps
 from halobind.pipeline.workflow.status import round_lines, rounds_due, status_rows
 from halobind.pipeline.workflow.worker import Worker
 from tests.pipeline.tiny import segment_record
@@ -70,13 +73,13 @@ class Drawn:
     def __init__(self, landscape, stop_at: int = 10**9) -> None:
         self.landscape, self.left, self.made = landscape, stop_at, []
 
-    def __call__(self, shop, step, outs) -> None:
+    def __call__(self, context, step, outs) -> None:
         self.left -= 1
-        for product, out in zip(step, outs, strict=True):
+        for product, out in zip(step.products, outs, strict=True):
             if product.chain == ROUNDS:
-                product.make(shop, out)
-            elif product.name.startswith("windows/"):
-                self._segment(shop.run, product, out)
+                product.make(context, out)
+            elif product.stage == "windows":
+                self._segment(context.run, product, out)
             else:
                 (out / "system.xml").write_text(product.name)
                 (out / "audit.json").write_text(
@@ -87,7 +90,7 @@ class Drawn:
             raise Stopped("test")
 
     def _segment(self, run, product, out) -> None:
-        window, sampling = product.make.window, product.make.sampling
+        window, sampling = product.window, product.sampling
         random = np.random.default_rng(derived_seed(run.id, product.name))
         energy = self.landscape(GRID) + 0.5 * window.k * (GRID - window.center_nm) ** 2
         below = np.cumsum(np.exp(-(energy - energy.min()) / KT))
@@ -105,14 +108,19 @@ def work(
     folder: Path,
     campaign: Campaign,
     drawn: Drawn,
-    monkeypatch: pytest.MonkeyPatch,
     part: Part = WHOLE,
 ) -> list[Run]:
-    monkeypatch.setattr("halobind.pipeline.workflow.worker.make_step", drawn)
     runs = runs_of(folder, campaign)
     said: list[str] = []
     Worker(
-        tuple(runs), campaign, Choice("Reference", ()), part, False, StopSignal(), said.append
+        runs=tuple(runs),
+        campaign=campaign,
+        platform=MDPlatform("Reference", ()),
+        part=part,
+        retry=False,
+        stop=StopSignal(),
+        say=said.append,
+        make_step=drawn,
     ).work()
     assert not [line for line in said if "FAILED" in line], said
     return runs
@@ -129,8 +137,7 @@ def series(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Campaign]:
     folder, campaign = tmp_path_factory.mktemp("planned"), campaign_of()
-    with pytest.MonkeyPatch.context() as patch:
-        work(folder, campaign, Drawn(well), patch)
+    work(folder, campaign, Drawn(well))
     return folder, campaign
 
 
@@ -152,7 +159,7 @@ def test_windows_are_added_and_the_path_grows_until_the_curve_is_flat(
     )  # the well is 0.01 kJ/mol at 0.6 nm
     assert {p.name for p in all_products(run, campaign)} >= {"pull/005-z+0.500", "pull/006-z+0.600"}
     one = evidence_of(run, campaign)
-    assert min(shared for *_, shared in pair_overlaps(one.samples, one.pmf.overlap)) >= 0.12
+    assert min(pair.overlap for pair in pair_overlaps(one.samples, one.pmf.overlap)) >= 0.12
     assert one.binding.well_depth_kJ_mol.value == pytest.approx(-30.0, abs=2.0)
     row = run_row(run, campaign)
     assert (
@@ -186,11 +193,11 @@ def test_stopped_anywhere_and_resumed_it_is_the_same_campaign(
     reference, campaign = planned
     for stop_at in (3, 11, 1, 9, 6):
         with pytest.raises(Stopped):
-            work(tmp_path, campaign, Drawn(well, stop_at), monkeypatch)
-    work(tmp_path, campaign, Drawn(well), monkeypatch)
+            work(tmp_path, campaign, Drawn(well, stop_at))
+    work(tmp_path, campaign, Drawn(well))
     assert series(tmp_path) == series(reference)
     again = Drawn(well)
-    work(tmp_path, campaign, again, monkeypatch)
+    work(tmp_path, campaign, again)
     assert again.made == []
 
 
@@ -199,22 +206,22 @@ def test_parts_share_what_the_file_asks_for_and_the_last_one_makes_the_rounds(
 ) -> None:
     reference, campaign = planned
     first, last = Drawn(well), Drawn(well)
-    work(tmp_path, campaign, first, monkeypatch, Part(0, 2))
+    work(tmp_path, campaign, first, Part(0, 2))
     assert {name.split("/")[1] for name in first.made if "windows/" in name} == {
         f"z+0.{k}00-k2000" for k in (0, 2, 4)
     }
-    work(tmp_path, campaign, last, monkeypatch, Part(1, 2))
+    work(tmp_path, campaign, last, Part(1, 2))
     assert "rounds/000" in last.made and series(tmp_path) == series(reference)
 
 
-def test_exchange_groups_ask_for_the_same_products(planned, tmp_path, monkeypatch) -> None:
+def test_exchange_groups_ask_for_the_same_products(planned, tmp_path) -> None:
     reference, _ = planned
-    work(tmp_path, campaign_of(exchange_group=3), Drawn(well), monkeypatch)
+    work(tmp_path, campaign_of(exchange_group=3), Drawn(well))
     assert series(tmp_path) == series(reference)  # drawn segments know nothing of their neighbours
 
 
-def test_a_path_without_a_plateau_ends_with_the_box_and_says_so(tmp_path, monkeypatch) -> None:
-    (run,) = work(tmp_path, campaign := campaign_of(max_rounds=20), Drawn(ramp), monkeypatch)
+def test_a_path_without_a_plateau_ends_with_the_box_and_says_so(tmp_path) -> None:
+    (run,) = work(tmp_path, campaign := campaign_of(max_rounds=20), Drawn(ramp))
     assert pull_heights(run)[-1] == pytest.approx(1.0)  # gap 3.0 nm, less 0.4 nm, less the ligand
     assert (
         "where the box ends" in rounds_of(run)[-1].problems[0].text
@@ -222,15 +229,15 @@ def test_a_path_without_a_plateau_ends_with_the_box_and_says_so(tmp_path, monkey
     )
 
 
-def test_rounds_end_when_they_have_been_many_and_say_what_is_left(tmp_path, monkeypatch) -> None:
-    (run,) = work(tmp_path, campaign_of(max_rounds=1), Drawn(ramp), monkeypatch)
+def test_rounds_end_when_they_have_been_many_and_say_what_is_left(tmp_path) -> None:
+    (run,) = work(tmp_path, campaign_of(max_rounds=1), Drawn(ramp))
     assert [one.kind for one in rounds_of(run)] == ["windows", "end"]
     assert "after 1 rounds still asked for: " in rounds_of(run)[-1].problems[0].text
 
 
-def test_without_rounds_nothing_is_added(tmp_path, monkeypatch) -> None:
+def test_without_rounds_nothing_is_added(tmp_path) -> None:
     drawn = Drawn(ramp)
-    (run,) = work(tmp_path, campaign_of(max_rounds=0), drawn, monkeypatch)
+    (run,) = work(tmp_path, campaign_of(max_rounds=0), drawn)
     assert not rounds_of(run) and sum("windows/" in name for name in drawn.made) == 10
 
 
@@ -238,7 +245,7 @@ def test_replicas_reach_the_target_together_and_windows_that_matter_get_more(
     tmp_path, monkeypatch
 ) -> None:
     campaign = campaign_of(replicas=2, target_kJ_mol=0.25, budget_ns=200.0, max_rounds=3)
-    runs = work(tmp_path, campaign, Drawn(well), monkeypatch)
+    runs = work(tmp_path, campaign, Drawn(well))
     assert [run.leads for run in runs] == [True, False] and not (runs[1].folder / "rounds").exists()
     rounds = rounds_of(runs[1])
     assert rounds == rounds_of(runs[0]) and rounds[-1].notes[-1].endswith("reached")
@@ -250,15 +257,13 @@ def test_replicas_reach_the_target_together_and_windows_that_matter_get_more(
         assert max(n for c, n in asked.items() if 0.15 < c < 0.45) > 2 * asked[max(asked)]
     lonely = next(one for one in rounds if one.kind == "target")
     assert (
-        lonely.added_ps == 20.0 * sum(w.segments - 2 for w in lonely.wishes)
-        and "% of the variance" in lonely.wishes[0].why
+        lonely.added_ps == 20.0 * sum(w.segments - 2 for w in lonely.requests)
+        and "% of the variance" in lonely.requests[0].why
     )
 
 
-def test_the_budget_ends_the_sampling(tmp_path, monkeypatch) -> None:
-    (run,) = work(
-        tmp_path, campaign_of(target_kJ_mol=0.01, budget_ns=0.31), Drawn(well), monkeypatch
-    )
+def test_the_budget_ends_the_sampling(tmp_path) -> None:
+    (run,) = work(tmp_path, campaign_of(target_kJ_mol=0.01, budget_ns=0.31), Drawn(well))
     rounds = rounds_of(run)
     assert (
         sum(one.added_ps for one in rounds if one.kind == "target") == 300.0
@@ -267,7 +272,7 @@ def test_the_budget_ends_the_sampling(tmp_path, monkeypatch) -> None:
 
 
 def test_extend_shows_the_plan_records_it_and_the_worker_follows(
-    tmp_path, monkeypatch, capsys
+    tmp_path, capsys, monkeypatch
 ) -> None:
     toml = "".join(
         f"[{s}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items())
@@ -275,7 +280,7 @@ def test_extend_shows_the_plan_records_it_and_the_worker_follows(
     )
     (tmp_path / "campaign.toml").write_text(toml)
     campaign = campaign_of()
-    (run,) = work(tmp_path, campaign, Drawn(well), monkeypatch)
+    (run,) = work(tmp_path, campaign, Drawn(well))
     before, windows = rounds_of(run), windows_of(run, campaign)
     assert main(["extend", str(tmp_path), "--target-kJ-mol", "0.3", "--dry-run"]) == 0
     shown = capsys.readouterr().out
@@ -294,7 +299,7 @@ def test_extend_shows_the_plan_records_it_and_the_worker_follows(
     assert set(windows_of(run, campaign).values()) == {3} and rounds_due([run], campaign)
     assert extend_campaign(tmp_path, ExtendOptions(target_kJ_mol=0.3, budget_ns=5.0)) == 0
     assert "products are to be made first" in capsys.readouterr().out
-    work(tmp_path, campaign, Drawn(well), monkeypatch)
+    work(tmp_path, campaign, Drawn(well))
     assert rounds_of(run)[-1].notes[-1].endswith("reached")
     assert evidence_of(run, campaign).binding.dG0_kJ_mol.error <= 0.3
 
@@ -392,12 +397,12 @@ def test_bad_sampling_settings_are_refused(sampling, expected, tmp_path) -> None
     assert expected in str(error.value)
 
 
-def test_a_damaged_round_is_named(planned, tmp_path, monkeypatch) -> None:
-    (run,) = work(tmp_path, campaign_of(max_rounds=1), Drawn(well), monkeypatch)
+def test_a_damaged_round_is_named(planned, tmp_path) -> None:
+    (run,) = work(tmp_path, campaign_of(max_rounds=1), Drawn(well))
     broken = runs_of(tmp_path, campaign_of(max_rounds=1))[0].rounds()[0] / "round.json"
     text = broken.read_text()
     broken.write_text(text.replace('"kind"', '"kin"'))
-    rounds_of.__globals__["_read_round"].cache_clear()
+    read_round.cache_clear()
     with pytest.raises(
         CampaignError, match=r"rounds/000 is damaged \(KeyError|rounds/000 is damaged \(TypeError"
     ):

@@ -3,19 +3,22 @@ is half published.
 """
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from halobind.jobs.stop import Stopped, StopSignal
 from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import Run
-from halobind.pipeline.sampling.platforms import Choice
-from halobind.pipeline.sampling.products import Product, prepare_products
-from halobind.pipeline.sampling.segment_files import Workshop
+from halobind.pipeline.sampling.platforms import MDPlatform
+from halobind.pipeline.sampling.products import prepare_products
+from halobind.pipeline.sampling.run_context import RunContext
+from halobind.pipeline.sampling.schedule import Step, first_missing, products_of, single_steps
 from halobind.pipeline.workflow import worker as work
 from halobind.pipeline.workflow.parts import Part
-from halobind.pipeline.workflow.worker import Worker, first_missing, next_steps
+from halobind.pipeline.workflow.worker import Worker, next_steps
 
 MODEL = {
     "perovskite": "CsPbBr3",
@@ -26,16 +29,24 @@ MODEL = {
 }
 
 
-def make_in(seconds: float):
-    """What makes a product in about `seconds`, looking for a stop every 10 ms."""
+@dataclass(frozen=True)
+class Slow:
+    """A product that takes about half a second and looks for a stop every 10 ms."""
 
-    def make(shop: Workshop, out: Path) -> None:
-        end = time.monotonic() + seconds
+    number: int
+    stage: ClassVar[str] = "windows"
+    chain: ClassVar[str] = "windows/z"
+    cost_ps: ClassVar[float] = 10.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.chain}/seg-{self.number:03d}"
+
+    def make(self, context: RunContext, out: Path) -> None:
+        end = time.monotonic() + 0.5
         while time.monotonic() < end:
-            shop.tick(0.5)
+            context.progress(0.5)
             time.sleep(0.01)
-
-    return make
 
 
 def test_the_stop_comes_when_the_time_has_passed() -> None:
@@ -57,23 +68,18 @@ def test_a_segment_is_begun_only_if_it_can_end(
     """Segments of 0.5 s: with 1.4 s, the third would end too late by the speed of the second; the
     first is begun unmeasured.
     """
-    products = [
-        Product(f"windows/z/seg-{k:03d}", "windows/z", 10.0, make_in(0.5)) for k in range(5)
-    ]
+    chain = single_steps([Slow(number) for number in range(5)])
     run = Run(tmp_path / "runs" / "a", None)
 
-    def left(*_: object) -> list[tuple[Run, tuple[Product, ...]]]:
-        number = first_missing(
-            [(product,) for product in products],
-            run.published(product.name for product in products),
-        )
-        return [] if number is None else [(run, (products[number],))]
+    def left(*_: object) -> list[tuple[Run, Step]]:
+        number = first_missing(chain, run.published(p.name for p in products_of([chain])))
+        return [] if number is None else [(run, chain[number])]
 
     monkeypatch.setattr(work, "next_steps", left)
     said: list[str] = []
     began = time.monotonic()
     Worker(
-        (run,), None, Choice("CPU", ()), Part.WHOLE, False, StopSignal(walltime_s), said.append
+        (run,), None, MDPlatform("CPU", ()), Part.WHOLE, False, StopSignal(walltime_s), said.append
     ).work()
     assert len(list(run.path("windows/z").glob("seg-*"))) == made
     assert any("the wall time ended" in line for line in said) == abandoned
@@ -97,7 +103,7 @@ def test_parts_of_the_preparation_are_runs(tmp_path: Path) -> None:
     assert next_steps(runs, campaign, Part(0, 2, prepare=True)) == []
     everything = next_steps(runs, campaign, Part.WHOLE)
     parts = [next_steps(runs, campaign, Part(k, 4)) for k in range(4)]
-    key = lambda item: (item[0].id, item[1][0].name)  # noqa: E731
+    key = lambda item: (item[0].id, item[1].products[0].name)  # noqa: E731
     assert (
         sorted(key(item) for part in parts for item in part) == sorted(map(key, everything))
         and len(everything) == 3 * 26
