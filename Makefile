@@ -1,5 +1,5 @@
 # make demo: an environment, the installation, the demo campaign and its table.   make test: the same environment, the tests.
-# make test-all: every test that can run on this machine; make lint: style and types.
+# make test-all: every test that can run on this machine; make lint: style and types; make docs: the documentation, in site/.
 # PYTHON=python3.12 names an interpreter; VENV=somewhere and DEMO=somewhere (without spaces) move environment and demo.
 VENV ?= .venv
 DEMO ?= demo
@@ -12,7 +12,7 @@ FAILED := the installation failed: it needs a package index that pip can reach (
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint docs clean
 
 demo: $(VENV)/.installed
 	@test -f $(DEMO)/campaign.toml || $(BIN)/halobind new $(DEMO) --from demo
@@ -26,6 +26,9 @@ test-all: test
 	$(PYTEST) -m "(rows or stats or hostile or packaging) and not (params or slurm or slow or gpu)"
 	$(PYTEST) -m "params and not slow"
 	$(PYTEST) -n 0 -m slurm
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --quiet --strict
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -55,5 +58,10 @@ $(VENV)/.installed-params: $(VENV)/.installed-test
 	@$(PIP) --editable ".[test,hpc,params]" || { echo "$(FAILED)" >&2; exit 1; }
 	@touch $@
 
+$(VENV)/.installed-docs: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing halobind[docs] into $(VENV)"
+	@$(PIP) --editable ".[docs]" || { echo "$(FAILED)" >&2; exit 1; }
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) site
