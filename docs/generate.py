@@ -4,13 +4,13 @@ A page asks for a part with a comment, `<!-- generated: campaign -->`.
 """
 
 import argparse
-import importlib
 import inspect
 import re
 from typing import Any
 
 import halobind
 from halobind.pipeline.campaign.settings import Campaign, RunSpec
+from halobind.pipeline.commands.cli import VERBS, verb_of
 
 MARK = re.compile(r"<!-- generated: (\w+) -->")
 
@@ -67,11 +67,11 @@ def first_paragraph(thing: object) -> str:
 
 def commands() -> str:
     """Each verb with its arguments, as its --help says."""
-    cli = importlib.import_module("halobind.pipeline.commands.cli")
     parts = []
-    for verb in cli.VERBS:
-        parser = cli.verb_parser(verb)
-        parts.append(f"## halobind {verb}\n\n{sentence(parser.description or '')}\n")
+    for verb, text in VERBS.items():
+        parser = argparse.ArgumentParser(prog=f"halobind {verb}")
+        verb_of(verb).add_arguments(parser)
+        parts.append(f"## halobind {verb}\n\n{sentence(text)}.\n")
         parts.append("| argument | meaning |\n|---|---|")
         for action in parser._actions:
             if not isinstance(action, argparse._HelpAction):
