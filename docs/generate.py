@@ -98,7 +98,8 @@ def sentence(text: str) -> str:
 
 def python() -> str:
     """Every public name."""
-    return "\n".join(f"::: halobind.{name}\n" for name in halobind.__all__)
+    things = [getattr(halobind, name) for name in halobind.__all__]
+    return "\n".join(f"::: {thing.__module__}.{thing.__name__}\n" for thing in things)
 
 
 PARTS = {"campaign": campaign, "commands": commands, "python": python}
