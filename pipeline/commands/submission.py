@@ -245,7 +245,8 @@ def _has_work(runs: list[Run], campaign: Campaign, part: Part, retry: bool) -> b
     """Whether something is left in a part that did not fail."""
     ready = next_steps(runs, campaign, part)
     return any(
-        retry or not any(run.failures(product.name) for product in step) for run, step in ready
+        retry or not any(run.failures(product.name) for product in step.products)
+        for run, step in ready
     )
 
 

@@ -201,5 +201,5 @@ def chemistry_of(run: Run) -> Chemistry:
     spec = run.spec
     pack = load_pack(spec.forcefield.pack)
     name = spec.model.ligand or ""
-    row = spec.ligands[name].row if name in spec.ligands else LIGANDS[name]
+    row = spec.ligands[name].ligand if name in spec.ligands else LIGANDS[name]
     return Chemistry(pack.metals, pack.halides, MODES[row.mode].sites[0])
