@@ -56,6 +56,9 @@ ACID_PROTON = (
 # no scale is published for parmchk2; in CGenFF (J. Chem. Inf. Model. 2012, 52, 3144) 10 ends "the
 # analogy is fair"
 HIGH_PENALTY = 10.0
+# antechamber's own check of the molecule (acdoctor) refuses azides, isonitriles and diazo groups,
+# which it can parametrise; valences are checked before.
+UNDIAGNOSED = ("-dr", "no")
 SYSTEM_LIBRARIES = "apt-get install liblapack3 libblas3 libarpack2 libgfortran5"
 WITHOUT_GAFF = {
     "APTES-ammonium": "GAFF has no atom type for Si"
@@ -105,7 +108,7 @@ def parametrize(item: Molecule) -> Parameters:
     with tempfile.TemporaryDirectory(prefix="halobind-parametrize-") as name:
         folder = Path(name)
         Chem.MolToMolFile(rdkit_molecule(item), str(folder / "in.mol"))
-        bcc = ["-c", "bcc", "-nc", str(item.charge), "-at", "gaff", "-pf", "y"]
+        bcc = ["-c", "bcc", "-nc", str(item.charge), "-at", "gaff", "-pf", "y", *UNDIAGNOSED]
         if is_zwitterion(item):
             bcc += ["-ek", FIXED_GEOMETRY]
         _program(

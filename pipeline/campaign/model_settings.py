@@ -21,7 +21,7 @@ from halobind.structures.molecules.catalogue import (
     Ligand,
 )
 from halobind.structures.molecules.limits import check_size
-from halobind.structures.molecules.user_ligands import ligand_from_file
+from halobind.structures.molecules.user_ligands import any_isomer, check_format, ligand_from_file
 
 VACUUM = "vacuum"
 MAX_UNIT_CELLS = 100_000
@@ -59,6 +59,8 @@ class LigandSection(Section):
     """Its charge (e)."""
     heads: list[str] = Field(default_factory=list)
     """SMARTS patterns of the groups that bind; empty for those of the mode."""
+    stereo: Literal["any"] | None = None
+    """Set to "any" to take the first stereoisomer where the structure does not say which one it is."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "LigandSection":
@@ -81,11 +83,15 @@ class LigandSection(Section):
         Raises:
             ValueError, OSError: the file is bad or missing.
         """
+        heads = tuple(self.heads)
         if self.file is not None:
-            return ligand_from_file(folder / self.file, self.mode, self.charge, tuple(self.heads))
-        if self.smiles is None:
+            ligand = ligand_from_file(folder / self.file, self.mode, self.charge, heads)
+        elif self.smiles is not None:
+            check_format(self.smiles)
+            ligand = Ligand(self.smiles, self.mode, self.charge, name, heads)
+        else:
             raise ValueError("give either smiles or file")
-        return Ligand(self.smiles, self.mode, self.charge, name, tuple(self.heads))
+        return any_isomer(name, ligand) if self.stereo == "any" else ligand
 
 
 class LigandRecord(Section):

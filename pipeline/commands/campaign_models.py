@@ -27,6 +27,7 @@ from halobind.structures.models.export import FORMATS, check_export, export_mode
 from halobind.structures.models.model import Model, read_model, write_model
 from halobind.structures.models.picture import draw_model
 from halobind.structures.molecules.catalogue import LIGANDS
+from halobind.structures.molecules.user_ligands import ligand_notes
 
 PICTURE = "picture.png"
 
@@ -73,6 +74,10 @@ def build_models(path: Path, options: BuildOptions) -> int:
                 check_export(planned.n_atoms, planned.box, kind)
         except ValueError as error:
             raise CampaignError(f"{file}: {order.folder.name}: {error}") from None
+    user_ligands = {name: row for order in orders for name, row in order.spec.user_ligands}
+    for name, row in user_ligands.items():
+        for note in ligand_notes(name, row):
+            print(note)
     for order in orders:
         try:
             _make(order, options)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,12 @@ from halobind.pipeline.campaign.settings import CampaignError
 from halobind.structures.crystals.coating import all_ligands
 from halobind.structures.molecules.catalogue import Ligand
 from halobind.structures.molecules.molecule import Molecule, make_molecule
-from halobind.structures.molecules.user_ligands import READERS, guessed_ligand
+from halobind.structures.molecules.user_ligands import (
+    READERS,
+    check_format,
+    guessed_ligand,
+    ligand_notes,
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,9 @@ def parametrize_ligands(what: str, name: str | None, campaign: Path | None) -> i
         molecules = [make_molecule(name, row) for name, row in order.rows.items()]
         for item in molecules:
             check_elements(item)
+        for name, row in order.rows.items():
+            for note in ligand_notes(name, row):
+                print(note)
         missing = [item for item in molecules if not _is_there(order.folder, item)]
         if missing:
             programs()
@@ -123,6 +132,10 @@ def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
     """The ligand of a SMILES or file. Where the campaign has a section of that name, both must be
     the same molecule.
     """
+    try:
+        check_format(what)
+    except ValueError as error:
+        raise CampaignError(str(error)) from None
     if what.endswith(os.sep) or (
         Path(what).parent != Path()
         and _is_folder(Path(what).parent)
@@ -285,7 +298,9 @@ def _print_guesses(remarks: tuple[str, ...], high: list[str]) -> None:
         print(f"    {remark}")
 
 
-def _charges(item: Molecule, found: Parameters, ours: Opinion, other: Opinion | None) -> dict:
+def _charges(
+    item: Molecule, found: Parameters, ours: Opinion, other: Opinion | None
+) -> dict[str, Any]:
     """The numbers of the printed table, in full, for the record."""
     numbers = {
         "atoms": list(item.names),

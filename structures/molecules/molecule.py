@@ -16,6 +16,8 @@ from halobind.structures.molecules.conformers import (
     upright_conformers,
 )
 
+MAX_EMBEDDING_SEEDS = 10
+
 
 @dataclass(frozen=True, eq=False)
 class Molecule:
@@ -212,7 +214,7 @@ def _prepared(name: str, row: Ligand | Solvent) -> Chem.Mol:
     if molblock:
         mol = Chem.MolFromMolBlock(molblock, removeHs=False)
         if not mol.GetConformer().Is3D():
-            _embed(name, row.smiles, mol)
+            embed(name, row.smiles, mol)
     else:
         parsed = Chem.MolFromSmiles(row.smiles)
         if parsed is None:
@@ -221,7 +223,7 @@ def _prepared(name: str, row: Ligand | Solvent) -> Chem.Mol:
                 " and ring closures"
             )
         mol = Chem.AddHs(parsed)
-        _embed(name, row.smiles, mol)
+        embed(name, row.smiles, mol)
     for dihedral in chain_dihedrals(mol):
         SetDihedralDeg(mol.GetConformer(), *dihedral, 180.0)
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
@@ -231,7 +233,18 @@ def _prepared(name: str, row: Ligand | Solvent) -> Chem.Mol:
     return mol
 
 
-def _embed(name: str, smiles: str, mol: Chem.Mol) -> None:
-    """Give `mol` a conformer, always the same one. Raises ValueError when RDKit finds none."""
-    if rdDistGeom.EmbedMolecule(mol, randomSeed=1) != 0:
-        raise ValueError(f"{name}: RDKit found no conformer for {smiles!r}")
+def embed(name: str, smiles: str, mol: Chem.Mol) -> None:
+    """Give `mol` a conformer, always the same one.
+
+    Where distance geometry finds none from its usual start, as for four long chains on one atom, it
+    begins with random coordinates, then with other seeds.
+
+    Raises:
+        ValueError: When RDKit finds none.
+    """
+    if rdDistGeom.EmbedMolecule(mol, randomSeed=1) == 0:
+        return
+    for seed in range(1, MAX_EMBEDDING_SEEDS + 1):
+        if rdDistGeom.EmbedMolecule(mol, randomSeed=seed, useRandomCoords=True) == 0:
+            return
+    raise ValueError(f"{name}: RDKit found no conformer for {smiles!r}")
