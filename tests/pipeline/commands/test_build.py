@@ -247,3 +247,21 @@ def test_mixtures_and_coatings_are_in_the_identity(tmp_path: Path) -> None:
     (tmp_path / "campaign.toml").write_text(text.replace("0.25", "[0.25]"))
     with pytest.raises(CampaignError, match="coating"):
         load_campaign(tmp_path / "campaign.toml")
+
+
+def test_heads_and_isomers_of_a_ligand_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    ligand = '[ligands.mine]\nsmiles = "{}"\nmode = "cation"\ncharge = {}\n{}'
+    more = "coating.edge = { mine = 2 }\n" + ligand.format("CNCCC(C)[NH3+]", 1, 'stereo = "any"')
+    assert (
+        main(["build", str(written(tmp_path, CUBE.format(perovskite="CsPbBr3", more=more)))]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "mine is the stereoisomer CNCC[C@@H](C)[NH3+]\n" in out and "possible heads" not in out
+    more = "coating.edge = { mine = 1.0 }\n" + ligand.format("C[NH2+]CCCC[NH3+]", 2, "")
+    written(tmp_path, CUBE.format(perovskite="CsPbBr3", more=more.replace("1.0", "2")))
+    main(["build", str(tmp_path / "model.toml"), "--out", str(tmp_path / "two")])
+    out = capsys.readouterr().out
+    assert "mine has 2 possible heads and binds by N1" in out
+    assert '  N2: heads = ["[NH3+][CH2]"]\n' in out

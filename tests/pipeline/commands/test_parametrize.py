@@ -260,6 +260,9 @@ def test_a_file_keeps_its_order_and_names(kind: str, tmp_path: Path) -> None:
         ),
         (["no/where/"], "there is no directory no/where/"),
         (["none.mol2", "--name", "x"], "there is no file none.mol2"),
+        (["mine.pdb", "--name", "x"], "a pdb file does not say the bond orders and charges"),
+        (["mine.pdb"], "a pdb file does not say the bond orders and charges"),
+        (["CCC(C)CC[NH3+]", "--name", "x"], "or 'CC[C@H](C)CC[NH3+]'; or write stereo = \"any\""),
         (
             ["CC[NH3+]", "--name", "x", "--campaign", "none"],
             "there is no none/campaign.toml; write one with: halobind new none",
@@ -312,6 +315,15 @@ def test_campaigns_are_refused_for_what_they_lack(
         == 0
     )
     assert "has no ligands of its own" in capsys.readouterr().out
+
+
+@needs_acpype
+@pytest.mark.parametrize("smiles", ["[N-]=[N+]=NCC[NH3+]", "[C-]#[N+]CC[NH3+]"])
+def test_groups_that_antechamber_doubts_are_parametrised(smiles: str, tmp_path: Path) -> None:
+    written(tmp_path)
+    assert main(["parametrize", smiles, "--name", "x", "--campaign", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "molecules" / "x.json").read_text())
+    assert sum(record["charges"]["AM1-BCC_e"]) == pytest.approx(1.0, abs=1e-5)
 
 
 @needs_acpype
