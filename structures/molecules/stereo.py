@@ -65,7 +65,7 @@ def _is_stable(mol: Chem.Mol, element: Chem.StereoInfo) -> bool:
     if atom.GetAtomicNum() in (15, 16):
         return sum(_is_anion_end(other) for other in atom.GetNeighbors()) < 2
     if atom.GetAtomicNum() == 14:
-        return sum(other.GetAtomicNum() == 8 for other in atom.GetNeighbors()) < 3
+        return bool(sum(other.GetAtomicNum() == 8 for other in atom.GetNeighbors()) < 3)
     return True
 
 
