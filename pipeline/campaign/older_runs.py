@@ -1,4 +1,4 @@
-"""Runs of a campaign that an older version of halobind made: told of, never continued or touched."""
+"""Runs of a campaign that an older version of halobind made: named, never continued or touched."""
 
 import json
 from collections.abc import Iterable

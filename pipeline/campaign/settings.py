@@ -79,7 +79,7 @@ class CoordinateSection(Section):
     pair_nm: float = Field(default=0.5, ge=0.3, le=1.0)
     """The ion that leaves with the head is held within this distance of it (nm)."""
     intact_nm: float = Field(default=0.15, ge=0, le=0.25)
-    """No other ion of a slab may go farther from its place than this (nm); with 0, every ion may."""
+    """No other ion of a slab may go farther from its place than this (nm); 0 for no limit."""
 
     @field_validator("intact_nm")
     @classmethod

@@ -17,7 +17,7 @@ from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.commands.campaign_models import check_writable
-from halobind.pipeline.commands.validation_table import csv_text, draw, json_text, markdown_text
+from halobind.pipeline.commands.validation_table import draw, rows_csv, rows_json, rows_markdown
 from halobind.pipeline.sampling.platforms import MDPlatform, choose, cores
 
 
@@ -77,12 +77,12 @@ def validate_pack(options: ValidateOptions) -> int:
         f"{pack.name}, {'quick' if options.quick else 'full'}: {pack.title}; {choice.name},"
         f" {duration(time.monotonic() - began)} now"
     )
-    text = markdown_text(rows, about)
+    text = rows_markdown(rows, about)
     write_atomic(out / f"{stem}.md", text)
-    write_atomic(out / f"{stem}.csv", csv_text(rows, options.quick))
+    write_atomic(out / f"{stem}.csv", rows_csv(rows, options.quick))
     write_atomic(
         out / f"{stem}.json",
-        json_text(rows, {"pack": pack.name, "quick": options.quick, "versions": versions()}),
+        rows_json(rows, {"pack": pack.name, "quick": options.quick, "versions": versions()}),
     )
     curves = {name: xy for result in results for name, xy in result.curves.items()}
     if curves:

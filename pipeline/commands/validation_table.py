@@ -2,7 +2,6 @@
 pocket curves as PNG.
 """
 
-import csv
 import io
 import json
 import math
@@ -16,7 +15,8 @@ from matplotlib.figure import Figure
 
 from halobind.forcefields.validation.check_rows import Row
 from halobind.jobs.publish import write_atomic
-from halobind.pipeline.results.text_tables import rounded
+from halobind.pipeline.free_energy.jsonable import jsonable
+from halobind.pipeline.results.text_tables import csv_text, markdown_table, rounded
 
 COLUMNS = ("check", "system", "quantity", "value", "unit", "target", "source", "verdict")
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
@@ -24,47 +24,25 @@ FLOOR_KJ = -450.0
 CEILING_KJ = 200.0
 
 
-def csv_text(rows: Sequence[Row], quick: bool) -> str:
+def rows_csv(rows: Sequence[Row], quick: bool) -> str:
     """One line a row, unrounded, empty where there is no number."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, [*Row.__dataclass_fields__, "amount"], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        numbers = {
-            k: "" if isinstance(v, float) and not math.isfinite(v) else v
-            for k, v in asdict(row).items()
-        }
-        writer.writerow(numbers | {"amount": "quick" if quick else "full"})
-    return out.getvalue()
+    amount = "quick" if quick else "full"
+    cells = [[jsonable(value) for value in asdict(row).values()] + [amount] for row in rows]
+    return csv_text([*Row.__dataclass_fields__, "amount"], cells)
 
 
-def json_text(rows: Sequence[Row], about: dict) -> str:
+def rows_json(rows: Sequence[Row], about: dict[str, object]) -> str:
     """`about` and the rows; null where there is no number."""
-    plain = [
-        {
-            k: None if isinstance(v, float) and not math.isfinite(v) else v
-            for k, v in asdict(row).items()
-        }
-        for row in rows
-    ]
-    return json.dumps(about | {"rows": plain}, indent=1, allow_nan=False) + "\n"
+    content = about | {"rows": [jsonable(asdict(row)) for row in rows]}
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def markdown_text(rows: Sequence[Row], about: str) -> str:
+def rows_markdown(rows: Sequence[Row], about: str) -> str:
     """The table with rounded numbers, the notes below it, and how many rows have which verdict."""
     notes = list(dict.fromkeys(row.note for row in rows if row.note))
     cells = [_cells(row, notes) for row in rows]
-    widths = {
-        column: max(len(column), *(len(row[column]) for row in cells)) if cells else len(column)
-        for column in COLUMNS
-    }
     lines = [f"# Validation of {about}", ""]
-    lines.append("| " + " | ".join(column.ljust(widths[column]) for column in COLUMNS) + " |")
-    lines.append("|" + "|".join("-" * (widths[column] + 2) for column in COLUMNS) + "|")
-    lines += [
-        "| " + " | ".join(row[column].ljust(widths[column]) for column in COLUMNS) + " |"
-        for row in cells
-    ]
+    lines.append(markdown_table(COLUMNS, [[row[name] for name in COLUMNS] for row in cells]))
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1)), ""]
     counts = Counter(row.verdict.split(":")[0] for row in rows)
     lines.append(

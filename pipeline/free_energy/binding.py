@@ -27,6 +27,7 @@ from halobind.pipeline.free_energy.convergence_checks import (
 )
 from halobind.pipeline.free_energy.curve_reader import CurveAnalysis, Landmarks, find_landmarks
 from halobind.pipeline.free_energy.flags import Flag
+from halobind.pipeline.free_energy.jsonable import float_or_nan, jsonable
 from halobind.pipeline.free_energy.kinetics import Diffusion, Residence, diffusion, residence
 from halobind.pipeline.free_energy.pmf import Pmf
 from halobind.pipeline.free_energy.quantity import Quantity
@@ -76,20 +77,38 @@ class Binding:
     def as_dict(self) -> dict[str, Any]:
         """For JSON: nested dicts, with None for what is not finite."""
         content = {**asdict(self), "flags": [flag.as_dict() for flag in self.flags]}
-        return {key: _plain(value) for key, value in content.items()}
+        return {key: jsonable(value) for key, value in content.items()}
 
     @staticmethod
     def from_dict(content: dict[str, Any]) -> "Binding":
         """The inverse of as_dict."""
         values = {f.name: content[f.name] for f in fields(Binding)}
         for name in QUANTITIES:
-            values[name] = Quantity(**{key: _number(x) for key, x in values[name].items()})
-        numbers = {f.name: _number(values[f.name]) for f in fields(Binding) if f.type is float}
+            values[name] = Quantity(**{key: float_or_nan(x) for key, x in values[name].items()})
+        numbers = {name: float_or_nan(values[name]) for name in FLOATS}
         flags = tuple(Flag.from_dict(flag) for flag in values["flags"])
         return Binding(**{**values, **numbers, "flags": flags})
 
 
-QUANTITIES = tuple(f.name for f in fields(Binding) if f.type is Quantity)
+QUANTITIES = (
+    "dG0_kJ_mol",
+    "well_depth_kJ_mol",
+    "z_min_nm",
+    "desorption_barrier_kJ_mol",
+    "adsorption_barrier_kJ_mol",
+    "K_a_nm3",
+    "penetration_nm",
+    "residence_log10_s",
+)
+"""The fields of Binding that are numbers with an error."""
+FLOATS = (
+    "temperature_K",
+    "sampling_ns",
+    "min_overlap",
+    "dG0_difference_kJ_mol",
+    "well_depth_difference_kJ_mol",
+)
+"""The fields of Binding that are numbers without one, and may be NaN."""
 
 
 def compute_binding(
@@ -203,15 +222,3 @@ def convergence(pmf: UmbrellaPmf, conditions: Conditions) -> list[tuple[float, .
             row += [x for W in parts for x in (read(W), whole.error / math.sqrt(fraction))]
         rows.append(tuple(row))
     return rows
-
-
-def _plain(content: object) -> object:
-    if isinstance(content, dict):
-        return {key: _plain(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -42,7 +42,7 @@ class Enthalpy:
 
 
 def find_enthalpies(runs: Sequence[TableRow]) -> list[Enthalpy]:
-    """One for each ligand with binding free energies at two temperatures or more, all else equal."""
+    """One for each ligand with dG0 at two temperatures or more, all else equal."""
     groups: dict[tuple[str, ...], list[TableRow]] = {}
     for row in ligand_rows(runs):
         if row.has_dG0:

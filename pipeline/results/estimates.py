@@ -4,10 +4,11 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from halobind.jobs.publish import publishing
+from halobind.jobs.publish import clear_dead_scratch, publishing
 from halobind.pipeline.campaign.run_directory import Run, derived_seed
 from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.free_energy.binding import Binding, compute_binding
@@ -52,7 +53,8 @@ def estimate_seed(run: Run, run_samples: AnySamples, settings: EstimateSettings)
 def ensure_estimate(run: Run, run_samples: AnySamples, settings: EstimateSettings) -> Binding:
     """The binding numbers of these samples under these settings, published if they are not yet.
 
-    An estimate that cannot be read is reported, removed and made again: it follows from the samples.
+    An estimate that cannot be read is reported, removed and made again. So is scratch that killed
+    processes left beside it removed.
 
     Raises:
         EstimateError: no number follows from the samples.
@@ -65,6 +67,7 @@ def ensure_estimate(run: Run, run_samples: AnySamples, settings: EstimateSetting
             why = type(error).__name__
             print(f"halobind: {folder} is damaged ({why}): it is made again", file=sys.stderr)
             remove_estimate(folder)
+    clear_dead_scratch(folder.parent)
     seed = estimate_seed(run, run_samples, settings)
     samples = run_samples.samples
     if isinstance(samples, WalkerSamples):
@@ -116,7 +119,7 @@ def _publish_windows(
     pmf = estimate_pmf(ready.samples, settings, seed)
     numbers = compute_binding(pmf, ready.samples, settings, seed)
     numbers = replace(numbers, flags=(*numbers.flags, *ready.flags()))
-    faces = []
+    faces: Sequence[Sequence[float]] = []
     if heads > 1:
         faces, flags = compare_faces(face_samples(ready.samples, heads), settings, faces_seed)
         numbers = replace(numbers, flags=(*numbers.flags, *flags))

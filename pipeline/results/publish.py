@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from halobind.jobs.publish import write_atomic
+from halobind.jobs.publish import clear_dead_scratch, write_atomic
 from halobind.pipeline.campaign.run_directory import CampaignRuns, tables_folder
 from halobind.pipeline.results.pmf_figure import draw_curves
 from halobind.pipeline.results.run_rows import run_row
@@ -28,10 +28,12 @@ class PublishedTables:
 def publish_tables(campaign: CampaignRuns) -> PublishedTables:
     """Estimate what is sampled and write tables/: CSV, JSON, Markdown, predictions and a picture.
 
-    A file of predictions that no longer has a row is removed.
+    A file of predictions that no longer has a row is removed, and so is scratch that killed
+    processes left there.
     """
     rows = [run_row(run, campaign.settings) for run in campaign.runs]
     out = tables_folder(campaign.folder)
+    clear_dead_scratch(out)
     readable = binding_markdown(rows)
     predictions = prediction_files(rows)
     texts = {

@@ -23,7 +23,7 @@ MAX_SOLVENT_DISTANCE_NM = 0.35
 It is below 0.3 nm in the pocket, and 0.4 nm and more before it.
 """
 PERSISTENT_FRACTION = 0.2
-"""What is in this part of the segments of a window lasts, if it is in two where there are several."""
+"""What is in this part of the segments of a window lasts (in two, where there are several)."""
 INTERVALS_PER_PS = 1_000_000
 """Record intervals are compared as whole numbers of 1e-6 ps."""
 
@@ -32,7 +32,7 @@ S = TypeVar("S", Samples, WalkerSamples)
 
 @dataclass(frozen=True)
 class TwoStates:
-    """Something that is either so or not at the end of each segment; each face counts for itself."""
+    """Something that is so or not at the end of each segment; each face counts for itself."""
 
     always: int = 0
     """Number of windows (or walkers) in which it is always so."""

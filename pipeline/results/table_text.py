@@ -58,7 +58,7 @@ def binding_csv(runs: Sequence[TableRow]) -> str:
 
 
 def binding_json(runs: Sequence[TableRow]) -> str:
-    """binding.json: the runs, the ligands and the predictions in full precision, null for no number.
+    """binding.json: the runs, the ligands and the predictions; null where there is no number.
 
     {"runs": [a record a run], "ligands": [a record a ligand], "coverage": ..., ...}
     """
@@ -80,7 +80,7 @@ def prediction_files(runs: Sequence[TableRow]) -> dict[str, str]:
 
 
 def prediction_records(runs: Sequence[TableRow]) -> dict[str, list[Record]]:
-    """Full numbers of coverage (a record a concentration), exchange (a pair), enthalpy (a ligand)."""
+    """Full numbers of coverage (a record a concentration), exchange (a pair) and enthalpy."""
     return {
         "coverage": [
             _coverage_record(coverage, point)

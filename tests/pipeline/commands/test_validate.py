@@ -12,7 +12,7 @@ from halobind.forcefields.validation.check_rows import Check, Result, Row, Targe
 from halobind.jobs.claims import claim
 from halobind.pipeline.commands import pack_validation as module
 from halobind.pipeline.commands.cli import main
-from halobind.pipeline.commands.validation_table import csv_text, draw, json_text, markdown_text
+from halobind.pipeline.commands.validation_table import draw, rows_csv, rows_json, rows_markdown
 
 TARGET = Target(1.0, 0.1, "nm", "a source")
 
@@ -142,18 +142,18 @@ def test_tables_show_every_row_and_keep_the_digits() -> None:
         judged(("pocket", "MA", "minimum"), (0.05, 0.0), TARGET, "24 ps", sampled=False),
         told(("heads", "all", "all"), "not claimed", "bulk only"),
     ]
-    text = markdown_text(rows, "test, quick")
+    text = rows_markdown(rows, "test, quick")
     assert "1.012 ± 0.012" in text and "1 ± 0.1" in text and "1. 24 ps\n2. bulk only" in text
     assert "| not claimed [2] |" in text and "1 pass, 1 fail, 1 not claimed" in text
     width = {len(line) for line in text.splitlines() if line.startswith("|")}
     assert len(width) == 1
-    read = list(csv.DictReader(csv_text(rows, True).splitlines()))
+    read = list(csv.DictReader(rows_csv(rows, True).splitlines()))
     assert (
         float(read[0]["value"]) == 1.0123456
         and read[2]["value"] == ""
         and set(read[0]) == {*Row.__dataclass_fields__, "amount"}
     )
-    assert json.loads(json_text(rows, {"pack": "x"}))["rows"][2]["target"] is None
+    assert json.loads(rows_json(rows, {"pack": "x"}))["rows"][2]["target"] is None
 
 
 def test_reference_curves_in_a_new_environment_are_drawn(tmp_path: Path) -> None:
