@@ -39,8 +39,17 @@ def claim(lock: Path) -> Iterator[bool]:
 
 
 def is_claimed(lock: Path) -> bool:
-    """Whether a living process holds the lock right now."""
-    if not lock.exists():
+    """Whether a living process holds the lock right now; nothing is written or created."""
+    try:
+        handle = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
-    with claim(lock) as free:
-        return not free
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks: nobody can hold one
+    finally:
+        os.close(handle)
+    return False
