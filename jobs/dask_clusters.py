@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from halobind.jobs.batch import clock
+from halobind.jobs.batch import Cluster, clock
+from halobind.jobs.slurm import replaces_memory
 from halobind.jobs.workplace import Place
 
 LOOPBACK = "127.0.0.1"
@@ -86,6 +87,7 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
             else clock(row.seconds)
         ),
         "job_extra_directives": list(row.directives),
+        "job_directives_skip": left_out(place.kind, row),
         "cores": row.cpus,
         "processes": row.cpus,
         "memory": f"{row.memory_GiB:g} GiB",
@@ -105,6 +107,30 @@ def batch_options(place: Place, keys: Path) -> dict[str, object]:
         "protocol": "tls://",
         "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0"},
     }
+
+
+# how dask-jobqueue writes the options that halobind's own scripts write otherwise
+DASK_OPTIONS = {
+    "slurm": {
+        "--partition": "-p ",
+        "--account": "-A ",
+        "--ntasks": "-n ",
+        "--time": "-t ",
+        "--job-name": "-J ",
+        "--output": "-o ",
+    },
+    "pbs": {},
+    "lsf": {'-R "rusage': "-M "},
+}
+SENTINELS = {"slurm": "#SBATCH", "pbs": "#PBS", "lsf": "#BSUB"}
+
+
+def left_out(kind: str, cluster: Cluster) -> list[str]:
+    """The beginnings of the header lines that dask-jobqueue is not to write."""
+    options = [DASK_OPTIONS[kind].get(item, item) for item in cluster.leave_out]
+    if kind == "slurm" and replaces_memory(cluster.directives):
+        options.append("--mem")
+    return [f"{SENTINELS[kind]} {option}" for option in options]
 
 
 def _temporary_security(folder: Path) -> object:
@@ -133,7 +159,15 @@ def _temporary_security(folder: Path) -> object:
 
 @contextlib.contextmanager
 def batch_cluster(place: Place, refused: list[str]) -> Iterator[object]:
+    """A dask cluster whose workers are jobs of a batch scheduler; they are cancelled at the end.
+
+    The headers of these jobs are dask-jobqueue's, those of `halobind submit` are of slurm.py, pbs.py
+    and lsf.py: a worker's command line, its keys and the number of its processes are dask's matter,
+    and dask-jobqueue takes no finished script; arrays, logs and signals are of no use to workers.
+    """
     import dask_jobqueue  # noqa: PLC0415 (optional)
+
+    from halobind.jobs.dask_jobs import SteadyJobs, job_class  # noqa: PLC0415 (needs dask)
 
     def keep(record: logging.LogRecord) -> bool:
         """A job that is not taken is only logged, as an exception in the loop of tornado."""
@@ -152,8 +186,12 @@ def batch_cluster(place: Place, refused: list[str]) -> Iterator[object]:
         keys = stack.enter_context(tempfile.TemporaryDirectory(prefix=".keys-", dir=place.shared))
         logging.getLogger("tornado.application").addFilter(keep)
         stack.callback(logging.getLogger("tornado.application").removeFilter, keep)
-        cluster = stack.enter_context(kind(**batch_options(place, Path(keys))))
-        cluster.adapt(minimum=0, maximum=place.workers, wait_count=10)
+        options = batch_options(place, Path(keys))
+        options["job_cls"] = job_class(kind, place.kind, place.cluster.without_gpus.directives)
+        cluster = stack.enter_context(kind(**options))
+        # whole jobs: a number of workers that is no multiple of a job's would never be reached
+        n_workers = -(-place.workers // place.cluster.cpus) * place.cluster.cpus
+        cluster.adapt(Adaptive=SteadyJobs, minimum=n_workers, maximum=n_workers)
         stack.callback(_fail_refused, cluster)
         yield cluster
 

@@ -368,3 +368,94 @@ def test_batch_jobs_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         [".err"],
         [".err", ".out"],
     )  # the keys are gone
+
+
+QUEUE = """#!/bin/bash
+n=$(( $(cat {folder}/count 2>/dev/null || echo 100) + 1 )); echo $n > {folder}/count
+script=$(cat "$1"); touch {folder}/live-$n
+echo "sbatch $n" >> {folder}/calls
+setsid bash -c "sleep {wait}; [ -e {folder}/live-$n ] || exit; {start}" > {folder}/log-$n 2>&1 &
+{answer}
+"""
+SCANCEL = """#!/bin/bash
+echo "scancel $*" >> {folder}/calls
+rm -f {folder}/live-${{@: -1}}
+[ ! -e {folder}/pid-${{@: -1}} ] || kill -- -$(cat {folder}/pid-${{@: -1}})
+"""
+
+
+def slow_queue(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, wait_s: int, answer: str = "echo $n"
+) -> None:
+    """Stand-ins for sbatch and scancel: each job starts here after it has waited."""
+    folder.mkdir()
+    start = f"echo \\$\\$ > {folder}/pid-$n; $script"
+    text = QUEUE.format(folder=folder, wait=wait_s, start=start, answer=answer)
+    (folder / "sbatch").write_text(text)
+    (folder / "scancel").write_text(SCANCEL.format(folder=folder))
+    for name in ("sbatch", "scancel"):
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+def in_the_queue(tmp_path: Path, **more: object) -> Place:
+    settings = {"scheduler": "slurm", "memory_GiB": 1, "walltime": "01:00:00", "cpus": 2, **more}
+    return Place("slurm", 2, cluster=Cluster(**settings), shared=tmp_path / "shared")
+
+
+def test_a_job_that_waits_is_neither_cancelled_nor_submitted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job waits longer than dask's own scaling has patience, for fewer tasks than it has CPUs."""
+    slow_queue(tmp_path / "bin", monkeypatch, wait_s=14)
+    done = list(mapped(lambda n: n * n, range(1), in_the_queue(tmp_path)))
+    assert done == [(0, 0)]
+    assert (tmp_path / "bin" / "calls").read_text().splitlines()[:2] == [
+        "sbatch 101",
+        "scancel 101",
+    ]
+
+
+def test_a_job_of_several_workers_that_ends_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    slow_queue(folder, monkeypatch, wait_s=0)
+    monkeypatch.setattr("halobind.jobs.dask_jobs.CHECKS_WITHOUT_WORKERS", 2)
+
+    def end_first_job(n: int) -> int:
+        if n == 3 and not (folder / "ended").exists():
+            (folder / "ended").touch()
+            os.killpg(int((folder / "pid-101").read_text()), signal.SIGKILL)
+        return n
+
+    done = dict(mapped(end_first_job, range(6), in_the_queue(tmp_path)))
+    assert done == {n: n for n in range(6)}
+    calls = (folder / "calls").read_text().splitlines()
+    assert [call for call in calls if "sbatch" in call] == ["sbatch 101", "sbatch 102"]
+
+
+def test_jobs_of_one_of_several_clusters_are_cancelled_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = "echo 'Your project 7 is at 93%'; echo Submitted batch job $n on cluster genius"
+    slow_queue(tmp_path / "bin", monkeypatch, 0, answer)
+    place = in_the_queue(tmp_path, directives=["--clusters=genius"])
+    assert sorted(mapped(abs, range(2), place)) == [(0, 0), (1, 1)]
+    assert "scancel --clusters=genius 101" in (tmp_path / "bin" / "calls").read_text()
+
+
+def test_own_directives_of_batch_workers_can_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask_jobqueue  # noqa: PLC0415 (only here)
+
+    for more, kept, gone in (
+        ({"leave_out": ["--mem"]}, "#SBATCH -n 1", "--mem="),
+        ({"leave_out": ["--ntasks"]}, "#SBATCH --mem=", "#SBATCH -n 1"),
+        ({"directives": ["--mem-per-cpu=3G"]}, "#SBATCH --mem-per-cpu=3G", "--mem="),
+    ):
+        options = batch_options(in_the_queue(tmp_path, **more), tmp_path)
+        with dask_jobqueue.SLURMCluster(**options) as cluster:
+            header = cluster.job_header
+        assert kept in header and gone not in header
