@@ -50,7 +50,7 @@ def reading(folder: Path) -> Iterator[None]:
     """Turn every error of reading a published product into a DamagedError that names it."""
     try:
         yield
-    except DamagedError:
+    except (DamagedError, CampaignError):  # these say what to do already
         raise
     except Exception as error:
         why = (

@@ -29,8 +29,7 @@ def begun(tmp_path: Path) -> Path:
     """A campaign with the lock files that a run leaves behind."""
     folder = tmp_path / "demo"
     assert main(["new", str(folder), "--from", "demo"]) == 0
-    _, runs = open_campaign(folder)
-    for run in runs:
+    for run in open_campaign(folder).runs:
         for product in ("prepare", "windows/z+0.000-k3000"):
             run.lock(product).parent.mkdir(parents=True, exist_ok=True)
             run.lock(product).touch()
