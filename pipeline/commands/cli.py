@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from halobind.jobs.stop import Stopped
@@ -68,6 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0: done. 1: something failed or was refused. 130: interrupted.
     """
     _open_streams()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for text in (*arguments, str(Path.cwd())):
+        if not is_utf8(text):
+            return _end(
+                f"{os.fsencode(text)!r} is not UTF-8, which scripts, records and tables are written"
+                " in: rename the file or directory",
+                1,
+            )
     options = parser().parse_args(arguments)
     try:
         return verb_of(options.verb).run(options)
@@ -89,6 +98,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _end(message: str, code: int) -> int:
     print(f"halobind: {message}", file=sys.stderr)
     return code
+
+
+def is_utf8(text: str) -> bool:
+    """Whether an argument or path holds only characters, no bytes that are none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def message_of(error: Exception) -> str:

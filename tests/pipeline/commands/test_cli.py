@@ -1,9 +1,11 @@
 """The command line itself: it imports what a verb needs, and ends with the right code."""
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +110,24 @@ def exit_code(arguments: Sequence[str]) -> int:
 def test_an_unknown_verb_is_refused() -> None:
     assert exit_code(["dance"]) == 2
     assert exit_code([]) == 2
+
+
+@pytest.mark.parametrize("verb", ["new", "plan", "status", "build", "submit", "cancel"])
+def test_a_path_that_is_not_utf8_is_refused_in_one_line(verb: str, tmp_path: Path) -> None:
+    folder = os.fsdecode(bytes(tmp_path) + b"/caf\xe9")
+    done = subprocess.run(
+        [sys.executable, "-m", "halobind", verb, folder], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "caf\\xe9" in line
+    assert "is not UTF-8" in line
+
+
+def test_a_working_directory_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    folder = os.fsdecode(bytes(tmp_path) + b"/caf\xe9")
+    Path(folder).mkdir()
+    status = [sys.executable, "-P", "-m", "halobind", "status", "."]
+    done = subprocess.run(status, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 1
+    assert "is not UTF-8" in done.stderr
