@@ -416,6 +416,7 @@ def test_a_job_that_waits_is_neither_cancelled_nor_submitted_again(
     ]
 
 
+@pytest.mark.hostile
 def test_a_job_of_several_workers_that_ends_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
