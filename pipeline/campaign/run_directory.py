@@ -47,8 +47,12 @@ class DamagedError(RuntimeError):
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Turn every error of reading a published product into a DamagedError that names it."""
+    """Turn every error of reading a published product into a DamagedError that names it.
+
+    A CampaignError stays: what it names is not damaged, but cannot be read here.
+    """
     try:
+        _check_regular(folder)
         yield
     except (DamagedError, CampaignError):  # these say what to do already
         raise
@@ -59,6 +63,21 @@ def reading(folder: Path) -> Iterator[None]:
         raise DamagedError(
             f"{folder} is damaged ({why}): remove this directory, then: halobind run --retry"
         ) from error
+
+
+def _check_regular(folder: Path) -> None:
+    """Raise DamagedError where a product holds anything but files: to read a pipe waits for ever.
+
+    Directories that begin with a dot are left alone, as those of file systems and desktops.
+    """
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() and not path.name.startswith("."):
+            raise DamagedError(
+                f"{folder} is damaged ({path.name} is not a file): remove this directory, then:"
+                " halobind run --retry"
+            )
 
 
 @dataclass(frozen=True)
