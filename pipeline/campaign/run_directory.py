@@ -312,6 +312,10 @@ def check_system(run: Run) -> None:
     """Raise CampaignError for a run whose system.xml is not the one that was audited."""
     folder = run.path("system")
     try:
+        _check_regular(folder)
+    except DamagedError as error:
+        raise CampaignError(str(error)) from None
+    try:
         expected = json.loads((folder / "audit.json").read_text(encoding="utf-8"))["sha256"]
         checksum = hashlib.sha256((folder / "system.xml").read_bytes()).hexdigest()
         intact = checksum == expected
@@ -329,6 +333,8 @@ def check_record(run: Run, files: dict[str, str]) -> None:
     """Raise CampaignError for a run directory whose run.json does not give the id in its name."""
     path = run.folder / "run.json"
     advice = f"restore {path}, or move {run.folder} away and run again"
+    if not path.is_file():
+        raise CampaignError(f"{path} is not a file: {advice}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         spec = RunSpec.model_validate(record["spec"])

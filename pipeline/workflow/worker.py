@@ -163,6 +163,7 @@ class Worker:
             try:
                 step = step.to_make(run)
                 for product in step.products:
+                    check_free(run.path(product.name))
                     clear_scratch(run.path(product.name))
                 for product in step.products:
                     outs.append(stack.enter_context(publishing(run.path(product.name))))
@@ -180,6 +181,16 @@ class Worker:
                 _record_failure(run, first, unfinished, error)
                 raise
         return step.products
+
+
+def check_free(target: Path) -> None:
+    """Raise CampaignError where something that is no directory has the name of a product."""
+    for path in (target, target.parent):
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            raise CampaignError(
+                f"{path} is not a directory and is in the way of a product: remove it, then: halobind"
+                " run"
+            )
 
 
 @contextmanager

@@ -129,8 +129,11 @@ def drawn(tmp_path: Path, built: Path) -> Drawn:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny campaign, done by one process without interruption. To be copied, not changed."""
-    campaign = tiny.new(tmp_path_factory.mktemp("reference") / "c")
+    """The tiny campaign, done by one process without interruption. To be copied, not changed.
+
+    It lies in a directory whose name is not ASCII, and so does all that is made from it there.
+    """
+    campaign = tiny.new(tmp_path_factory.mktemp("reference-müller-ü") / "c")
     done = tiny.halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
     assert done.returncode == 0, done.stderr
     assert "binding.md" in done.stdout

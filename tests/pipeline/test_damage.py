@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.tiny import CAMPAIGN, copy, halobind, new, products, series, tables
+from halobind.pipeline.commands.cli import main
+from tests.pipeline.tiny import CAMPAIGN, copy, halobind, new, products, put, series, tables
 
 
 def test_a_failure_is_a_row_and_can_be_retried(reference: Path, tmp_path: Path) -> None:
@@ -169,3 +170,23 @@ def test_modules_of_the_current_directory_are_not_imported(reference: Path, tmp_
     )
     assert done.returncode == 0, done.stderr
     assert series(campaign) == series(reference)
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("run.json", "directory"),
+        ("run.json", "pipe"),
+        ("system/system.xml", "pipe"),
+        ("system/audit.json", "directory"),
+    ],
+)
+def test_what_is_no_file_is_named_before_anything_is_made(
+    reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, kind: str
+) -> None:
+    campaign = copy(reference, tmp_path / "c")
+    path = next((campaign / "runs").iterdir()) / file
+    put(path, kind)
+    assert main(["plan", str(campaign)]) == 1
+    errors = capsys.readouterr().err
+    assert path.name in errors and "is not a file" in errors and "Errno" not in errors

@@ -38,8 +38,8 @@ def found(campaign: Path, name: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The campaign, done by one process without interruption."""
-    campaign = new(tmp_path_factory.mktemp("walkers"), TEXT)
+    """The campaign, in a directory whose name is not ASCII, done by one process without a stop."""
+    campaign = new(tmp_path_factory.mktemp("walkers-müller-ü"), TEXT)
     done = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
     assert done.returncode == 0, done.stderr
     return campaign

@@ -123,3 +123,21 @@ def tables(campaign: Path) -> dict[str, str]:
 
 def copy(campaign: Path, folder: Path) -> Path:
     return Path(shutil.copytree(campaign, folder, copy_function=shutil.copy2))
+
+
+def put(path: Path, kind: str) -> None:
+    """Put something odd where a file or a directory is expected, in place of what is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    elif kind == "dangling link":
+        path.symlink_to("nowhere")
+    else:
+        path.write_text("")

@@ -12,13 +12,15 @@ import pytest
 from halobind.jobs.stop import Stopped, StopSignal
 from halobind.pipeline.campaign.load import parse_campaign
 from halobind.pipeline.campaign.run_directory import Run
+from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.sampling.platforms import MDPlatform
 from halobind.pipeline.sampling.products import prepare_products
 from halobind.pipeline.sampling.run_context import RunContext
 from halobind.pipeline.sampling.schedule import Step, first_missing, products_of, single_steps
 from halobind.pipeline.workflow import worker as work
 from halobind.pipeline.workflow.parts import Part
-from halobind.pipeline.workflow.worker import Worker, next_steps
+from halobind.pipeline.workflow.worker import Worker, check_free, next_steps
+from tests.pipeline.tiny import put
 
 MODEL = {
     "perovskite": "CsPbBr3",
@@ -85,6 +87,18 @@ def test_a_segment_is_begun_only_if_it_can_end(
     assert any("the wall time ended" in line for line in said) == abandoned
     assert not list(run.path("windows/z").glob(".seg-*")) and not run.failures_folder.exists()
     assert time.monotonic() - began < walltime_s + 2
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "dangling link", "loop"])
+def test_what_is_in_the_way_of_a_product_is_named(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "windows" / "seg-000"
+    target.parent.mkdir()
+    check_free(target)
+    put(target, kind)
+    with pytest.raises(CampaignError, match=r"seg-000 is not a directory .* remove it"):
+        check_free(target)
+    with pytest.raises(CampaignError, match=r"seg-000 is not a directory .* remove it"):
+        check_free(target / "below")
 
 
 def test_parts_of_the_preparation_are_runs(tmp_path: Path) -> None:
