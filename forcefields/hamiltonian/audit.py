@@ -3,13 +3,13 @@ against the box.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import openmm as mm
 from openmm import unit
 
 from halobind.forcefields.hamiltonian.system import pair_table
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES, MoleculeLibrary
 from halobind.forcefields.packs.pack import Pack
 from halobind.structures.models.model import Model
 
@@ -33,8 +33,10 @@ class Audit:
     n_constraints: int
 
 
-def audit(system: mm.System, model: Model, pack: Pack, own: Path | None = None) -> Audit:
-    """Check and describe `system`, made with the same `own`. Raises ValueError when it is charged,
+def audit_system(
+    system: mm.System, model: Model, pack: Pack, library: MoleculeLibrary = SHIPPED_MOLECULES
+) -> Audit:
+    """Check and describe `system`, made with the same `library`. Raises ValueError when it is charged,
     an energy is not finite or exclusions differ.
     """
     nonbonded = next(force for force in system.getForces() if isinstance(force, mm.NonbondedForce))
@@ -62,7 +64,7 @@ def audit(system: mm.System, model: Model, pack: Pack, own: Path | None = None) 
     for name, value in energies.items():
         if not np.isfinite(value):
             raise ValueError(f"the {name} energy of the built model is {value}: two atoms overlap")
-    _, table, kinds = pair_table(nonbonded, model, pack, own)
+    _, table, kinds = pair_table(nonbonded, model, pack, library)
     return Audit(
         charge_e={group: float(charges[index].sum()) for group, index in model.groups.items()},
         net_charge_e=net,

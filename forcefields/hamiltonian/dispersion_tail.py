@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from halobind.forcefields.hamiltonian.system import SWITCH_NM
-from halobind.forcefields.packs.pack import molecule_file
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
 from halobind.structures.assembly.solvate import molecules_per_nm3
 from halobind.structures.molecules.catalogue import SOLVENTS
 from halobind.structures.molecules.molecule import catalogue_molecule
@@ -54,7 +54,7 @@ def tail_pressure_bar(recipe: Mapping[str, float], cutoff_nm: float) -> float:
 
 def _lennard_jones(name: str) -> list[tuple[float, float]]:
     """(epsilon in kJ/mol, sigma in nm) of every atom of a solvent."""
-    root = ET.parse(molecule_file(name)).getroot()
+    root = ET.parse(SHIPPED_MOLECULES.path(name)).getroot()
     kinds = {
         atom.get("class") or atom.get("type"): atom for atom in root.findall("NonbondedForce/Atom")
     }

@@ -10,14 +10,14 @@ import io
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import openmm as mm
 from openmm import app, unit
 
 from halobind.forcefields.packs.charges import ion_charges, ions_of, own_charges
-from halobind.forcefields.packs.pack import Pack, molecule_file
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES, MoleculeLibrary
+from halobind.forcefields.packs.pack import Pack
 from halobind.forcefields.packs.pairs import Pair, is_listed, mixed, mixing_of, pair_for
 from halobind.structures.models.export import topology
 from halobind.structures.models.model import Model, Residue
@@ -51,19 +51,23 @@ def molecule_names(model: Model) -> tuple[str, ...]:
 
 
 def make_system(
-    model: Model, pack: Pack, settings: SystemSettings, own: Path | None = None
+    model: Model,
+    pack: Pack,
+    settings: SystemSettings,
+    library: MoleculeLibrary = SHIPPED_MOLECULES,
 ) -> mm.System:
     """The System of `model` under `pack`, 4 fs ready (H-bond constraints, hydrogens of 3 Da),
     without barostat or bias.
 
-    Force groups are FORCE_GROUPS; `own` is the folder of the files of ligands that are not rows.
+    Force groups are FORCE_GROUPS; the molecules have the parameters of their files in `library`.
     Raises ValueError when the cutoff does not fit the box or an atom has no parameters, and
     FileNotFoundError for a molecule without a force-field file.
     """
     check_cutoff(model.box, settings.cutoff_nm)
     names = molecule_names(model)
     field = app.ForceField(
-        io.StringIO(_ion_templates(model, pack)), *(str(molecule_file(name, own)) for name in names)
+        io.StringIO(_ion_templates(model, pack)),
+        *(io.BytesIO(library.content(name)) for name in names),
     )
     made = topology(model)
     system = field.createSystem(
@@ -86,7 +90,7 @@ def make_system(
             FORCE_GROUPS["nonbonded" if isinstance(force, mm.NonbondedForce) else "bonded"]
         )
     _set_charges(nonbonded, model, pack)
-    pairs = _pair_force(nonbonded, model, pack, settings.cutoff_nm, own)
+    pairs = _pair_force(nonbonded, model, pack, settings.cutoff_nm, library)
     pairs.setForceGroup(FORCE_GROUPS["ion pairs"])
     system.addForce(pairs)
     if len(model.groups["frozen"]):
@@ -180,7 +184,7 @@ def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None
             nonbonded.setExceptionParameters(k, i, j, ratio * product, sigma, epsilon)
 
 
-def organic_types(model: Model, own: Path | None = None) -> dict[int, str]:
+def organic_types(model: Model, library: MoleculeLibrary = SHIPPED_MOLECULES) -> dict[int, str]:
     """GAFF type of every atom of a molecule, by atom index, read from the residue templates of the
     molecule files.
 
@@ -190,9 +194,7 @@ def organic_types(model: Model, own: Path | None = None) -> dict[int, str]:
     """
     templates = {}
     for name in molecule_names(model):
-        residue = (
-            ET.parse(molecule_file(name, own)).getroot().find(f"./Residues/Residue[@name='{name}']")
-        )
+        residue = ET.fromstring(library.content(name)).find(f"./Residues/Residue[@name='{name}']")
         if residue is None:
             raise ValueError(f"{name}.xml has no residue {name!r}")
         templates[name] = {
@@ -219,12 +221,15 @@ def organic_types(model: Model, own: Path | None = None) -> dict[int, str]:
 
 
 def pair_table(
-    nonbonded: mm.NonbondedForce, model: Model, pack: Pack, own: Path | None = None
+    nonbonded: mm.NonbondedForce,
+    model: Model,
+    pack: Pack,
+    library: MoleculeLibrary = SHIPPED_MOLECULES,
 ) -> tuple[list[int], dict[tuple[str, str], Pair], list[str]]:
     """The type number of each atom, the Pair of each (ion, other) and the list of types, ions
     first.
     """
-    organic = organic_types(model, own)
+    organic = organic_types(model, library)
     ions = list(dict.fromkeys(model.elements[i] for i in ions_of(model)))
     kinds = list(dict.fromkeys([*ions, *organic.values()]))
     number = {kind: k for k, kind in enumerate(kinds)}
@@ -238,12 +243,16 @@ def pair_table(
 
 
 def _pair_force(
-    nonbonded: mm.NonbondedForce, model: Model, pack: Pack, cutoff_nm: float, own: Path | None
+    nonbonded: mm.NonbondedForce,
+    model: Model,
+    pack: Pack,
+    cutoff_nm: float,
+    library: MoleculeLibrary,
 ) -> mm.CustomNonbondedForce:
     """Listed energy less the mixed one that the NonbondedForce has already, for every ion pair and
     listed ion-organic pair.
     """
-    numbers, pairs, kinds = pair_table(nonbonded, model, pack, own)
+    numbers, pairs, kinds = pair_table(nonbonded, model, pack, library)
     index = {kind: k for k, kind in enumerate(kinds)}
     listed = {key: pair for key, pair in pairs.items() if is_listed(pack, *key)}
     force = mm.CustomNonbondedForce(PAIR_ENERGY)

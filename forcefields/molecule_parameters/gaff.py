@@ -38,7 +38,7 @@ from halobind.forcefields.molecule_parameters.parameter_checks import (
     check_run,
 )
 from halobind.forcefields.molecule_parameters.published_corrections import ADJUSTED, adjust
-from halobind.forcefields.packs.pack import MOLECULES_FOLDER
+from halobind.forcefields.packs.molecule_library import MOLECULES_FOLDER
 from halobind.structures.molecules.catalogue import LIGANDS, SOLVENTS
 from halobind.structures.molecules.molecule import Molecule, catalogue_molecule, rdkit_molecule
 
@@ -327,7 +327,7 @@ def main(names: list[str]) -> int:
     """Regenerate the named rows (all that can be when empty), each file and its record in
     SOURCES.json; 1 when a named one cannot.
     """
-    folder = Path(str(MOLECULES_FOLDER))
+    folder = MOLECULES_FOLDER
     folder.mkdir(exist_ok=True)
     for name in names or [*LIGANDS, *SOLVENTS]:
         if name not in LIGANDS and name not in SOLVENTS:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
+from halobind.forcefields.packs.molecule_library import check_content
 from halobind.structures.molecules.catalogue import LIGANDS, SOLVENTS
 from halobind.structures.molecules.molecule import Molecule
 
@@ -201,7 +202,7 @@ def check_file(path: Path, item: Molecule) -> None:
     atom names, bonds, types, charge.
 
     What is right: a residue of the molecule's name, its atoms by name, their types NAME-gafftype,
-    charges that sum to its formal charge.
+    charges that sum to its formal charge, and nothing that `check_content` refuses.
     """
     try:
         root = ET.parse(path).getroot()
@@ -241,3 +242,4 @@ def check_file(path: Path, item: Molecule) -> None:
     total = sum(charge for _, charge in atoms.values())
     if not abs(total - item.charge) < 1e-6:
         raise ValueError(f"{path}: the charges sum to {total:+.6f} e, not {item.charge:+d}")
+    check_content(path, root)

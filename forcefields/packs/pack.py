@@ -8,11 +8,12 @@ import json
 import tomllib
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from xml.etree import ElementTree
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES, MoleculeLibrary
 
 KJ_PER_EV = 96.48533212
 KJ_PER_KCAL = 4.184
@@ -20,7 +21,6 @@ ENERGY = {"eV": KJ_PER_EV, "kcal/mol": KJ_PER_KCAL, "kJ/mol": 1.0}
 LENGTH = {"angstrom": 0.1, "nm": 1.0}
 
 PACKS_FOLDER = resources.files("halobind.forcefields") / "data" / "packs"
-MOLECULES_FOLDER = resources.files("halobind.forcefields") / "data" / "molecules"
 FORCEFIELDS = tuple(
     sorted(
         item.name.removesuffix(".toml")
@@ -163,36 +163,23 @@ def load_pack(name: str) -> Pack:
     return Pack(**tomllib.loads((PACKS_FOLDER / f"{name}.toml").read_text(encoding="utf-8")))
 
 
-def molecule_file(name: str, own: Path | None = None) -> Path:
-    """The OpenMM ForceField XML of a molecule: the shipped one of a row, otherwise that in `own`,
-    the folder of a campaign's own ligands.
-
-    Raises FileNotFoundError naming it when there is none.
-    """
-    path = Path(str(MOLECULES_FOLDER / f"{name}.xml"))
-    if path.is_file():
-        return path
-    if own is not None and (own / f"{name}.xml").is_file():
-        return own / f"{name}.xml"
-    raise FileNotFoundError(
-        f"no force-field file for {name!r} ({path.name}); make it with: python -m"
-        f" halobind.forcefields.molecule_parameters.gaff {name}"
-    )
-
-
-def checksums(pack: str, molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
-    """sha256 of the numbers of a pack and of each molecule (see molecule_file).
+def checksums(
+    pack: str, molecules: tuple[str, ...], library: MoleculeLibrary = SHIPPED_MOLECULES
+) -> dict[str, str]:
+    """sha256 of the numbers of a pack and of each molecule.
 
     They are part of the identity of a run: comments, sentences and layout are not in them.
     """
     text = (PACKS_FOLDER / f"{pack}.toml").read_text(encoding="utf-8")
-    return {f"packs/{pack}.toml": _pack_checksum(text)} | molecule_checksums(molecules, own)
+    return {f"packs/{pack}.toml": _pack_checksum(text)} | molecule_checksums(molecules, library)
 
 
-def molecule_checksums(molecules: tuple[str, ...], own: Path | None = None) -> dict[str, str]:
+def molecule_checksums(
+    molecules: tuple[str, ...], library: MoleculeLibrary = SHIPPED_MOLECULES
+) -> dict[str, str]:
     """sha256 of the numbers of each molecule file."""
     return {
-        f"molecules/{name}.xml": _molecule_checksum(molecule_file(name, own).read_bytes())
+        f"molecules/{name}.xml": _molecule_checksum(library.path(name).read_bytes())
         for name in molecules
     }
 

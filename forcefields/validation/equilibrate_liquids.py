@@ -14,7 +14,7 @@ import openmm as mm
 from openmm import app, unit
 
 from halobind.forcefields.hamiltonian.system import HYDROGEN_MASS_DA, make_water_rigid
-from halobind.forcefields.packs.pack import molecule_file
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
 from halobind.structures.assembly.liquid_boxes import LIQUIDS_FOLDER, Liquid, write_liquid
 from halobind.structures.assembly.packmol import MoleculeCount, pack_box
 from halobind.structures.assembly.solvate import molecules_per_nm3
@@ -71,7 +71,7 @@ def periodic_cell(item: Molecule, positions: np.ndarray, edge_nm: float) -> Cell
             topology.addBond(atoms[i], atoms[j])
         residues.append(Residue(item.name, number * item.n_atoms, (number + 1) * item.n_atoms))
     topology.setUnitCellDimensions((edge_nm,) * 3)
-    system = app.ForceField(str(molecule_file(item.name))).createSystem(
+    system = app.ForceField(str(SHIPPED_MOLECULES.path(item.name))).createSystem(
         topology,
         nonbondedMethod=app.PME,
         nonbondedCutoff=CUTOFF_NM,

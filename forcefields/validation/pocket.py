@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 
-from halobind.forcefields.packs.pack import Fixed, Pack, molecule_file
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
+from halobind.forcefields.packs.pack import Fixed, Pack
 from halobind.forcefields.packs.pairs import pair_for
 from halobind.forcefields.packs.validity import ligand_problem
 from halobind.forcefields.validation.check_rows import (
@@ -83,7 +84,7 @@ def head_geometry(name: str) -> np.ndarray:
 
 
 def _template(name: str) -> ET.Element:
-    return ET.parse(molecule_file(name)).getroot()
+    return ET.parse(SHIPPED_MOLECULES.path(name)).getroot()
 
 
 def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, tuple[float, float]]]:

@@ -4,7 +4,8 @@ import openmm as mm
 from openmm import app, unit
 
 from halobind.forcefields.hamiltonian.system import HYDROGEN_MASS_DA, make_water_rigid
-from halobind.forcefields.packs.pack import Pack, molecule_file
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
+from halobind.forcefields.packs.pack import Pack
 from halobind.forcefields.validation.check_rows import (
     Engine,
     Result,
@@ -40,7 +41,7 @@ def gas_system(item: Molecule) -> mm.System:
     ]
     for i, j in item.bonds:
         topology.addBond(atoms[i], atoms[j])
-    field = app.ForceField(str(molecule_file(item.name)))
+    field = app.ForceField(str(SHIPPED_MOLECULES.path(item.name)))
     system = field.createSystem(
         topology,
         nonbondedMethod=app.NoCutoff,

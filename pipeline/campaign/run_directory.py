@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from halobind.forcefields.molecule_parameters.molecule_xml import check_file
+from halobind.forcefields.packs.molecule_library import MoleculeLibrary
 from halobind.forcefields.packs.pack import checksums
 from halobind.jobs.publish import write_atomic
 from halobind.pipeline.campaign.settings import Campaign, CampaignError, RunSpec
@@ -228,6 +229,11 @@ def user_molecules_folder(campaign: Path) -> Path:
     return campaign / "molecules"
 
 
+def molecule_library(campaign: Path) -> MoleculeLibrary:
+    """The force-field files that the runs of a campaign use: shipped, and of the user's ligands."""
+    return MoleculeLibrary(user_folder=user_molecules_folder(campaign))
+
+
 def runs_of(campaign_folder: Path, campaign: Campaign) -> list[Run]:
     """The runs of a campaign, whether or not they are on disk yet.
 
@@ -281,7 +287,7 @@ def forcefield_files(spec: RunSpec, campaign: Path) -> dict[str, str]:
                         f" with: {command}"
                     )
                 check_file(path, make_molecule(name, spec.ligands[name].ligand))
-        return checksums(spec.forcefield.pack, molecules, user_molecules)
+        return checksums(spec.forcefield.pack, molecules, molecule_library(campaign))
     except FileNotFoundError as error:
         raise CampaignError(str(error)) from None
     except CampaignError:

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import openmm as mm
 
-from halobind.forcefields.hamiltonian.audit import audit
+from halobind.forcefields.hamiltonian.audit import audit_system
 from halobind.forcefields.hamiltonian.crystal_walls import add_surface_walls
 from halobind.forcefields.hamiltonian.ion_pair_restraint import add_pair_restraint
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import planning_lattice
-from halobind.pipeline.campaign.run_directory import derived_seed, user_molecules_folder
+from halobind.pipeline.campaign.run_directory import derived_seed, molecule_library
 from halobind.pipeline.campaign.settings import RunSpec
 from halobind.pipeline.sampling.product import PREPARE
 from halobind.pipeline.sampling.run_context import RunContext, coordinate_of
@@ -65,10 +65,10 @@ class SystemProduct:
         spec = context.run.spec
         model = context.model
         pack = load_pack(spec.forcefield.pack)
-        molecules = user_molecules_folder(context.run.campaign)
+        molecules = molecule_library(context.run.campaign)
         settings = SystemSettings(spec.forcefield.cutoff_nm, spec.forcefield.restraint_kJ_mol_nm2)
         system = make_system(model, pack, settings, molecules)
-        report = audit(system, model, pack, molecules)
+        report = audit_system(system, model, pack, molecules)
         add_pair_restraint(system, model, spec.coordinate.pair_nm, spec.coordinate.wall_kJ_mol_nm2)
         if math.isfinite(spec.wall_nm):
             add_surface_walls(system, model, spec.wall_nm)

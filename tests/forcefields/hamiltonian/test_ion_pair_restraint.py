@@ -9,7 +9,7 @@ import openmm as mm
 import pytest
 from openmm import unit
 
-from halobind.forcefields.hamiltonian.audit import audit
+from halobind.forcefields.hamiltonian.audit import audit_system
 from halobind.forcefields.hamiltonian.ion_pair_restraint import add_pair_restraint
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.charges import ion_charges
@@ -66,7 +66,9 @@ def test_what_leaves_has_its_formal_charge_and_its_metal_is_richer(model: Model)
 )
 def test_every_pair_leaves_the_box_neutral(pack: str, ligand: str) -> None:
     found, forcefield = build_model(replace(SPEC, ligand=ligand, faces=1))[0], load_pack(pack)
-    report = audit(make_system(found, forcefield, SystemSettings(0.8, 1000.0)), found, forcefield)
+    report = audit_system(
+        make_system(found, forcefield, SystemSettings(0.8, 1000.0)), found, forcefield
+    )
     assert abs(report.net_charge_e) < 1e-9
     assert report.charge_e["partner"] == pytest.approx(
         -report.charge_e["ligand"], abs=1e-9

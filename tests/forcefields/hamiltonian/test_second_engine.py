@@ -22,7 +22,8 @@ import openmm as mm
 import pytest
 
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
-from halobind.forcefields.packs.pack import MOLECULES_FOLDER, PACKS_FOLDER, load_pack
+from halobind.forcefields.packs.molecule_library import MOLECULES_FOLDER
+from halobind.forcefields.packs.pack import PACKS_FOLDER, load_pack
 from halobind.forcefields.validation.lattice_constant import bulk_model
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec

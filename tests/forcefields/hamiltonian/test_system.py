@@ -9,7 +9,7 @@ import openmm as mm
 import pytest
 from openmm import unit
 
-from halobind.forcefields.hamiltonian.audit import audit
+from halobind.forcefields.hamiltonian.audit import audit_system
 from halobind.forcefields.hamiltonian.cpu_pair_forces import untabulated
 from halobind.forcefields.hamiltonian.system import (
     FORCE_GROUPS,
@@ -71,7 +71,7 @@ def test_charges_follow_the_bond_rule(model: Model) -> None:
 def test_every_box_is_neutral(ligand: str, solvent: str) -> None:
     model = build_model(replace(SPEC, ligand=ligand, solvent=((solvent, 1.0),), gap_nm=3.0))[0]
     system = make_system(model, PACK, SystemSettings(CUTOFF, 1000.0))
-    found = audit(system, model, PACK)
+    found = audit_system(system, model, PACK)
     assert abs(found.net_charge_e) < 1e-6
     assert found.charge_e["ligand"] == pytest.approx(0.75, abs=1e-6)
     assert found.charge_e["core"] == pytest.approx(-0.75, abs=1e-9)
@@ -226,7 +226,7 @@ def test_a_charged_system_is_refused(model: Model, system: mm.System) -> None:
     charge, sigma, epsilon = nonbonded.getParticleParameters(0)
     nonbonded.setParticleParameters(0, charge._value + 1e-3, sigma, epsilon)
     with pytest.raises(ValueError, match=r"\+0.001000 e"):
-        audit(charged, model, PACK)
+        audit_system(charged, model, PACK)
 
 
 def test_only_carbons_on_the_ammonium_get_its_wall(model: Model) -> None:

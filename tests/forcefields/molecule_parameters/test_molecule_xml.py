@@ -25,7 +25,7 @@ from halobind.forcefields.molecule_parameters.gaff import (
 )
 from halobind.forcefields.molecule_parameters.molecule_xml import graph_terms
 from halobind.forcefields.molecule_parameters.parameter_checks import check_bonds, check_run, stereo
-from halobind.forcefields.packs.pack import MOLECULES_FOLDER, molecule_file
+from halobind.forcefields.packs.molecule_library import MOLECULES_FOLDER, SHIPPED_MOLECULES
 from halobind.structures.molecules.catalogue import LIGANDS, SOLVENTS
 from halobind.structures.molecules.molecule import catalogue_molecule, rdkit_molecule
 
@@ -56,7 +56,7 @@ BONDS = {  # shortest and longest bond in nm that the minimum of a molecule may 
 
 
 def residue(name: str) -> ET.Element:
-    return ET.parse(molecule_file(name)).getroot().find("./Residues/Residue")
+    return ET.parse(SHIPPED_MOLECULES.path(name)).getroot().find("./Residues/Residue")
 
 
 def charges(name: str) -> np.ndarray:
@@ -66,7 +66,7 @@ def charges(name: str) -> np.ndarray:
 @cache
 def every_file() -> app.ForceField:
     """All rows in one ForceField: no file may match another's atoms."""
-    return app.ForceField(*(str(molecule_file(row)) for row in ROWS))
+    return app.ForceField(*(str(SHIPPED_MOLECULES.path(row)) for row in ROWS))
 
 
 def lone(name: str) -> app.Topology:
@@ -106,7 +106,7 @@ def test_file_names_the_atoms_of_the_builder(name: str) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_file_is_the_one_in_sources(name: str) -> None:
     source = json.loads((MOLECULES_FOLDER / SOURCES).read_text(encoding="utf-8"))[name]
-    assert hashlib.sha256(molecule_file(name).read_bytes()).hexdigest() == source["sha256"]
+    assert hashlib.sha256(SHIPPED_MOLECULES.path(name).read_bytes()).hexdigest() == source["sha256"]
     assert (
         source["smiles"] == catalogue_molecule(name).smiles
         and source["charge_e"] == catalogue_molecule(name).charge
@@ -187,7 +187,9 @@ def gaff_types(name: str) -> list[str]:
 def barriers_of(name: str, quartet: tuple[str, ...]) -> list[float]:
     """The force constants of the most specific proper row of a file for four GAFF types."""
     best: dict[int, list[float]] = {}
-    for row in ET.parse(molecule_file(name)).getroot().findall("./PeriodicTorsionForce/Proper"):
+    for row in (
+        ET.parse(SHIPPED_MOLECULES.path(name)).getroot().findall("./PeriodicTorsionForce/Proper")
+    ):
         pattern = [row.get(f"class{n}") or row.get(f"type{n}") or "" for n in range(1, 5)]
         pattern = [kind.rsplit("-", 1)[-1] for kind in pattern]
         if any(
@@ -202,7 +204,7 @@ def barriers_of(name: str, quartet: tuple[str, ...]) -> list[float]:
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name != "water"])
 def test_numbers_are_those_of_gaff(name: str) -> None:
-    root = ET.parse(molecule_file(name)).getroot()
+    root = ET.parse(SHIPPED_MOLECULES.path(name)).getroot()
     seen = 0
     for bond in root.find("HarmonicBondForce"):
         pair = tuple(sorted(bond.get(key).rsplit("-", 1)[1] for key in ("class1", "class2")))
@@ -238,12 +240,12 @@ def test_minimum_has_sane_bonds(name: str) -> None:
     ["water", "2-propanol", "FA", "cinnamate", "hydrogen-methylphosphonate", "leucine", "arginine"],
 )
 def test_a_short_run_keeps_the_molecule(name: str) -> None:
-    check_run(catalogue_molecule(name), molecule_file(name).read_text(encoding="utf-8"))
+    check_run(catalogue_molecule(name), SHIPPED_MOLECULES.path(name).read_text(encoding="utf-8"))
 
 
 def test_a_run_finds_the_acid_proton_without_a_radius() -> None:
     """With gaff.dat's ho the proton of hydrogen methylphosphonate falls onto an oxygen."""
-    text = molecule_file("hydrogen-methylphosphonate").read_text(encoding="utf-8")
+    text = SHIPPED_MOLECULES.path("hydrogen-methylphosphonate").read_text(encoding="utf-8")
     bare, changes = re.subn(r'(-ho" sigma="[^"]*" epsilon=)"[^"]*"', r'\1"0.0"', text)
     assert changes == 1
     with pytest.raises(
@@ -350,7 +352,7 @@ def test_a_term_without_a_guess_is_an_error() -> None:
 
 
 def test_water_is_tip3p() -> None:
-    root = ET.parse(molecule_file("water")).getroot()
+    root = ET.parse(SHIPPED_MOLECULES.path("water")).getroot()
     assert charges("water") == pytest.approx([-0.834, 0.417, 0.417])
     oxygen = root.find("./NonbondedForce/Atom[@type='water-ow']")
     assert float(oxygen.get("sigma")) == pytest.approx(0.315061) and float(
@@ -364,7 +366,7 @@ def test_rows_without_parameters_say_why(capsys: pytest.CaptureFixture) -> None:
     assert main(list(WITHOUT_GAFF)) == 1
     assert "APTES-ammonium: no parameters: GAFF has no atom type for Si" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match="APTES-ammonium"):
-        molecule_file("APTES-ammonium")
+        SHIPPED_MOLECULES.path("APTES-ammonium")
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import pytest
 from openmm import unit
 from pydantic import ValidationError
 
-from halobind.forcefields.hamiltonian.audit import audit
+from halobind.forcefields.hamiltonian.audit import audit_system
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system, organic_types
 from halobind.forcefields.packs.charges import model_charge
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
 from halobind.forcefields.packs.pack import (
     FORCEFIELDS,
     KJ_PER_EV,
@@ -21,7 +22,6 @@ from halobind.forcefields.packs.pack import (
     PACKS_FOLDER,
     Pack,
     load_pack,
-    molecule_file,
     molecule_numbers,
     pack_numbers,
 )
@@ -237,7 +237,7 @@ def test_a_ligand_carries_the_charge_of_cesium_in_the_scaled_packs() -> None:
     model = build_model(spec_of("CsPbBr3", "slab AX", (4, 4, 1), "butylammonium"))[0]
     for name in ("pascazio-primary", "bond-increment"):
         pack = PACKS[name]
-        found = audit(make_system(model, pack, SystemSettings(0.9, 1000.0)), model, pack)
+        found = audit_system(make_system(model, pack, SystemSettings(0.9, 1000.0)), model, pack)
         assert abs(found.net_charge_e) < 1e-6
         assert found.charge_e["ligand"] == pytest.approx(pack.charges.charge_scale, abs=1e-6)
     assert {organic_types(model)[int(i)] for i in model.groups["ligand"]} == {
@@ -255,9 +255,9 @@ def test_methylammonium_has_the_charges_of_the_pack() -> None:
     own = pack.charges.molecules["MA"]
     by_type = {"c3:n4": 0.79413, "n4": -1.133, "hx": 0.02369, "hn": 0.5562}
     assert sum(own.values()) == pytest.approx(1.4008)
-    assert f'name="{next(iter(own))}"' in molecule_file("MA").read_text(encoding="utf-8")
+    assert f'name="{next(iter(own))}"' in SHIPPED_MOLECULES.path("MA").read_text(encoding="utf-8")
     system = make_system(model, pack, SystemSettings(1.0, 0.0))
-    found = audit(system, model, pack)
+    found = audit_system(system, model, pack)
     assert abs(found.net_charge_e) < 1e-9 and "slab restraint" not in found.energy_kJ_mol
     nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
     charges = [
@@ -493,7 +493,7 @@ def test_numbers_of_a_pack_hold_no_sentence(name: str) -> None:
     ],
 )
 def test_numbers_of_a_molecule_are_not_its_prose(old: bytes, new: bytes, same: bool) -> None:
-    content = molecule_file("DA").read_bytes()
+    content = SHIPPED_MOLECULES.path("DA").read_bytes()
     assert old in content
     numbers = [molecule_numbers(text) for text in (content, content.replace(old, new, 1))]
     assert (numbers[0] == numbers[1]) is same

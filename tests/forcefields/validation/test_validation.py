@@ -12,7 +12,8 @@ import pytest
 from openmm import app, unit
 
 from halobind.forcefields.packs.charges import ion_charges
-from halobind.forcefields.packs.pack import load_pack, molecule_file
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
+from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.validation import suite
 from halobind.forcefields.validation.check_rows import (
     FAIL,
@@ -181,7 +182,7 @@ def test_pocket_energy_is_the_one_of_openmm(head: str) -> None:
     """
     elements, ions = cluster()
     charges = cluster_charges(PACK, elements, ions)
-    root = app.ForceField(str(molecule_file(head)))
+    root = app.ForceField(str(SHIPPED_MOLECULES.path(head)))
     item, atoms = catalogue_molecule(head), head_geometry(head)
     topology = gas_topology(item)
     system = root.createSystem(topology, nonbondedMethod=app.NoCutoff)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from halobind.forcefields.packs import pack as packs
+from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
 from halobind.pipeline.campaign.load import load_campaign, parse_campaign
 from halobind.pipeline.campaign.run_directory import (
     derived_seed,
@@ -47,7 +48,7 @@ def test_only_numbers_of_a_molecule_rename_a_run(tmp_path: Path) -> None:
     (tmp_path / "campaign.toml").write_text(text, encoding="utf-8")
     path = user_molecules_folder(tmp_path) / "mine.xml"
     path.parent.mkdir()
-    content = packs.molecule_file("DA").read_text(encoding="utf-8")
+    content = SHIPPED_MOLECULES.path("DA").read_text(encoding="utf-8")
     content = content.replace('"DA', '"mine')
     path.write_text(content)
     before = run_id(tmp_path)
@@ -104,3 +105,14 @@ def test_an_edited_run_is_refused(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(CampaignError, match="move .* away"):
         runs_of(tmp_path, campaign)
+
+
+def test_a_molecule_file_with_a_script_is_refused_when_a_campaign_is_read(tmp_path: Path) -> None:
+    text = tiny.edited(('ligand = "DA"', 'ligand = "mine"')) + SECTION
+    (tmp_path / "campaign.toml").write_text(text, encoding="utf-8")
+    path = user_molecules_folder(tmp_path) / "mine.xml"
+    path.parent.mkdir()
+    content = SHIPPED_MOLECULES.path("DA").read_text(encoding="utf-8").replace('"DA', '"mine')
+    path.write_text(content.replace("</ForceField>", "<Script>print(1)</Script></ForceField>"))
+    with pytest.raises(CampaignError, match=r"mine\.xml has the element <Script>"):
+        run_id(tmp_path)

@@ -17,12 +17,12 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from halobind.forcefields.hamiltonian.audit import audit
+from halobind.forcefields.hamiltonian.audit import audit_system
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system, molecule_names
 from halobind.forcefields.molecule_parameters import gaff as programs
 from halobind.forcefields.packs.pack import load_pack
 from halobind.pipeline.campaign.load import load_campaign
-from halobind.pipeline.campaign.run_directory import runs_of, user_molecules_folder
+from halobind.pipeline.campaign.run_directory import molecule_library, runs_of
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.structures.assembly.build import build_model
@@ -416,11 +416,11 @@ def test_mirror_images_side_by_side_have_their_own_files(tmp_path: Path) -> None
         "right.xml",
     }
     run = runs_of(campaign, load_campaign(campaign / "campaign.toml"))[0]
-    pack, own = load_pack("bond-increment"), user_molecules_folder(campaign)
+    pack, library = load_pack("bond-increment"), molecule_library(campaign)
     model, _ = build_model(run_model_spec(run.spec, run.id))
     assert {"left", "right"} <= set(molecule_names(model))
-    system = make_system(model, pack, SystemSettings(0.9, 1000.0), own)
-    assert {"c3:n4", "f"} <= set(audit(system, model, pack, own).types)
+    system = make_system(model, pack, SystemSettings(0.9, 1000.0), library)
+    assert {"c3:n4", "f"} <= set(audit_system(system, model, pack, library).types)
 
 
 @pytest.mark.parametrize(
