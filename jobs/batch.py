@@ -2,6 +2,7 @@
 and one cluster, job, queued task.
 """
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
@@ -121,6 +122,8 @@ class Job:
     name: str
     indices: tuple[int, ...]
     lines: tuple[str, ...]
+    folder: str = ""
+    """Where it starts, with symbolic links as the user gave them; "": as the scheduler finds it."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ def ask(
             errors="replace",
             timeout=PATIENCE_S,
             cwd=folder,
+            env=None if folder is None else {**os.environ, "PWD": str(folder)},
             check=False,
         )
     except FileNotFoundError:

@@ -1,6 +1,7 @@
 """LSF: bsub, bjobs, bkill."""
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from halobind.jobs.batch import (
@@ -33,6 +34,7 @@ def script(job: Job, cluster: Cluster) -> str:
     options += [f'-gpu "num={cluster.gpus}"'] if cluster.gpus else []
     options += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-wt {STOP_EARLY_S // 120} -wa TERM"]
     options += ["-r" if cluster.requeue else "-rn"]
+    options += [f"-cwd {shlex.quote(job.folder)}"] if job.folder else []
     options += [f"-o jobs/{job.name}{'-%I' if job.indices else ''}.log"]
     options = [*filter(cluster.keeps, options), *cluster.directives]
     lines = [line.replace("{part}", "$LSB_JOBINDEX") for line in job.lines]

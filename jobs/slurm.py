@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 
 from halobind.jobs.batch import (
@@ -37,6 +38,7 @@ def script(job: Job, cluster: Cluster) -> str:
     options += [f"--time={cluster.walltime}", f"--signal=B:TERM@{STOP_EARLY_S // 2}"]
     options += ["--requeue" if cluster.requeue else "--no-requeue", "--open-mode=append"]
     options += [f"--output=jobs/{job.name}{'-%a' if job.indices else ''}.log"]
+    options += [f"--chdir={shlex.quote(job.folder)}"] if job.folder else []
     options = [*filter(cluster.keeps, options), *cluster.directives]
     lines = [line.replace("{part}", "$SLURM_ARRAY_TASK_ID") for line in job.lines]
     return (

@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from halobind.forcefields.packs.charges import model_charge
@@ -16,6 +18,7 @@ from halobind.jobs.publish import publishing
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import campaign_file, derived_seed, models_folder
 from halobind.pipeline.campaign.settings import CampaignError, RunSpec
+from halobind.pipeline.workflow.checks import check_can_create
 from halobind.structures.assembly.build import (
     BuildCheck,
     ModelSpec,
@@ -23,7 +26,7 @@ from halobind.structures.assembly.build import (
     check_model,
     plan_model,
 )
-from halobind.structures.models.export import FORMATS, check_export, export_model
+from halobind.structures.models.export import check_export, export_model
 from halobind.structures.models.model import Model, read_model, write_model
 from halobind.structures.models.picture import draw_model
 from halobind.structures.molecules.catalogue import LIGANDS
@@ -34,169 +37,168 @@ PICTURE = "picture.png"
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Options of `halobind build`: where to (None: `models` beside the campaign file), extra
-    formats, whether to draw, the seed.
-    """
+    """Options of `halobind build`."""
 
-    out: Path | None
-    formats: tuple[str, ...]
-    picture: bool
-    seed: int
+    out: Path | None = None
+    """Where the models go; None: `models` beside the campaign file."""
+    formats: tuple[str, ...] = ()
+    """Other formats to write each model in, keys of FORMATS."""
+    picture: bool = False
+    """Draw each model."""
+    seed: int = 1
+    """Of everything that the builder draws."""
 
 
 @dataclass(frozen=True)
-class _Order:
-    """One model to build: its directory, the builder's settings and the pack that gave the lattice
-    constant.
-    """
+class ModelOrder:
+    """One model to build."""
 
     folder: Path
+    """Where it is published."""
     spec: ModelSpec
+    """The builder's settings."""
     pack: str
+    """Name of the force field that gave the lattice constant."""
 
 
 def build_models(path: Path, options: BuildOptions) -> int:
-    """Build every distinct model of a campaign (its directory, or a file with at least [model]) and
-    print the ledgers.
+    """Build every distinct model of a campaign and print the ledgers; returns 0.
 
     All settings of all models are checked before the first is built. A model that is there already
-    is not built again. Raises CampaignError naming the setting, its value and what to do.
+    is not built again.
+
+    Args:
+        path: The campaign directory, or a file with at least [model].
+        options: What to write.
+
+    Raises:
+        CampaignError: Something cannot be built; names the setting, its value and what to do.
     """
     file = campaign_file(path) if path.is_dir() else path
-    orders = _orders(file, options)
-    check_writable(options.out or models_folder(file.parent))
+    orders = model_orders(file, options)
+    check_can_create(options.out or models_folder(file.parent), "name another one with --out")
     for order in orders:
         try:
             check_model(order.spec)
-            planned = plan_model(order.spec)
-            check_pack(load_pack(order.pack), wanted_of(order.spec, planned))
+            model_plan = plan_model(order.spec)
+            check_pack(load_pack(order.pack), wanted_of(order.spec, model_plan))
             for kind in options.formats:
-                check_export(planned.n_atoms, planned.box, kind)
+                check_export(model_plan.n_atoms, model_plan.box, kind)
         except ValueError as error:
             raise CampaignError(f"{file}: {order.folder.name}: {error}") from None
-    user_ligands = {name: row for order in orders for name, row in order.spec.user_ligands}
-    for name, row in user_ligands.items():
-        for note in ligand_notes(name, row):
+    user_ligands = {name: ligand for order in orders for name, ligand in order.spec.user_ligands}
+    for name, ligand in user_ligands.items():
+        for note in ligand_notes(name, ligand):
             print(note)
     for order in orders:
         try:
-            _make(order, options)
+            _publish_model(order, options)
         except (ValueError, RuntimeError) as error:
             raise CampaignError(f"{file}: {order.folder.name}: {error}") from None
     return 0
 
 
-def check_writable(folder: Path) -> None:
-    """Raise CampaignError when nothing can be created where the models go."""
-    there = next(
-        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
-    )
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise CampaignError(
-            f"{there} is not a directory that can be written to: name another one with --out"
-        )
-
-
-def _orders(file: Path, options: BuildOptions) -> list[_Order]:
+def model_orders(file: Path, options: BuildOptions) -> list[ModelOrder]:
+    """The distinct models of a campaign file, in its order. Raises CampaignError."""
     out = options.out or models_folder(file.parent)
-    found: dict[str, _Order] = {}
-    for run in load_campaign(file).specs:
-        order = _order(run, out, options.seed)
-        found[order.folder.name] = order
-    return list(found.values())
+    orders = {}
+    for spec in load_campaign(file).specs:
+        order = _model_order(spec, out, options.seed)
+        orders[order.folder.name] = order
+    return list(orders.values())
 
 
-def _order(run: RunSpec, out: Path, seed: int) -> _Order:
+def _model_order(run: RunSpec, out: Path, seed: int) -> ModelOrder:
+    """The model of a run; its folder is named by a checksum of all that decides it."""
     pack = load_pack(run.forcefield.pack)
-    own = {name: record.ligand for name, record in run.ligands.items()}
-    lattice = planning_lattice(pack, run.model.perovskite)
+    user_ligands = {name: record.ligand for name, record in run.ligands.items()}
+    lattice_nm = planning_lattice(pack, run.model.perovskite)
     content = json.dumps(
         [
             run.model.model_dump(),
             run.coordinate.leaving,
-            {name: asdict(row) for name, row in own.items()},
-            lattice,
+            {name: asdict(ligand) for name, ligand in user_ligands.items()},
+            lattice_nm,
             seed,
             run.replica,
         ],
         sort_keys=True,
     )
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    spec = run.model.spec(lattice, own, derived_seed(digest, "build"), run.coordinate.leaving)
-    return _Order(out / f"{run.model.label}-{run.model.cells}-{digest}", spec, pack.name)
+    builder_seed = derived_seed(digest, "build")
+    spec = run.model.spec(lattice_nm, user_ligands, builder_seed, run.coordinate.leaving)
+    return ModelOrder(out / f"{run.model.label}-{run.model.cells}-{digest}", spec, pack.name)
 
 
-def _make(order: _Order, options: BuildOptions) -> None:
-    """Publish one model, then what else was asked for, each file in one step."""
+def _publish_model(order: ModelOrder, options: BuildOptions) -> None:
+    """Publish one model, then its other formats and its picture, each file in one step."""
+    model = None
     if order.folder.is_dir():
         print(f"{order.folder} is there already")
-        model = None
     else:
-        model, check = build_model(order.spec)
-        charge = model_charge(
-            model,
-            load_pack(order.pack),
-            {name: row.charge for name, row in {**LIGANDS, **order.spec.ligands}.items()},
-        )
-        with publishing(order.folder) as scratch:
-            write_model(model, scratch)
-            record = {
-                **asdict(check),
-                "model_charge_e": round(charge, 9) + 0.0,
-                "forcefield": order.pack,
-            }
-            (scratch / "check.json").write_text(
-                json.dumps(record, indent=1) + "\n", encoding="utf-8"
-            )
-        print("\n".join(ledger(order, check, charge)), flush=True)
-    for name in [
-        *(f"model.{kind}" for kind in options.formats),
-        *([PICTURE] if options.picture else []),
-    ]:
-        if not (order.folder / name).exists():
-            model = model or read_model(order.folder)
-            _write(model, order.folder / name)
-            print(f"  wrote {order.folder / name}", flush=True)
+        model = _build(order)
+    writers: dict[str, Callable[[Model, Path], None]] = {
+        export_name(kind): partial(export_model, kind=kind) for kind in options.formats
+    }
+    if options.picture:
+        writers[PICTURE] = draw_model
+    for name, write in writers.items():
+        path = order.folder / name
+        if path.exists():
+            print(f"  {path} is there already", flush=True)
+            continue
+        model = model or read_model(order.folder)
+        scratch = path.with_name(f".{uuid.uuid4().hex[:6]}-{path.name}")
+        try:
+            write(model, scratch)
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+        print(f"  wrote {path}", flush=True)
 
 
-def _write(model: Model, path: Path) -> None:
-    scratch = path.with_name(f".{uuid.uuid4().hex[:6]}-{path.name}")
-    try:
-        if path.name == PICTURE:
-            draw_model(model, scratch)
-        else:
-            export_model(model, scratch, path.suffix.removeprefix("."))
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+def _build(order: ModelOrder) -> Model:
+    """Build and publish a model, and print its ledger."""
+    model, check = build_model(order.spec)
+    ligands = {**LIGANDS, **order.spec.ligands}
+    formal_charges = {name: ligand.charge for name, ligand in ligands.items()}
+    charge = model_charge(model, load_pack(order.pack), formal_charges)
+    record = {
+        **asdict(check),
+        "model_charge_e": round(charge, 9) + 0.0,
+        "forcefield": order.pack,
+    }
+    with publishing(order.folder) as scratch:
+        write_model(model, scratch)
+        text = json.dumps(record, indent=1) + "\n"
+        (scratch / "check.json").write_text(text, encoding="utf-8")
+    print("\n".join(ledger(order, check, charge)), flush=True)
+    return model
 
 
-def ledger(order: _Order, check: BuildCheck, charge: float) -> list[str]:
+def export_name(kind: str) -> str:
+    """The file that a model goes to in another format; "model.cif" is the model itself, as mmCIF."""
+    return "model-crystal.cif" if kind == "cif" else f"model.{kind}"
+
+
+def ledger(order: ModelOrder, check: BuildCheck, charge: float) -> list[str]:
     """What went into a model and what it weighs in charge, one line each."""
 
-    def listed(counts: dict[str, int]) -> str:
-        return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
-
-    left = f"; {listed(check.left_out)} left out for that" if check.left_out else ""
+    left_out = f"; {_listed(check.left_out)} left out for that" if check.left_out else ""
     box = " x ".join(f"{side:.2f}" for side in check.box_nm)
-    rows = [
-        ("bare crystal", f"neutral{left}", check.charge_of_crystal),
+    rows: list[tuple[str, str, float | None]] = [
+        ("bare crystal", f"neutral{left_out}", check.charge_of_crystal),
         ("its sites", check.sites, None),
-        ("ions replaced", listed(check.replaced), -check.charge_of_replaced),
-        ("ligands bound", listed(check.bound), check.charge_of_bound),
-        ("dissolved", listed(check.dissolved), check.charge_of_dissolved),
-        ("solvent", listed(check.solvent) if check.solvent else "none (vacuum)", 0),
+        ("ions replaced", _listed(check.replaced), -check.charge_of_replaced),
+        ("ligands bound", _listed(check.bound), check.charge_of_bound),
+        ("dissolved", _listed(check.dissolved), check.charge_of_dissolved),
+        ("solvent", _listed(check.solvent) if check.solvent else "none (vacuum)", 0),
         ("formal charge", "", check.formal_charge),
         (f"charge in {order.pack}", "", charge),
     ]
     lines = [f"{order.folder}: {check.n_atoms} atoms, {box} nm"]
     for name, text, value in rows:
-        shown = (
-            ""
-            if value is None
-            else (f"{value:+d} e" if isinstance(value, int) else f"{round(value, 6) + 0.0:+.6f} e")
-        )
-        lines.append(f"  {name:<26}{text:<60}{shown:>14}".rstrip())
+        lines.append(f"  {name:<26}{text:<60}{_charge_text(value):>14}".rstrip())
     lines.append(
         f"  {'closest contact':<26}{check.closest_contact_nm:.3f} nm"
         f" ({' and '.join(check.closest_atoms)})"
@@ -204,6 +206,15 @@ def ledger(order: _Order, check: BuildCheck, charge: float) -> list[str]:
     return lines
 
 
-def known_formats() -> tuple[str, ...]:
-    """Names of the formats `halobind build --format` takes."""
-    return tuple(FORMATS)
+def _listed(counts: dict[str, int]) -> str:
+    """ "12 Cs, 3 Br", or "none"."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _charge_text(charge: float | None) -> str:
+    """A formal charge as a whole number, one of a force field with six digits, no charge as ""."""
+    if charge is None:
+        return ""
+    if isinstance(charge, int):
+        return f"{charge:+d} e"
+    return f"{round(charge, 6) + 0.0:+.6f} e"

@@ -16,6 +16,7 @@ from halobind.jobs.claims import claim
 from halobind.jobs.publish import clear_scratch, publishing
 from halobind.jobs.stop import StopSignal
 from halobind.jobs.workplace import INSTALL, ConnectionOptions, MappingError, place_of
+from halobind.pipeline.campaign.paths import absolute_path
 from halobind.pipeline.campaign.run_directory import DamagedError, logs_folder
 from halobind.pipeline.campaign.settings import Campaign, CampaignError, SamplingSection
 from halobind.pipeline.campaign.versions import versions
@@ -73,15 +74,13 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
         raise CampaignError(
             f"pyarrow, which writes the tables, is not installed; install it with: {INSTALL}"
         )
-    folder = folder.resolve()  # workers may have another working directory
+    folder = absolute_path(folder)  # workers may have another working directory
     opened = open_campaign(folder)
     campaign = opened.settings
     runs = opened.runs
     check_writable(folder)
     try:
-        place = place_of(
-            options.where, options.workers, options.reach, logs_folder(folder).resolve()
-        )
+        place = place_of(options.where, options.workers, options.reach, logs_folder(folder))
     except MappingError as error:
         raise CampaignError(str(error)) from None
     stop, again = StopSignal().listen(), f"halobind run {folder}"

@@ -37,6 +37,7 @@ from halobind.jobs.stop import StopSignal
 from halobind.pipeline.campaign.load import load_ligands
 from halobind.pipeline.campaign.run_directory import campaign_file, user_molecules_folder
 from halobind.pipeline.campaign.settings import CampaignError
+from halobind.pipeline.workflow.checks import check_can_create
 from halobind.structures.crystals.coating import all_ligands
 from halobind.structures.molecules.catalogue import Ligand
 from halobind.structures.molecules.molecule import Molecule, make_molecule
@@ -71,7 +72,7 @@ def parametrize_ligands(what: str, name: str | None, campaign: Path | None) -> i
         if _is_campaign(what)
         else _ligand_order(what, name, campaign)
     )
-    _check_place(order.folder)
+    check_can_create(order.folder, "change its permissions, or move the campaign")
     try:
         molecules = [make_molecule(name, row) for name, row in order.rows.items()]
         for item in molecules:
@@ -183,18 +184,6 @@ def _check_same(file: Path, written: Molecule, given: Molecule) -> None:
         raise ValueError(
             f"[ligands.{written.name}] of {file} is {written.smiles}, not {given.smiles} with the"
             " same atoms: change one of them, or choose another name"
-        )
-
-
-def _check_place(folder: Path) -> None:
-    """Raise CampaignError when nothing can be created in `folder`."""
-    there = next(
-        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
-    )
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise CampaignError(
-            f"{there} is not a directory that can be written to: change its permissions, or move"
-            " the campaign"
         )
 
 

@@ -23,10 +23,10 @@ from halobind.jobs.publish import write_atomic
 from halobind.jobs.stop import StopSignal
 from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.campaign.text import duration
-from halobind.pipeline.commands.campaign_models import check_writable
 from halobind.pipeline.commands.pack_validation import known_pack, result_of
 from halobind.pipeline.results.text_tables import rounded
 from halobind.pipeline.sampling.platforms import MDPlatform, choose, cores
+from halobind.pipeline.workflow.checks import check_can_create
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def calibrate_pack(name: str, out: Path | None = None) -> int:
             trial_pack(pack, trial, trials)
     except ValueError as error:
         raise CampaignError(str(error)) from None
-    check_writable(out)
+    check_can_create(out, "name another one with --out")
     stop = StopSignal().listen()
     choice = choose("auto", cores())
     tried = []

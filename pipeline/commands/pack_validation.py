@@ -16,9 +16,9 @@ from halobind.jobs.stop import StopSignal
 from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.campaign.versions import versions
-from halobind.pipeline.commands.campaign_models import check_writable
 from halobind.pipeline.commands.validation_table import draw, rows_csv, rows_json, rows_markdown
 from halobind.pipeline.sampling.platforms import MDPlatform, choose, cores
+from halobind.pipeline.workflow.checks import check_can_create
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def validate_pack(options: ValidateOptions) -> int:
     """
     pack = _pack(options)
     out = options.out or Path(f"validation-{pack.name}")
-    check_writable(out)
+    check_can_create(out, "name another one with --out")
     stop = StopSignal().listen()
     todo = [
         check

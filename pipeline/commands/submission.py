@@ -32,6 +32,7 @@ from halobind.jobs.claims import claim
 from halobind.jobs.clusters import CONFIG, SCHEDULERS, load_cluster
 from halobind.jobs.ledger import Entry, Ledger
 from halobind.jobs.publish import write_atomic
+from halobind.pipeline.campaign.paths import absolute_path
 from halobind.pipeline.campaign.run_directory import (
     Run,
     job_prefix,
@@ -294,7 +295,7 @@ def _script(
     folder: Path, entry: Entry, cluster: Cluster, campaign: Campaign, options: SubmitOptions
 ) -> str:
     """The script of a job. Raises BatchError when there is no halobind for it to run."""
-    where = shlex.quote(str(folder.resolve()))
+    where = shlex.quote(str(absolute_path(folder)))
     lines = [] if cluster.environment else [f"export PATH={shlex.quote(str(_programs()))}:$PATH"]
     indices = entry.parts if len(entry.parts) > 1 else ()
     if entry.stage == TABLE:
@@ -316,7 +317,9 @@ def _script(
         )
         flags += ["--retry"] if options.retry else []
         lines += [f"exec halobind run {where} {' '.join(flags)}"]
-    job = Job(entry.name, indices, tuple(lines))
+    start = absolute_path(folder)
+    linked = start != folder.resolve()
+    job = Job(entry.name, indices, tuple(lines), str(start) if linked else "")
     return SCHEDULERS[cluster.scheduler].script(
         job, cluster.for_tables if entry.stage == TABLE else cluster
     )
@@ -338,7 +341,7 @@ def _programs() -> Path:
 def _command(folder: Path, options: SubmitOptions) -> str:
     """The command that submits again."""
     text = (
-        f"halobind submit {shlex.quote(str(folder.resolve()))} --cluster"
+        f"halobind submit {shlex.quote(str(absolute_path(folder)))} --cluster"
         f" {shlex.quote(options.cluster)}"
     )
     return (
@@ -379,7 +382,7 @@ def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, held: list[HeldJo
         write_atomic(logs_folder(folder) / f"{entry.name}.sh", job.script)
         ledger.add(entry)
         # without an answer the record stays: the name finds the job
-        done = ask(_submit_command(job, held), job.script, folder)
+        done = ask(_submit_command(job, held), job.script, absolute_path(folder))
         if done.returncode != 0:
             said = last_words(done)
             ledger.add(replace(entry, event="rejected", message=said))

@@ -257,6 +257,14 @@ def check_writable(folder: Path) -> None:
         )
 
 
+def check_can_create(folder: Path, advice: str) -> None:
+    """Raise CampaignError, with what to do, when `folder` cannot be made or written to."""
+    absolute = folder.absolute()
+    nearest = next(parent for parent in (absolute, *absolute.parents) if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise CampaignError(f"{nearest} is not a directory that can be written to: {advice}")
+
+
 def open_campaign(folder: Path) -> CampaignRuns:
     """Load and check a campaign directory; nothing is computed or written.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from halobind.jobs.gpus import MPSError, has_mps, seats, shared_gpus, visible_gpus
 from halobind.jobs.local import run_side_by_side
+from halobind.pipeline.campaign.paths import absolute_path
 from halobind.pipeline.campaign.run_directory import Run, logs_folder
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.sampling.platforms import MDPlatform, PlatformError, cores
@@ -50,7 +51,7 @@ def side_by_side(
             "-m",
             "halobind",
             "run",
-            str(folder.resolve()),
+            str(absolute_path(folder)),
             "--platform",
             choice.name,
             *flags,

@@ -7,7 +7,9 @@ import pytest
 
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.settings import CampaignError
+from halobind.pipeline.commands.campaign_models import PICTURE, export_name
 from halobind.pipeline.commands.cli import main
+from halobind.structures.models.export import FORMATS
 from halobind.structures.models.model import read_model
 
 CUBE = """
@@ -265,3 +267,27 @@ def test_heads_and_isomers_of_a_ligand_are_told(
     out = capsys.readouterr().out
     assert "mine has 2 possible heads and binds by N1" in out
     assert '  N2: heads = ["[NH3+][CH2]"]\n' in out
+
+
+def test_every_format_is_written_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The format "cif" too, though the model itself is a file model.cif."""
+    path = written(tmp_path, CUBE.format(perovskite="CsPbBr3", more=""))
+    formats = [item for kind in FORMATS for item in ("--format", kind)]
+    assert main(["build", str(path), *formats]) == 0
+    (folder,) = (tmp_path / "models").iterdir()
+    names = {export_name(kind) for kind in FORMATS}
+    assert len(names) == len(FORMATS)
+    assert not names & {"model.cif", "groups.json", "check.json", PICTURE}
+    out = capsys.readouterr().out
+    for name in names:
+        assert (folder / name).stat().st_size > 0
+        assert f"wrote {folder / name}" in out
+    assert "_cell_length_a" in (folder / "model-crystal.cif").read_text(encoding="utf-8")
+    before = {item: item.stat().st_mtime_ns for item in folder.iterdir()}
+    assert main(["build", str(path), *formats]) == 0
+    out = capsys.readouterr().out
+    for name in names:
+        assert f"{folder / name} is there already" in out
+    assert {item: item.stat().st_mtime_ns for item in folder.iterdir()} == before

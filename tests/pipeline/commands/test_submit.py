@@ -590,3 +590,39 @@ def test_two_submits_started_together_submit_each_job_once(
     assert [process.returncode for process in started] == [0] * 3, printed
     assert len(slurm_stand_in.calls()) == 3 and len(names(campaign)) == 3
     assert sum("nothing to add" in text for text in printed) == 2
+
+
+def test_scripts_hold_the_path_as_the_user_gave_it(
+    campaign: Path,
+    pbs: Scheduler,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What a symbolic link points to may have another name on a compute node."""
+    home = campaign.parent / "home"
+    home.symlink_to(campaign.parent)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PWD", str(home))
+    for given in (campaign.name, str(home / campaign.name)):
+        assert main(["submit", given, "--cluster", "gpu", "--dry-run"]) == 0
+        shown = capsys.readouterr().out
+        assert f"'{home / campaign.name}'" in shown
+        assert str(campaign) not in shown
+
+
+@pytest.mark.parametrize(
+    ("cluster", "option"), [("slow", "#SBATCH --chdir="), ("bare", "#BSUB -cwd ")]
+)
+def test_jobs_start_where_the_user_says(
+    campaign: Path,
+    pbs: Scheduler,
+    cluster: str,
+    option: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Schedulers would take the path that the working directory really has; PBS takes PWD."""
+    home = campaign.parent / "home"
+    home.symlink_to(campaign.parent)
+    for folder, given in ((campaign, False), (home / campaign.name, True)):
+        assert main(["submit", str(folder), "--cluster", cluster, "--dry-run"]) == 0
+        assert (f"{option}'{folder}'\n" in capsys.readouterr().out) is given
