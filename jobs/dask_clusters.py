@@ -187,7 +187,9 @@ def batch_cluster(place: Place, refused: list[str]) -> Iterator[object]:
         logging.getLogger("tornado.application").addFilter(keep)
         stack.callback(logging.getLogger("tornado.application").removeFilter, keep)
         options = batch_options(place, Path(keys))
-        options["job_cls"] = job_class(kind, place.kind, place.cluster.without_gpus.directives)
+        options["job_cls"] = job_class(
+            kind.job_cls, place.kind, place.cluster.without_gpus.directives
+        )
         cluster = stack.enter_context(kind(**options))
         # whole jobs: a number of workers that is no multiple of a job's would never be reached
         n_workers = -(-place.workers // place.cluster.cpus) * place.cluster.cpus

@@ -416,13 +416,13 @@ def test_a_job_that_waits_is_neither_cancelled_nor_submitted_again(
     ]
 
 
-@pytest.mark.hostile
 def test_a_job_of_several_workers_that_ends_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "bin"
     slow_queue(folder, monkeypatch, wait_s=0)
     monkeypatch.setattr("halobind.jobs.dask_jobs.CHECKS_WITHOUT_WORKERS", 2)
+    monkeypatch.setattr(mapping, "PATIENCE_S", 2)  # to ask the dead for their results
 
     def end_first_job(n: int) -> int:
         if n == 3 and not (folder / "ended").exists():
