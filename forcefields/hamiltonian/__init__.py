@@ -1,1 +1,1 @@
-"""An openmm.System from a Model and a pack, with the binding coordinate, its walls and restraints."""
+"""An openmm.System from a Model and a pack: binding coordinate, walls and restraints included."""

@@ -1,5 +1,6 @@
-"""The pair force without tables, for the CPU platform, where a lookup costs as much as the pair it
-is for.
+"""The pair force without tables, for the CPU platform.
+
+There a lookup in a table costs as much as the pair that it is for.
 """
 
 from collections import defaultdict
@@ -9,61 +10,59 @@ import openmm as mm
 
 from halobind.forcefields.hamiltonian.system import PAIR_ENERGY
 
+AtomSets = tuple[set[int], set[int]]
 
-def untabulated(system: mm.System) -> mm.System:
-    """A copy of `system` in which every tabulated pair force is one force for each set of
-    constants, with the constants written out.
 
-    Energies and forces are the same. A System without such a force comes back as it is. On a GPU
-    every further force costs kernel launches and lookups are cheap, so that one force with tables
-    is the better form there, and the one on disk.
+def write_out_tables(system: mm.System) -> mm.System:
+    """A copy of a System in which each tabulated pair force is many forces without tables.
+
+    There is one for each set of constants, with the constants written into its expression. Energies
+    and forces are the same. A System without a tabulated force comes back as it is. On a GPU every
+    further force costs kernel launches and lookups are cheap, so the one force with tables is the
+    better form there, and the form on disk.
     """
     tabulated = [k for k, force in enumerate(system.getForces()) if _is_tabulated(force)]
     if not tabulated:
         return system
-    made = mm.XmlSerializer.clone(system)
+    copy = mm.XmlSerializer.clone(system)
     for k in tabulated:
-        for force in _written_out(made.getForce(k)):
-            made.addForce(force)
+        for force in _forces_without_tables(copy.getForce(k)):
+            copy.addForce(force)
     for k in reversed(tabulated):
-        made.removeForce(k)
-    return made
+        copy.removeForce(k)
+    return copy
 
 
 def _is_tabulated(force: mm.Force) -> bool:
     return isinstance(force, mm.CustomNonbondedForce) and force.getEnergyFunction() == PAIR_ENERGY
 
 
-def _written_out(force: mm.CustomNonbondedForce) -> list[mm.CustomNonbondedForce]:
-    """One force for each energy; the two sets of every interaction group must be the same set or
-    have no atom in common.
+def _forces_without_tables(force: mm.CustomNonbondedForce) -> list[mm.CustomNonbondedForce]:
+    """One force for each energy expression.
+
+    The two sets of every interaction group must be the same set or have no atom in common.
     """
     atoms_of: dict[int, set[int]] = defaultdict(set)
     for i in range(force.getNumParticles()):
         atoms_of[round(force.getParticleParameters(i)[0])].add(i)
-    tables = {
-        force.getTabulatedFunctionName(k): force.getTabulatedFunction(k).getFunctionParameters()
-        for k in range(4)
-    }
-    values = {
-        name: np.reshape(flat, (rows, columns)) for name, (rows, columns, flat) in tables.items()
-    }
-    groups: dict[str, list[tuple[set[int], set[int]]]] = defaultdict(list)
+    tables = {}
+    for k in range(4):
+        rows, columns, numbers = force.getTabulatedFunction(k).getFunctionParameters()
+        tables[force.getTabulatedFunctionName(k)] = np.reshape(numbers, (rows, columns))
+    groups: dict[str, list[AtomSets]] = defaultdict(list)
     for k in range(force.getNumInteractionGroups()):
         first, second = (set(atoms) for atoms in force.getInteractionGroupParameters(k))
-        for a in atoms_of:
-            for b in atoms_of:
-                pair, energy = (
-                    (first & atoms_of[a], second & atoms_of[b]),
-                    _energy({name: table[a, b] for name, table in values.items()}),
-                )
+        for a, atoms_a in atoms_of.items():
+            for b, atoms_b in atoms_of.items():
+                pair = (first & atoms_a, second & atoms_b)
+                energy = _pair_energy({name: table[a, b] for name, table in tables.items()})
                 if all(pair) and energy and (a <= b or first != second):
                     groups[energy].append(pair)
-    return [_with_energy(force, energy, pairs) for energy, pairs in groups.items()]
+    return [_force_like(force, energy, pairs) for energy, pairs in groups.items()]
 
 
-def _energy(constants: dict[str, float]) -> str:
-    """The energy of one pair with its numbers written out; empty when it is nothing."""
+def _pair_energy(constants: dict[str, float]) -> str:
+    """The energy of a pair with its numbers written out; empty when it is zero everywhere."""
     a, b, c6, c12 = (float(constants[name]) for name in ("A", "B", "C6", "C12"))
     terms = [f"{a!r}*exp(-{b!r}*r)"] if a else []
     if c6 or c12:
@@ -71,23 +70,21 @@ def _energy(constants: dict[str, float]) -> str:
     return " + ".join(terms)
 
 
-def _with_energy(
-    force: mm.CustomNonbondedForce, energy: str, pairs: list[tuple[set[int], set[int]]]
+def _force_like(
+    force: mm.CustomNonbondedForce, energy: str, groups: list[AtomSets]
 ) -> mm.CustomNonbondedForce:
-    """A force with the cutoff, switch, exclusions, group and name of `force`, between the atoms of
-    `pairs`.
-    """
-    made = mm.CustomNonbondedForce(energy)
-    made.setName(force.getName())
-    made.setForceGroup(force.getForceGroup())
+    """A force between other groups, with another energy and all else as in `force`."""
+    copy = mm.CustomNonbondedForce(energy)
+    copy.setName(force.getName())
+    copy.setForceGroup(force.getForceGroup())
     for _ in range(force.getNumParticles()):
-        made.addParticle([])
+        copy.addParticle([])
     for k in range(force.getNumExclusions()):
-        made.addExclusion(*force.getExclusionParticles(k))
-    for first, second in pairs:
-        made.addInteractionGroup(sorted(first), sorted(second))
-    made.setNonbondedMethod(force.getNonbondedMethod())
-    made.setCutoffDistance(force.getCutoffDistance())
-    made.setUseSwitchingFunction(force.getUseSwitchingFunction())
-    made.setSwitchingDistance(force.getSwitchingDistance())
-    return made
+        copy.addExclusion(*force.getExclusionParticles(k))
+    for first, second in groups:
+        copy.addInteractionGroup(sorted(first), sorted(second))
+    copy.setNonbondedMethod(force.getNonbondedMethod())
+    copy.setCutoffDistance(force.getCutoffDistance())
+    copy.setUseSwitchingFunction(force.getUseSwitchingFunction())
+    copy.setSwitchingDistance(force.getSwitchingDistance())
+    return copy

@@ -1,5 +1,6 @@
-"""The walls that keep a slab intact: 0.5 k max(0, d - reach)^2 on the distance d of each ion from
-where it was built.
+"""The walls that keep a slab intact.
+
+Each ion has the energy 0.5 k max(0, d - reach)^2 of its distance d from where it was built.
 
 A ligand that leaves alone leaves its pocket behind. States in which an ion of the surface follows
 it belong to another process, with another free energy, and take far longer to sample. The walls
@@ -16,12 +17,16 @@ WALL_K = 5000.0  # kJ/mol/nm2: an ion goes 0.03 nm into its wall for kT at 300 K
 
 
 def add_surface_walls(system: mm.System, model: Model, reach_nm: float) -> None:
-    """Keep every ion of the crystal within `reach_nm` of where it was built, with k = 5000
-    kJ/mol/nm2, in force group 4.
+    """Hold every ion of the crystal near where it was built, by a force of force group 4.
 
     Ions that are frozen, or are to leave with a ligand, have no wall. Of a molecule (A site) the
     heavy atoms have one each, farther out by twice their distance from its centre, so that it can
     turn.
+
+    Args:
+        system: The System to add the force to.
+        model: Its atoms, where they were built.
+        reach_nm: Distance in nm at which the wall of an ion begins.
     """
     force = mm.CustomExternalForce(
         "0.5*surface_k*max(0, periodicdistance(x, y, z, x0, y0, z0) - reach)^2"
@@ -30,12 +35,13 @@ def add_surface_walls(system: mm.System, model: Model, reach_nm: float) -> None:
     force.addGlobalParameter("surface_k", WALL_K)
     for name in ("x0", "y0", "z0", "reach"):
         force.addPerParticleParameter(name)
-    others = np.union1d(model.groups["frozen"], model.groups["partner"])
+    without_wall = np.union1d(model.groups["frozen"], model.groups["partner"])
     for ion in residues_with(model, model.groups["core"]):
-        places = model.positions[ion]
-        turn = 2 * np.linalg.norm(places - places.mean(axis=0), axis=1)
-        for atom, place, extra in zip(ion, places, turn, strict=True):
-            if model.elements[atom] != "H" and not np.isin(ion, others).any():
-                force.addParticle(int(atom), [float(value) for value in (*place, reach_nm + extra)])
+        built = model.positions[ion]
+        turning_nm = 2 * np.linalg.norm(built - built.mean(axis=0), axis=1)
+        for atom, point, extra_nm in zip(ion, built, turning_nm, strict=True):
+            if model.elements[atom] != "H" and not np.isin(ion, without_wall).any():
+                parameters = (*point, reach_nm + extra_nm)
+                force.addParticle(int(atom), [float(value) for value in parameters])
     force.setForceGroup(BIAS_GROUP)
     system.addForce(force)

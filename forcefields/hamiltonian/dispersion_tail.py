@@ -13,6 +13,7 @@ import numpy as np
 
 from halobind.forcefields.hamiltonian.system import SWITCH_NM
 from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
+from halobind.forcefields.packs.pairs import LennardJones
 from halobind.structures.assembly.solvate import molecules_per_nm3
 from halobind.structures.molecules.catalogue import SOLVENTS
 from halobind.structures.molecules.molecule import catalogue_molecule
@@ -21,28 +22,40 @@ BAR_PER_KJ_MOL_NM3 = 16.6053906717  # 1 kJ/mol/nm3 in bar
 
 
 def tail_pressure_bar(recipe: Mapping[str, float], cutoff_nm: float) -> float:
-    """Pressure (bar, below zero) of the part of the Lennard-Jones forces that the switch and the
-    cutoff leave out.
+    """Pressure of the part of the Lennard-Jones forces that the switch and the cutoff leave out.
 
-    `recipe` are volume fractions of solvents by name (ideal mixing, densities of the rows). For
-    every ordered pair of types p = 2 pi rho_i rho_j times the integral over r^2 (1 - S(r)) u_ij(r),
-    with S the switch of the OpenMM manual over the last 0.1 nm before the cutoff and 0 beyond it
-    (Allen and Tildesley, Computer Simulation of Liquids, 2nd ed., section 2.8). 0 for no solvent.
+    For every ordered pair of types p = 2 pi rho_i rho_j times the integral over r^2 (1 - S(r))
+    u_ij(r), with S the switch of the OpenMM manual over the last 0.1 nm before the cutoff and 0
+    beyond it (Allen and Tildesley, Computer Simulation of Liquids, 2nd ed., section 2.8).
+
+    Args:
+        recipe: Volume fractions of solvents by name; they mix ideally, at the densities of the
+            catalogue.
+        cutoff_nm: Cutoff in nm.
+
+    Returns:
+        Pressure in bar, below zero; 0 for no solvent.
     """
-    density, epsilon, sigma = [], [], []
-    for name, part in recipe.items():
-        item = catalogue_molecule(name)
-        numbers = part * molecules_per_nm3(item, SOLVENTS[name].density_kg_m3)
-        for e, s in _lennard_jones(name):
-            density.append(numbers)
-            epsilon.append(e)
-            sigma.append(s)
+    density = []
+    epsilon = []
+    sigma = []
+    for name, fraction in recipe.items():
+        molecules_nm3 = fraction * molecules_per_nm3(
+            catalogue_molecule(name), SOLVENTS[name].density_kg_m3
+        )
+        for lj in _lennard_jones(name):
+            density.append(molecules_nm3)
+            epsilon.append(lj.epsilon)
+            sigma.append(lj.sigma)
     if not density:
         return 0.0
-    rho, root, half = np.array(density), np.sqrt(epsilon), 0.5 * np.array(sigma)
+    rho = np.array(density)
+    root = np.sqrt(epsilon)
+    half = 0.5 * np.array(sigma)
     mixed6 = (half[:, None] + half[None, :]) ** 6
     weight = 4 * np.outer(rho * root, rho * root)
-    c12, c6 = float((weight * mixed6**2).sum()), float((weight * mixed6).sum())
+    c12 = float((weight * mixed6**2).sum())
+    c6 = float((weight * mixed6).sum())
     start = cutoff_nm - SWITCH_NM
     r = np.linspace(start, cutoff_nm, 2001)
     x = (r - start) / SWITCH_NM
@@ -52,11 +65,11 @@ def tail_pressure_bar(recipe: Mapping[str, float], cutoff_nm: float) -> float:
     return float(2 * np.pi * (inside + beyond) * BAR_PER_KJ_MOL_NM3)
 
 
-def _lennard_jones(name: str) -> list[tuple[float, float]]:
-    """(epsilon in kJ/mol, sigma in nm) of every atom of a solvent."""
+def _lennard_jones(name: str) -> list[LennardJones]:
+    """The Lennard-Jones numbers of every atom of a solvent."""
     root = ET.parse(SHIPPED_MOLECULES.path(name)).getroot()
     kinds = {
         atom.get("class") or atom.get("type"): atom for atom in root.findall("NonbondedForce/Atom")
     }
-    found = [kinds[atom.get("type")] for atom in root.findall("Residues/Residue/Atom")]
-    return [(float(atom.get("epsilon")), float(atom.get("sigma"))) for atom in found]
+    rows = [kinds[atom.attrib["type"]] for atom in root.findall("Residues/Residue/Atom")]
+    return [LennardJones(float(row.attrib["epsilon"]), float(row.attrib["sigma"])) for row in rows]

@@ -1,5 +1,7 @@
-"""The restraint that holds an ion pair together: 0.5 k max(0, d - reach)^2 on the distance d of a
-head and the ion that leaves with it.
+"""The restraint that holds an ion pair together.
+
+Its energy is 0.5 k max(0, d - reach)^2, with d the distance of a head and the ion that leaves with
+it.
 """
 
 import numpy as np
@@ -12,12 +14,19 @@ from halobind.structures.molecules.periodic import minimum_image
 
 
 def add_pair_restraint(system: mm.System, model: Model, reach_nm: float, k: float) -> None:
-    """Hold each ion of the group partner within `reach_nm` of the anchor it is nearest to as built,
-    k in kJ/mol/nm2, in force group 4.
+    """Hold each anchor and the ion of the group partner nearest to it, by a force of force group 4.
 
     OpenMM counts the two as one molecule, which moves as a whole when a barostat scales the box.
-    Raises ValueError when the built distance is not below reach_nm: the restraint must do nothing
-    while the ligand is bound.
+
+    Args:
+        system: The System to add the force to; nothing is added when no ion leaves.
+        model: Its atoms, as built.
+        reach_nm: Distance in nm up to which the restraint does nothing.
+        k: Stiffness in kJ/mol/nm2.
+
+    Raises:
+        ValueError: The built distance is not below `reach_nm`, so the restraint would act on the
+            bound ligand.
     """
     partners = model.groups["partner"]
     if not len(partners):
@@ -31,16 +40,13 @@ def add_pair_restraint(system: mm.System, model: Model, reach_nm: float, k: floa
         distance = np.linalg.norm(
             minimum_image(model.positions[partners] - model.positions[anchor], model.box), axis=1
         )
-        found = int(distance.argmin())
-        if distance[found] > reach_nm - 0.01:
-            where = (
-                f"{model.elements[partners[found]]}, which is {distance[found]:.2f} nm from the"
-                " bound head as built"
-            )
+        nearest = int(distance.argmin())
+        if distance[nearest] > reach_nm - 0.01:
             raise ValueError(
-                f"pair_nm = {reach_nm:g} would pull on {where}: set pair_nm to"
-                f" {ceil_nm(distance[found] + 0.05)}"
+                f"pair_nm = {reach_nm:g} would pull on {model.elements[partners[nearest]]}, which"
+                f" is {distance[nearest]:.2f} nm from the bound head as built: set pair_nm to"
+                f" {ceil_nm(distance[nearest] + 0.05)}"
             )
-        force.addBond(int(anchor), int(partners[found]), [])
+        force.addBond(int(anchor), int(partners[nearest]), [])
     force.setForceGroup(BIAS_GROUP)
     system.addForce(force)

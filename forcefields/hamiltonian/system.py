@@ -15,10 +15,10 @@ import numpy as np
 import openmm as mm
 from openmm import app, unit
 
-from halobind.forcefields.packs.charges import ion_charges, ions_of, own_charges
+from halobind.forcefields.packs.charges import ion_charges, ions_of, listed_molecule_charges
 from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES, MoleculeLibrary
 from halobind.forcefields.packs.pack import Pack
-from halobind.forcefields.packs.pairs import Pair, is_listed, mixed, mixing_of, pair_for
+from halobind.forcefields.packs.pairs import LennardJones, Pair, is_listed, mix, mixing_of, pair_for
 from halobind.structures.models.export import topology
 from halobind.structures.models.model import Model, Residue
 
@@ -31,18 +31,28 @@ FORCE_GROUPS = {"bonded": 0, "nonbonded": 1, "ion pairs": 2, "slab restraint": 3
 
 @dataclass(frozen=True)
 class SystemSettings:
-    """How the Hamiltonian is cut and held: cutoff in nm, restraint in kJ/mol/nm2 of each frozen
-    ion.
-    """
+    """How the Hamiltonian is cut off, and how the crystal is held."""
 
     cutoff_nm: float
+    """Cutoff in nm of pair forces and of the direct part of PME."""
     restraint_k: float
+    """Stiffness in kJ/mol/nm2 of the restraint of each frozen ion."""
+
+
+@dataclass(frozen=True)
+class PairAssignment:
+    """The type of each atom, and the pair parameters of each ion with each type."""
+
+    types: tuple[str, ...]
+    """Types in use: the elements of the ions first, then the GAFF types of molecules."""
+    type_numbers: tuple[int, ...]
+    """Index into `types` of each atom."""
+    pairs: dict[tuple[str, str], Pair]
+    """The Pair of each (ion, type)."""
 
 
 def molecule_names(model: Model) -> tuple[str, ...]:
-    """Names of the residues that are molecules (A site, ligands, solvents), in order of first
-    appearance.
-    """
+    """Names of the molecules (A site, ligands, solvents), in order of first appearance."""
     return tuple(
         dict.fromkeys(
             residue.name for residue in model.residues if residue.stop - residue.start > 1
@@ -56,12 +66,20 @@ def make_system(
     settings: SystemSettings,
     library: MoleculeLibrary = SHIPPED_MOLECULES,
 ) -> mm.System:
-    """The System of `model` under `pack`, 4 fs ready (H-bond constraints, hydrogens of 3 Da),
-    without barostat or bias.
+    """The System of a model under a pack, without barostat or bias.
 
-    Force groups are FORCE_GROUPS; the molecules have the parameters of their files in `library`.
-    Raises ValueError when the cutoff does not fit the box or an atom has no parameters, and
-    FileNotFoundError for a molecule without a force-field file.
+    It is ready for steps of 4 fs: bonds to hydrogen are constrained, hydrogens have 3 Da. Force
+    groups are FORCE_GROUPS.
+
+    Args:
+        model: The atoms.
+        pack: The force field.
+        settings: Cutoff and restraint.
+        library: The files with the parameters of the molecules.
+
+    Raises:
+        ValueError: The cutoff does not fit the box, or an atom has no parameters.
+        FileNotFoundError: A molecule has no force-field file.
     """
     check_cutoff(model.box, settings.cutoff_nm)
     names = molecule_names(model)
@@ -69,12 +87,11 @@ def make_system(
         io.StringIO(_ion_templates(model, pack)),
         *(io.BytesIO(library.content(name)) for name in names),
     )
-    made = topology(model)
+    atoms = topology(model)
+    templates = {residue: residue.name for residue in atoms.residues() if residue.name in names}
     system = field.createSystem(
-        made,
-        residueTemplates={
-            residue: residue.name for residue in made.residues() if residue.name in names
-        },  # stereoisomers look alike
+        atoms,
+        residueTemplates=templates,  # stereoisomers look alike
         nonbondedMethod=app.PME,
         nonbondedCutoff=settings.cutoff_nm,
         switchDistance=settings.cutoff_nm - SWITCH_NM,
@@ -86,13 +103,12 @@ def make_system(
     nonbonded = next(force for force in system.getForces() if isinstance(force, mm.NonbondedForce))
     nonbonded.setUseDispersionCorrection(False)  # it assumes a homogeneous box
     for force in system.getForces():
-        force.setForceGroup(
-            FORCE_GROUPS["nonbonded" if isinstance(force, mm.NonbondedForce) else "bonded"]
-        )
+        group = "nonbonded" if isinstance(force, mm.NonbondedForce) else "bonded"
+        force.setForceGroup(FORCE_GROUPS[group])
     _set_charges(nonbonded, model, pack)
-    pairs = _pair_force(nonbonded, model, pack, settings.cutoff_nm, library)
-    pairs.setForceGroup(FORCE_GROUPS["ion pairs"])
-    system.addForce(pairs)
+    pair_force = _pair_force(nonbonded, model, pack, settings.cutoff_nm, library)
+    pair_force.setForceGroup(FORCE_GROUPS["ion pairs"])
+    system.addForce(pair_force)
     if len(model.groups["frozen"]):
         restraint = _restraint(model, settings.restraint_k)
         restraint.setForceGroup(FORCE_GROUPS["slab restraint"])
@@ -103,8 +119,12 @@ def make_system(
 def make_water_rigid(
     system: mm.System, residues: Sequence[Residue], elements: Sequence[str]
 ) -> None:
-    """Hold the H-O-H angle of water by a third constraint, as TIP3P asks for (the O-H bonds are
-    constrained already).
+    """Hold the H-O-H angle of water by a third constraint, as TIP3P asks for.
+
+    Args:
+        system: The System, with its O-H bonds constrained already.
+        residues: Its residues; water is known by its name.
+        elements: Element symbols of its atoms.
     """
     waters = [residue for residue in residues if residue.name == "water"]
     if not waters:
@@ -125,11 +145,9 @@ def check_cutoff(box: np.ndarray, cutoff_nm: float) -> None:
     """Raise ValueError when the shortest box length is below twice the cutoff."""
     shortest = float(np.min(box))
     if shortest < 2 * cutoff_nm:
-        smaller = (
-            f", or cutoff_nm = {np.floor(50 * shortest) / 100:.2f} or less"
-            if shortest >= 1.6
-            else ""
-        )
+        smaller = ""
+        if shortest >= 1.6:
+            smaller = f", or cutoff_nm = {np.floor(50 * shortest) / 100:.2f} or less"
         raise ValueError(
             f"cutoff_nm = {cutoff_nm} needs a box of at least {2 * cutoff_nm:.2f} nm, but the"
             f" shortest side is {shortest:.3f} nm: use more cells along x and y{smaller}"
@@ -137,12 +155,14 @@ def check_cutoff(box: np.ndarray, cutoff_nm: float) -> None:
 
 
 def _ion_templates(model: Model, pack: Pack) -> str:
-    """ForceField XML with one residue template an ion element: Lennard-Jones of the mixing table,
-    charge set later.
+    """ForceField XML with a residue for each element of an ion.
+
+    It has the Lennard-Jones numbers of the mixing table; charges are set later.
     """
-    elements = dict.fromkeys(model.elements[i] for i in ions_of(model))
-    types = residues = lj = ""
-    for element in elements:
+    types = ""
+    residues = ""
+    atoms = ""
+    for element in dict.fromkeys(model.elements[i] for i in ions_of(model)):
         mass = app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton)
         types += (
             f'<Type name="ion-{element}" class="ion-{element}" element="{element}" mass="{mass}"/>'
@@ -151,67 +171,68 @@ def _ion_templates(model: Model, pack: Pack) -> str:
             f'<Residue name="{element.upper()}"><Atom name="{element}" type="ion-{element}"'
             ' charge="0.0"/></Residue>'
         )
-        epsilon, sigma = mixing_of(pack, element)
-        lj += f'<Atom type="ion-{element}" sigma="{sigma!r}" epsilon="{epsilon!r}"/>'
+        lj = mixing_of(pack, element)
+        atoms += f'<Atom type="ion-{element}" sigma="{lj.sigma!r}" epsilon="{lj.epsilon!r}"/>'
     return (
         f"<ForceField><AtomTypes>{types}</AtomTypes><Residues>{residues}</Residues>"
         '<NonbondedForce coulomb14scale="0.8333333333333334"'
-        f' lj14scale="0.5"><UseAttributeFromResidue name="charge"/>{lj}'
+        f' lj14scale="0.5"><UseAttributeFromResidue name="charge"/>{atoms}'
         "</NonbondedForce></ForceField>"
     )
 
 
 def _set_charges(nonbonded: mm.NonbondedForce, model: Model, pack: Pack) -> None:
-    """Give the ions their charges, the molecules with charges of the pack's own theirs, and scale
-    the rest of the group charged.
+    """Set the charges that the pack decides.
 
-    1-4 exceptions keep the ratio to the product of the charges that they had.
+    Ions, and the molecules that the pack lists, get the pack's charges; the charges of the rest of
+    the group charged are scaled. 1-4 exceptions keep the ratio to the product of the charges that
+    they had.
     """
-    scale, before = pack.charges.charge_scale, {}
-    given = {**ion_charges(model, pack), **own_charges(model, pack)}
-    for i in {*given, *(int(i) for i in model.groups["charged"])}:
+    scale = pack.charges.charge_scale
+    listed = {**ion_charges(model, pack), **listed_molecule_charges(model, pack)}
+    before = {}
+    after = {}
+    for i in {*listed, *(int(i) for i in model.groups["charged"])}:
         charge, sigma, epsilon = nonbonded.getParticleParameters(i)
         before[i] = charge.value_in_unit(unit.elementary_charge)
-        nonbonded.setParticleParameters(i, given.get(i, scale * before[i]), sigma, epsilon)
+        after[i] = listed.get(i, scale * before[i])
+        nonbonded.setParticleParameters(i, after[i], sigma, epsilon)
     for k in range(nonbonded.getNumExceptions()):
         i, j, product, sigma, epsilon = nonbonded.getExceptionParameters(k)
         if i in before and j in before and before[i] * before[j]:
-            ratio = (
-                given.get(i, scale * before[i])
-                * given.get(j, scale * before[j])
-                / (before[i] * before[j])
-            )
+            ratio = after[i] * after[j] / (before[i] * before[j])
             nonbonded.setExceptionParameters(k, i, j, ratio * product, sigma, epsilon)
 
 
 def organic_types(model: Model, library: MoleculeLibrary = SHIPPED_MOLECULES) -> dict[int, str]:
-    """GAFF type of every atom of a molecule, by atom index, read from the residue templates of the
-    molecule files.
+    """GAFF type of every atom of a molecule, by atom index, from the molecule files.
 
     A c3 bonded to an n4 (the first carbons of an ammonium head) is "c3:n4".
 
-    Raises ValueError when a template does not name the atoms of the built molecule.
+    Raises:
+        ValueError: A file does not have the residue, or does not name the atoms of the model.
     """
     templates = {}
     for name in molecule_names(model):
-        residue = ET.fromstring(library.content(name)).find(f"./Residues/Residue[@name='{name}']")
-        if residue is None:
+        template = ET.fromstring(library.content(name)).find(f"./Residues/Residue[@name='{name}']")
+        if template is None:
             raise ValueError(f"{name}.xml has no residue {name!r}")
         templates[name] = {
-            atom.get("name"): atom.get("type").rsplit("-", 1)[1] for atom in residue.findall("Atom")
+            atom.attrib["name"]: atom.attrib["type"].rsplit("-", 1)[1]
+            for atom in template.findall("Atom")
         }
     types = {}
     for residue in model.residues:
-        template = templates.get(residue.name)
-        if template is None:
+        if residue.name not in templates:
             continue
+        type_of = templates[residue.name]
         for i in range(residue.start, residue.stop):
-            if model.names[i] not in template:
+            if model.names[i] not in type_of:
                 raise ValueError(
                     f"atom {model.names[i]} of {residue.name} has no force-field type: regenerate"
                     f" {residue.name}.xml"
                 )
-            types[i] = template[model.names[i]]
+            types[i] = type_of[model.names[i]]
     plain = dict(types)
     for i, j in model.bonds:
         for carbon, head in ((int(i), int(j)), (int(j), int(i))):
@@ -220,26 +241,28 @@ def organic_types(model: Model, library: MoleculeLibrary = SHIPPED_MOLECULES) ->
     return types
 
 
-def pair_table(
+def assign_pairs(
     nonbonded: mm.NonbondedForce,
     model: Model,
     pack: Pack,
     library: MoleculeLibrary = SHIPPED_MOLECULES,
-) -> tuple[list[int], dict[tuple[str, str], Pair], list[str]]:
-    """The type number of each atom, the Pair of each (ion, other) and the list of types, ions
-    first.
+) -> PairAssignment:
+    """The types of a model's atoms, and the Pair of every ion with every type.
+
+    Args:
+        nonbonded: The force of the model's System, for the Lennard-Jones numbers of each type.
+        model: The atoms.
+        pack: The force field.
+        library: The files with the types of the molecules' atoms.
     """
     organic = organic_types(model, library)
     ions = list(dict.fromkeys(model.elements[i] for i in ions_of(model)))
-    kinds = list(dict.fromkeys([*ions, *organic.values()]))
-    number = {kind: k for k, kind in enumerate(kinds)}
-    numbers = [number[organic.get(i, model.elements[i])] for i in range(model.n_atoms)]
-    lj = _lj_of_kinds(nonbonded, numbers, kinds)
-    return (
-        numbers,
-        {(ion, other): pair_for(pack, ion, other, lj[other]) for ion in ions for other in kinds},
-        kinds,
-    )
+    types = tuple(dict.fromkeys([*ions, *organic.values()]))
+    number_of = {type_: number for number, type_ in enumerate(types)}
+    type_numbers = tuple(number_of[organic.get(i, model.elements[i])] for i in range(model.n_atoms))
+    lj = _lj_of_types(nonbonded, type_numbers, types)
+    pairs = {(ion, other): pair_for(pack, ion, other, lj[other]) for ion in ions for other in types}
+    return PairAssignment(types, type_numbers, pairs)
 
 
 def _pair_force(
@@ -249,39 +272,39 @@ def _pair_force(
     cutoff_nm: float,
     library: MoleculeLibrary,
 ) -> mm.CustomNonbondedForce:
-    """Listed energy less the mixed one that the NonbondedForce has already, for every ion pair and
-    listed ion-organic pair.
+    """The listed energy less the mixed one that the NonbondedForce has already.
+
+    It acts on every ion pair, and on every pair of an ion and an organic atom that the pack lists.
     """
-    numbers, pairs, kinds = pair_table(nonbonded, model, pack, library)
-    index = {kind: k for k, kind in enumerate(kinds)}
-    listed = {key: pair for key, pair in pairs.items() if is_listed(pack, *key)}
+    assignment = assign_pairs(nonbonded, model, pack, library)
+    number_of = {type_: number for number, type_ in enumerate(assignment.types)}
+    listed = {key: pair for key, pair in assignment.pairs.items() if is_listed(pack, *key)}
     force = mm.CustomNonbondedForce(PAIR_ENERGY)
     force.setName("ion pairs")
-    tables = {
-        parameter: np.zeros((len(kinds), len(kinds))) for parameter in ("A", "B", "C6", "C12")
-    }
-    lj = _lj_of_kinds(nonbonded, numbers, kinds)
+    n_types = len(assignment.types)
+    tables = {parameter: np.zeros((n_types, n_types)) for parameter in ("A", "B", "C6", "C12")}
+    lj = _lj_of_types(nonbonded, assignment.type_numbers, assignment.types)
     for (ion, other), pair in listed.items():
-        base = mixed(lj[ion], lj[other])
+        base = mix(lj[ion], lj[other])
         values = {"A": pair.A, "B": pair.B, "C6": pair.C6 - base.C6, "C12": pair.C12 - base.C12}
         for parameter, value in values.items():
-            tables[parameter][index[ion], index[other]] = tables[parameter][
-                index[other], index[ion]
-            ] = value
+            tables[parameter][number_of[ion], number_of[other]] = value
+            tables[parameter][number_of[other], number_of[ion]] = value
     for parameter, table in tables.items():
         force.addTabulatedFunction(
-            parameter, mm.Discrete2DFunction(len(kinds), len(kinds), table.flatten().tolist())
+            parameter, mm.Discrete2DFunction(n_types, n_types, table.flatten().tolist())
         )
     force.addPerParticleParameter("type")
-    for number in numbers:
+    for number in assignment.type_numbers:
         force.addParticle([number])
     for k in range(nonbonded.getNumExceptions()):
         i, j, *_ = nonbonded.getExceptionParameters(k)
         force.addExclusion(i, j)
     ions = [int(i) for i in ions_of(model)]
     force.addInteractionGroup(ions, ions)
-    partners = {index[other] for _, other in listed}
-    heads = sorted({i for i, number in enumerate(numbers) if number in partners} - set(ions))
+    partners = {number_of[other] for _, other in listed}
+    paired = {i for i, number in enumerate(assignment.type_numbers) if number in partners}
+    heads = sorted(paired - set(ions))
     if heads:
         force.addInteractionGroup(ions, heads)
     force.setNonbondedMethod(mm.CustomNonbondedForce.CutoffPeriodic)
@@ -291,24 +314,24 @@ def _pair_force(
     return force
 
 
-def _lj_of_kinds(
-    nonbonded: mm.NonbondedForce, numbers: list[int], kinds: list[str]
-) -> dict[str, tuple[float, float]]:
-    """(epsilon, sigma) in kJ/mol and nm that the NonbondedForce holds for each type."""
-    found = {}
-    for i, number in enumerate(numbers):
-        if kinds[number] not in found:
+def _lj_of_types(
+    nonbonded: mm.NonbondedForce, type_numbers: Sequence[int], types: Sequence[str]
+) -> dict[str, LennardJones]:
+    """The Lennard-Jones numbers that the NonbondedForce holds for each type."""
+    lj: dict[str, LennardJones] = {}
+    for i, number in enumerate(type_numbers):
+        if types[number] not in lj:
             _, sigma, epsilon = nonbonded.getParticleParameters(i)
-            found[kinds[number]] = (
-                epsilon.value_in_unit(unit.kilojoule_per_mole),
-                sigma.value_in_unit(unit.nanometer),
+            lj[types[number]] = LennardJones(
+                epsilon.value_in_unit(unit.kilojoule_per_mole), sigma.value_in_unit(unit.nanometer)
             )
-    return found
+    return lj
 
 
 def _restraint(model: Model, k: float) -> mm.CustomExternalForce:
-    """Harmonic position restraints 0.5 k |r - r0|^2 on the frozen ions; r0 has z = 0, which a
-    barostat along z leaves alone.
+    """Harmonic restraints 0.5 k |r - r0|^2 of the frozen ions, k in kJ/mol/nm2.
+
+    r0 is where they were built, at z = 0, which a barostat along z leaves alone.
     """
     force = mm.CustomExternalForce("0.5*restraint_k*periodicdistance(x, y, z, x0, y0, z0)^2")
     force.setName("slab restraint")

@@ -21,11 +21,10 @@ def ions_of(model: Model) -> np.ndarray:
 def ion_charges(model: Model, pack: Pack) -> dict[int, float]:
     """Charge in e of every ion, by atom index.
 
-    Rule "fixed": that of its element. Rule "bond-increment": q = charge_scale * (z + t * n) with z
+    Rule "fixed": that of its element. Rule "bond-increment": q = charge_scale * (z + t * n), with z
     the formal charge and n the signed number of metal-halide bonds: -1 a bond for a metal, +1 a
-    bond for a halide, 0 for an A-site cation. Bonds are counted at the built geometry; a halide
-    that is to leave with a ligand (group partner) has none, so one Hamiltonian serves its whole
-    way.
+    bond for a halide, 0 for an A-site cation. Bonds are counted at the built geometry. A halide
+    that leaves with a ligand (group partner) has none, so one Hamiltonian serves its whole way.
     """
     ions = [int(i) for i in ions_of(model)]
     if isinstance(pack.charges, Fixed):
@@ -46,36 +45,56 @@ def ion_charges(model: Model, pack: Pack) -> dict[int, float]:
 def _bonds(
     model: Model, metals: list[int], halides: list[int], reach_nm: float
 ) -> list[tuple[int, int]]:
-    """Metal-halide pairs nearer than reach_nm; a pair bonded through two images counts twice."""
+    """The bonds of a model at its geometry.
+
+    Args:
+        model: The atoms.
+        metals: Their indices.
+        halides: Their indices.
+        reach_nm: Distance in nm below which a metal and a halide are bonded.
+
+    Returns:
+        (metal, halide) of each bond; a pair bonded through two images counts twice.
+    """
     if not metals or not halides:
         return []
     inside_box = wrap(model.positions, model.box)
     tree = cKDTree(inside_box[halides], boxsize=model.box)
     near = tree.query_ball_point(inside_box[metals], reach_nm)
-    return [(metal, halides[k]) for metal, found in zip(metals, near, strict=True) for k in found]
+    return [(metal, halides[k]) for metal, bonded in zip(metals, near, strict=True) for k in bonded]
 
 
-def own_charges(model: Model, pack: Pack) -> dict[int, float]:
-    """Charge in e of every atom of the molecules to which the pack gives charges of its own, by
-    atom index.
-    """
-    own = pack.charges.molecules if isinstance(pack.charges, Fixed) else {}
-    atoms = {
-        name: [i for r in model.residues if r.name == name for i in range(r.start, r.stop)]
-        for name in own
-    }
-    return {i: own[name][model.names[i]] for name, index in atoms.items() for i in index}
+def listed_molecule_charges(model: Model, pack: Pack) -> dict[int, float]:
+    """Charge in e of every atom of the molecules that the pack lists, by atom index."""
+    listed = pack.charges.molecules if isinstance(pack.charges, Fixed) else {}
+    charges = {}
+    for name, charge_of_atom in listed.items():
+        for residue in model.residues:
+            if residue.name == name:
+                for i in range(residue.start, residue.stop):
+                    charges[i] = charge_of_atom[model.names[i]]
+    return charges
 
 
 def molecule_charge(pack: Pack, name: str, formal: int) -> float:
-    """The charge (e) of a molecule of that `formal` charge under the pack."""
-    own = pack.charges.molecules.get(name) if isinstance(pack.charges, Fixed) else None
-    return sum(own.values()) if own else pack.charges.charge_scale * formal
+    """The charge in e of a molecule under the pack.
+
+    Args:
+        pack: The force field.
+        name: The molecule.
+        formal: Its formal charge in e.
+    """
+    listed = pack.charges.molecules.get(name) if isinstance(pack.charges, Fixed) else None
+    return sum(listed.values()) if listed else pack.charges.charge_scale * formal
 
 
 def model_charge(model: Model, pack: Pack, formal: Mapping[str, int]) -> float:
-    """The charge (e) the force field gives the whole model; `formal` charges of molecules by name,
-    0 where there is none.
+    """The charge in e of a whole model under the pack.
+
+    Args:
+        model: The atoms.
+        pack: The force field.
+        formal: Formal charges in e of molecules by name; a molecule without one is neutral.
     """
     molecules = [residue.name for residue in model.residues if residue.stop - residue.start > 1]
     return sum(ion_charges(model, pack).values()) + sum(

@@ -1,6 +1,4 @@
-"""What a pack can do: one sentence against what it cannot, before anything is computed; and where
-its numbers come from.
-"""
+"""What a pack can do, checked before anything is computed; and where its numbers come from."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,138 +12,141 @@ from halobind.structures.assembly.build import ModelPlan, ModelSpec
 from halobind.structures.crystals.crystal import charge_of
 from halobind.structures.molecules.catalogue import ION_CHARGES, Ligand
 
-# a perovskite that the pack has not got is planned with this lattice constant, to be refused for
-# all that it is
-NOMINAL_NM = 0.59
-NEUTRAL_E = 1e-6
+# A model of a perovskite that the pack does not have is planned with this lattice constant, so that
+# `check_pack` can say all that is wrong with it.
+NOMINAL_LATTICE_NM = 0.59
+MAX_NET_CHARGE_E = 1e-6
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a pack is asked for: the perovskite, the shape as Validity writes it, its size for
-    messages, all ions and charged molecules with their numbers, and the ligands by name.
-    """
+class PackRequest:
+    """What a model needs of a pack."""
 
     perovskite: str
+    """Name of the perovskite."""
     shape: str
+    """Its shape, as `Validity` writes it."""
     size: str
+    """Numbers of cells as text, for messages."""
     composition: Mapping[str, int]
+    """Number of each ion and each charged molecule, by name."""
     ligands: Mapping[str, Ligand]
+    """The ligands among them, by name."""
 
 
 def planning_lattice(pack: Pack, perovskite: str) -> float:
-    """The pack's lattice constant in nm; NOMINAL_NM for a perovskite that it has not got and
-    `check_pack` will refuse.
-    """
-    return pack.lattice_nm.get(perovskite, NOMINAL_NM)
+    """The pack's lattice constant in nm; NOMINAL_LATTICE_NM where it has none."""
+    return pack.lattice_nm.get(perovskite, NOMINAL_LATTICE_NM)
 
 
-def wanted_of(spec: ModelSpec, plan: ModelPlan) -> Wanted:
-    """What a planned model asks of a pack."""
+def request_of(spec: ModelSpec, plan: ModelPlan) -> PackRequest:
+    """What a planned model needs of a pack."""
     crystal = spec.crystal
-    gone = {i for bound in plan.bounds for i in bound.removed}
-    count = Counter(name for i, name in enumerate(plan.crystal.species) if i not in gone)
-    count += Counter(bound.ligand for bound in plan.bounds) + Counter(dict(spec.dissolved))
-    return Wanted(
+    removed = {i for bound in plan.bounds for i in bound.removed}
+    composition = Counter(name for i, name in enumerate(plan.crystal.species) if i not in removed)
+    composition += Counter(bound.ligand for bound in plan.bounds) + Counter(dict(spec.dissolved))
+    return PackRequest(
         perovskite=crystal.perovskite,
         shape=f"slab {crystal.termination}" if crystal.shape == "slab" else crystal.shape,
         size="x".join(str(n) for n in crystal.cells),
-        composition=count,
-        ligands={name: spec.ligands[name] for name in count if name in spec.ligands},
+        composition=composition,
+        ligands={name: spec.ligands[name] for name in composition if name in spec.ligands},
     )
 
 
-def check_pack(pack: Pack, wanted: Wanted) -> None:
-    """Raise ValueError naming the pack, what it cannot do, and which packs can."""
-    reason = problem(pack, wanted)
+def check_pack(pack: Pack, request: PackRequest) -> None:
+    """Check that a pack can do what a model needs.
+
+    Raises:
+        ValueError: It cannot; the message says why, and which packs can.
+    """
+    reason = pack_problem(pack, request)
     if reason is None:
         return
-    able = [name for name in FORCEFIELDS if problem(load_pack(name), wanted) is None]
-    advice = (
-        f"use pack = {' or '.join(repr(name) for name in able)}"
-        if able
-        else "no pack can: change the model"
-    )
+    able = [name for name in FORCEFIELDS if pack_problem(load_pack(name), request) is None]
+    advice = "no pack can: change the model"
+    if able:
+        advice = f"use pack = {' or '.join(repr(name) for name in able)}"
     raise ValueError(f"force field {pack.name!r} {reason}; {advice}")
 
 
-def problem(pack: Pack, wanted: Wanted) -> str | None:
-    """The first thing that the pack cannot do, as the rest of a sentence; None when it can do all."""
+def pack_problem(pack: Pack, request: PackRequest) -> str | None:
+    """The first thing that a pack cannot do, as the rest of a sentence; None when it can do all."""
     valid = pack.validity
-    if wanted.perovskite not in pack.lattice_nm:
-        return f"has no parameters for {wanted.perovskite}; it has {', '.join(pack.lattice_nm)}"
-    for name in wanted.composition:
+    if request.perovskite not in pack.lattice_nm:
+        return f"has no parameters for {request.perovskite}; it has {', '.join(pack.lattice_nm)}"
+    for name in request.composition:
         if name in ION_CHARGES and name not in pack.formal:
             return f"has no parameters for the ion {name}; it has {', '.join(pack.formal)}"
-    charge, terms = _charge(pack, wanted)
-    if abs(charge) > NEUTRAL_E:
+    charge, terms = _net_charge(pack, request)
+    if abs(charge) > MAX_NET_CHARGE_E:
         return (
-            f"cannot make the shape {wanted.shape} of {wanted.size} cells neutral: with its fixed"
+            f"cannot make the shape {request.shape} of {request.size} cells neutral: with its fixed"
             f" charges {terms} sum to {charge:+.4f} e"
         )
-    if wanted.shape not in valid.shapes:
-        return f"is not made for the shape {wanted.shape}; it is for {', '.join(valid.shapes)}"
-    for name, row in wanted.ligands.items():
-        reason = ligand_problem(pack, name, row)
+    if request.shape not in valid.shapes:
+        return f"is not made for the shape {request.shape}; it is for {', '.join(valid.shapes)}"
+    for name, ligand in request.ligands.items():
+        reason = ligand_problem(pack, name, ligand)
         if reason:
             return reason
     return None
 
 
-def _charge(pack: Pack, wanted: Wanted) -> tuple[float, str]:
-    """The charge (e) of what is wanted under fixed charges, and its terms as text. Bond increments
-    always sum to the formal charge, 0.
+def _net_charge(pack: Pack, request: PackRequest) -> tuple[float, str]:
+    """The charge in e of a model under fixed charges, and the terms of the sum as text.
+
+    Bond increments always sum to the formal charge, 0.
     """
     if not isinstance(pack.charges, Fixed):
         return 0.0, ""
-    each = {}
-    for name in wanted.composition:
-        formal = wanted.ligands[name].charge if name in wanted.ligands else charge_of(name)
-        each[name] = (
-            pack.charges.ions[name]
-            if name in pack.charges.ions
-            else molecule_charge(pack, name, formal)
-        )
-    terms = [f"{count} {name} x {each[name]:+.4f}" for name, count in wanted.composition.items()]
-    return sum(each[name] * count for name, count in wanted.composition.items()), ", ".join(terms)
+    charges = {}
+    for name in request.composition:
+        formal = request.ligands[name].charge if name in request.ligands else charge_of(name)
+        if name in pack.charges.ions:
+            charges[name] = pack.charges.ions[name]
+        else:
+            charges[name] = molecule_charge(pack, name, formal)
+    terms = [f"{n} {name} x {charges[name]:+.4f}" for name, n in request.composition.items()]
+    net = sum(charges[name] * n for name, n in request.composition.items())
+    return net, ", ".join(terms)
 
 
-def ligand_problem(pack: Pack, name: str, row: Ligand) -> str | None:
-    """Why the pack does not take the ligand, as the rest of a sentence; None when it does."""
+def ligand_problem(pack: Pack, name: str, ligand: Ligand) -> str | None:
+    """Why a pack does not take a ligand, as the rest of a sentence; None when it does."""
     valid = pack.validity
-    if row.mode not in valid.modes:
+    if ligand.mode not in valid.modes:
         return (
-            f"is not made for {name}, a ligand bound as {row.mode}; it is for"
+            f"is not made for {name}, a ligand bound as {ligand.mode}; it is for"
             f" {', '.join(valid.modes) or 'no ligands'}"
         )
     if not valid.heads:
         return None
-    mol = Chem.MolFromSmiles(row.smiles)
-    known = {
+    mol = Chem.MolFromSmiles(ligand.smiles)
+    known_heads = {
         match[0]
         for smarts in valid.heads.values()
         for match in mol.GetSubstructMatches(Chem.MolFromSmarts(smarts))
     }
-    other = [
-        atom for atom in mol.GetAtoms() if atom.GetFormalCharge() > 0 and atom.GetIdx() not in known
-    ]
-    if other:
-        group = f"{other[0].GetSymbol()} with {other[0].GetTotalNumHs()} H"
+    for atom in mol.GetAtoms():
+        if atom.GetFormalCharge() <= 0 or atom.GetIdx() in known_heads:
+            continue
+        group = f"{atom.GetSymbol()} with {atom.GetTotalNumHs()} H"
         return (
-            f"is not made for {name}, whose cationic group ({group} in {row.smiles}) is none of its"
-            f" heads: {', '.join(valid.heads)}"
+            f"is not made for {name}, whose cationic group ({group} in {ligand.smiles}) is none of"
+            f" its heads: {', '.join(valid.heads)}"
         )
     return None
 
 
 def provenance(pack: Pack) -> list[str]:
     """Where the numbers of a pack come from and what they are for, one line each."""
-    charges, valid = pack.charges, pack.validity
+    charges = pack.charges
+    valid = pack.validity
     if isinstance(charges, Fixed):
         rule = ", ".join(f"{name} {value:+g}" for name, value in charges.ions.items())
-        rule += "".join(
-            f", {name} {sum(own.values()):+.4f}" for name, own in charges.molecules.items()
-        )
+        for name, charge_of_atom in charges.molecules.items():
+            rule += f", {name} {sum(charge_of_atom.values()):+.4f}"
     else:
         rule = f"t = {charges.t:g} e a bond below {charges.bond_nm:g} nm"
     lines = [

@@ -9,7 +9,7 @@ import numpy as np
 
 from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
 from halobind.forcefields.packs.pack import Fixed, Pack
-from halobind.forcefields.packs.pairs import pair_for
+from halobind.forcefields.packs.pairs import LennardJones, pair_for
 from halobind.forcefields.packs.validity import ligand_problem
 from halobind.forcefields.validation.check_rows import (
     UNCLAIMED,
@@ -87,7 +87,7 @@ def _template(name: str) -> ET.Element:
     return ET.parse(SHIPPED_MOLECULES.path(name)).getroot()
 
 
-def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, tuple[float, float]]]:
+def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, LennardJones]]:
     """Charges (n_atoms,) in e, type of every atom ("c3:n4" for a carbon of the head), (epsilon,
     sigma) in kJ/mol and nm of each type.
     """
@@ -101,7 +101,9 @@ def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, tuple[f
             if (plain[carbon], plain[other]) == ("c3", "n4"):
                 kinds[carbon] = "c3:n4"
     lj = {
-        row.get("class").rsplit("-", 1)[1]: (float(row.get("epsilon")), float(row.get("sigma")))
+        row.attrib["class"].rsplit("-", 1)[1]: LennardJones(
+            float(row.attrib["epsilon"]), float(row.attrib["sigma"])
+        )
         for row in root.findall("./NonbondedForce/Atom")
     }
     lj |= {"c3:n4": lj["c3"]} if "c3" in lj else {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from halobind.forcefields.packs.charges import model_charge
 from halobind.forcefields.packs.pack import load_pack
-from halobind.forcefields.packs.validity import check_pack, planning_lattice, wanted_of
+from halobind.forcefields.packs.validity import check_pack, planning_lattice, request_of
 from halobind.jobs.publish import publishing
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import campaign_file, derived_seed, models_folder
@@ -81,7 +81,7 @@ def build_models(path: Path, options: BuildOptions) -> int:
         try:
             check_model(order.spec)
             model_plan = plan_model(order.spec)
-            check_pack(load_pack(order.pack), wanted_of(order.spec, model_plan))
+            check_pack(load_pack(order.pack), request_of(order.spec, model_plan))
             for kind in options.formats:
                 check_export(model_plan.n_atoms, model_plan.box, kind)
         except ValueError as error:

@@ -11,7 +11,7 @@ from functools import cache
 
 import openmm as mm
 
-from halobind.forcefields.hamiltonian.cpu_pair_forces import untabulated
+from halobind.forcefields.hamiltonian.cpu_pair_forces import write_out_tables
 
 PLATFORM_NAMES = ("CUDA", "HIP", "OpenCL", "CPU", "Reference")
 POCL = "Portable Computing Language"
@@ -50,7 +50,7 @@ class MDPlatform:
         """`system`, or a copy with its tabulated pair force in the form that is faster on the
         platform.
         """
-        return untabulated(system) if self.name == "CPU" else system
+        return write_out_tables(system) if self.name == "CPU" else system
 
     def context(self, system: mm.System, integrator: mm.Integrator) -> mm.Context:
         """A Context of the `form` of `system` on the platform. Whoever adds forces and changes them

@@ -9,7 +9,7 @@ import numpy as np
 
 from halobind.forcefields.hamiltonian.system import check_cutoff
 from halobind.forcefields.packs.pack import load_pack
-from halobind.forcefields.packs.validity import check_pack, wanted_of
+from halobind.forcefields.packs.validity import check_pack, request_of
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.model_settings import ModelSection
 from halobind.pipeline.campaign.run_directory import CampaignRuns, Run, campaign_file, runs_of
@@ -85,7 +85,7 @@ def check_spec(spec: RunSpec, run_id: str, campaign: Campaign) -> None:
         spec.model.recipe,
     )
     model_plan = plan_model(model)
-    check_pack(load_pack(spec.forcefield.pack), wanted_of(model, model_plan))
+    check_pack(load_pack(spec.forcefield.pack), request_of(model, model_plan))
     check_faces(model_plan, cutoff_nm)
     check_cutoff(model_plan.box, cutoff_nm)
     if min(model_plan.counts.values()) < 1:

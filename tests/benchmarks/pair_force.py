@@ -24,11 +24,11 @@ import time
 import numpy as np
 import openmm as mm
 
-from halobind.forcefields.hamiltonian.cpu_pair_forces import untabulated
-from halobind.forcefields.hamiltonian.system import SystemSettings, make_system, pair_table
+from halobind.forcefields.hamiltonian.cpu_pair_forces import write_out_tables
+from halobind.forcefields.hamiltonian.system import SystemSettings, assign_pairs, make_system
 from halobind.forcefields.packs.charges import ions_of
 from halobind.forcefields.packs.pack import FORCEFIELDS, Pack, load_pack
-from halobind.forcefields.packs.pairs import mixed
+from halobind.forcefields.packs.pairs import LennardJones, mix
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.model import Model
@@ -63,7 +63,8 @@ def listed(system: mm.System) -> mm.System:
 
 def unfolded(system: mm.System, model: Model, pack: Pack) -> mm.System:
     nonbonded, force = forces_of(system)
-    _, pairs, kinds = pair_table(nonbonded, model, pack)
+    assignment = assign_pairs(nonbonded, model, pack)
+    kinds = assignment.types
     made = copy_of(system)
     nonbonded, force = forces_of(made)
     ions = [int(i) for i in ions_of(model)]
@@ -73,10 +74,9 @@ def unfolded(system: mm.System, model: Model, pack: Pack) -> mm.System:
     number = {kind: k for k, kind in enumerate(kinds)}
     for k, parameter in enumerate(("A", "B", "C6", "C12")):
         table = np.zeros((len(kinds), len(kinds)))
-        for (ion, other), pair in pairs.items():
-            table[number[ion], number[other]] = table[number[other], number[ion]] = getattr(
-                pair, parameter
-            )
+        for (ion, other), pair in assignment.pairs.items():
+            table[number[ion], number[other]] = getattr(pair, parameter)
+            table[number[other], number[ion]] = getattr(pair, parameter)
         force.getTabulatedFunction(k).setFunctionParameters(
             len(kinds), len(kinds), table.flatten().tolist()
         )
@@ -96,15 +96,16 @@ def empty_groups(system: mm.System) -> mm.System:
 def nbfix(system: mm.System, model: Model, pack: Pack) -> mm.System:
     made = listed(system)
     nonbonded, force = forces_of(made)
-    numbers, pairs, kinds = pair_table(nonbonded, model, pack)
+    assignment = assign_pairs(nonbonded, model, pack)
+    pairs = assignment.pairs
+    kinds = assignment.types
     lj = {}
-    for i, number in enumerate(numbers):
+    for i, number in enumerate(assignment.type_numbers):
         charge, sigma, epsilon = nonbonded.getParticleParameters(i)
-        lj[kinds[number]] = (epsilon._value, sigma._value)
+        lj[kinds[number]] = LennardJones(epsilon._value, sigma._value)
         nonbonded.setParticleParameters(i, charge, sigma, 0.0)
     every = [
-        [pairs.get((a, b)) or pairs.get((b, a)) or mixed(lj[a], lj[b]) for b in kinds]
-        for a in kinds
+        [pairs.get((a, b)) or pairs.get((b, a)) or mix(lj[a], lj[b]) for b in kinds] for a in kinds
     ]
     force.setEnergyFunction("(C12(t1,t2)/r^6 - C6(t1,t2))/r^6; t1=type1; t2=type2")
     for k, parameter in enumerate(("A", "B", "C6", "C12")):
@@ -117,7 +118,7 @@ def designs_of(system: mm.System, model: Model, pack: Pack) -> dict[str, mm.Syst
     found = {
         "plain": plain(system),
         "folded": system,
-        "written": untabulated(system),
+        "written": write_out_tables(system),
         "groups": empty_groups(system),
     }
     found |= {"list": listed(system), "unfolded": unfolded(system, model, pack)}

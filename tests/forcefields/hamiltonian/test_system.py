@@ -10,18 +10,18 @@ import pytest
 from openmm import unit
 
 from halobind.forcefields.hamiltonian.audit import audit_system
-from halobind.forcefields.hamiltonian.cpu_pair_forces import untabulated
+from halobind.forcefields.hamiltonian.cpu_pair_forces import write_out_tables
 from halobind.forcefields.hamiltonian.system import (
     FORCE_GROUPS,
     SystemSettings,
+    assign_pairs,
     check_cutoff,
     make_system,
     organic_types,
-    pair_table,
 )
 from halobind.forcefields.packs.charges import ion_charges
 from halobind.forcefields.packs.pack import load_pack
-from halobind.forcefields.packs.pairs import pair_for
+from halobind.forcefields.packs.pairs import LennardJones, pair_for
 from halobind.pipeline.sampling.platforms import probe
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
@@ -84,7 +84,8 @@ def test_pair_energy_is_the_sum_over_pairs(model: Model, system: mm.System) -> N
     OpenMM manual.
     """
     nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
-    numbers, pairs, kinds = pair_table(nonbonded, model, PACK)
+    assignment = assign_pairs(nonbonded, model, PACK)
+    types = [assignment.types[number] for number in assignment.type_numbers]
     core = model.groups["core"]
     total = 0.0
     for i in core:
@@ -95,7 +96,7 @@ def test_pair_energy_is_the_sum_over_pairs(model: Model, system: mm.System) -> N
         for j in partners:
             x = np.clip((r[j] - (CUTOFF - 0.1)) / 0.1, 0, 1)
             switch = 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
-            value = pairs[kinds[numbers[i]], kinds[numbers[j]]].energy(r[j]) * switch
+            value = assignment.pairs[types[i], types[j]].energy(r[j]) * switch
             total += (
                 0.5 * value if model.elements[j] in ("Cs", "Pb", "Br") and j < len(core) else value
             )
@@ -168,7 +169,7 @@ def test_forces_are_those_of_the_reference_platform(
     exact = forces_of(system, model, "Reference")
     scale = np.sqrt(np.mean(exact**2))
     assert np.abs(forces_of(system, model, platform) - exact).max() < 1e-3 * scale
-    assert np.abs(forces_of(untabulated(system), model, platform) - exact).max() < 1e-3 * scale
+    assert np.abs(forces_of(write_out_tables(system), model, platform) - exact).max() < 1e-3 * scale
 
 
 @pytest.mark.parametrize("name", ["bond-increment", "pascazio-primary"])
@@ -176,7 +177,7 @@ def test_pairs_written_out_have_the_energies_and_forces_of_the_tables(
     model: Model, name: str
 ) -> None:
     system = make_system(model, load_pack(name), SystemSettings(CUTOFF, 1000.0))
-    written = untabulated(system)
+    written = write_out_tables(system)
     tables, forces = (
         [f for f in s.getForces() if isinstance(f, mm.CustomNonbondedForce)]
         for s in (system, written)
@@ -186,7 +187,7 @@ def test_pairs_written_out_have_the_energies_and_forces_of_the_tables(
         and len(forces) > 10
         and all(f.getNumPerParticleParameters() == 0 for f in forces)
     )
-    assert untabulated(written) is written
+    assert write_out_tables(written) is written
     (one, first), (two, second) = (
         (energy(c, "ion pairs"), c.getState(getForces=True))
         for c in (context_of(system, model), context_of(written, model))
@@ -234,7 +235,7 @@ def test_only_carbons_on_the_ammonium_get_its_wall(model: Model) -> None:
     ligand = [types[int(i)] for i in model.groups["ligand"]]
     assert ligand.count("c3:n4") == 1 and ligand.count("c3") == 11 and ligand.count("n4") == 1
     assert {types[int(i)] for i in model.groups["solvent"]} == {"c3", "c", "o", "hc"}
-    lj = (0.4577296, 0.3399669508)  # GAFF c3
+    lj = LennardJones(0.4577296, 0.3399669508)  # GAFF c3
     assert pair_for(PACK, "Br", "c3:n4", lj).C6 == 0.0 and pair_for(PACK, "Br", "c3", lj).C6 > 0.0
 
 

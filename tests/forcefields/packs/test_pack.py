@@ -27,12 +27,12 @@ from halobind.forcefields.packs.pack import (
 )
 from halobind.forcefields.packs.pairs import pair_for
 from halobind.forcefields.packs.validity import (
-    NOMINAL_NM,
+    NOMINAL_LATTICE_NM,
     check_pack,
+    pack_problem,
     planning_lattice,
-    problem,
     provenance,
-    wanted_of,
+    request_of,
 )
 from halobind.forcefields.validation.lattice_constant import bulk_model, lattice_constant
 from halobind.structures.assembly.build import ModelSpec, build_model, plan_model
@@ -60,7 +60,7 @@ def spec_of(
 ) -> ModelSpec:
     kind, _, faces = shape.partition(" ")
     return ModelSpec(
-        CrystalSpec(perovskite, kind, cells, faces or "AX", NOMINAL_NM),
+        CrystalSpec(perovskite, kind, cells, faces or "AX", NOMINAL_LATTICE_NM),
         ligand,
         "face",
         (),
@@ -71,7 +71,7 @@ def spec_of(
 
 def refusal(pack: str, spec: ModelSpec) -> str:
     with pytest.raises(ValueError) as error:
-        check_pack(PACKS[pack], wanted_of(spec, plan_model(spec)))
+        check_pack(PACKS[pack], request_of(spec, plan_model(spec)))
     return str(error.value)
 
 
@@ -229,7 +229,7 @@ def test_every_claimed_shape_is_neutral_and_not_refused(
     name: str, perovskite: str, shape: str
 ) -> None:
     spec = spec_of(perovskite, shape, CELLS[shape.split()[0]])
-    assert problem(PACKS[name], wanted_of(spec, plan_model(spec))) is None
+    assert pack_problem(PACKS[name], request_of(spec, plan_model(spec))) is None
     assert abs(model_charge(build_model(spec)[0], PACKS[name], FORMAL)) < 1e-9
 
 
@@ -378,11 +378,11 @@ def test_what_a_pack_cannot_do_is_refused_with_the_reason(
 @pytest.mark.parametrize("ligand", ["DA", "MA", "oleylammonium", "benzylammonium", "DPPA"])
 def test_primary_ammonium_is_taken(ligand: str) -> None:
     spec = spec_of("CsPbBr3", "slab AX", (4, 4, 1), ligand)
-    assert problem(PACKS["pascazio-primary"], wanted_of(spec, plan_model(spec))) is None
+    assert pack_problem(PACKS["pascazio-primary"], request_of(spec, plan_model(spec))) is None
 
 
 def test_a_missing_perovskite_is_planned_with_a_nominal_lattice() -> None:
-    assert planning_lattice(PACKS["myp"], "CsPbBr3") == NOMINAL_NM
+    assert planning_lattice(PACKS["myp"], "CsPbBr3") == NOMINAL_LATTICE_NM
     assert planning_lattice(PACKS["myp"], "MAPbBr3") == PACKS["myp"].lattice_nm["MAPbBr3"]
 
 

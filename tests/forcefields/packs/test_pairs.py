@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from halobind.forcefields.packs.pack import FORCEFIELDS, KJ_PER_EV, KJ_PER_KCAL, load_pack
-from halobind.forcefields.packs.pairs import pair_for
+from halobind.forcefields.packs.pairs import LennardJones, pair_for
 from halobind.structures.molecules.catalogue import ION_CHARGES, PEROVSKITES
 
 PACK = load_pack("bond-increment")
@@ -43,11 +43,9 @@ def test_lennard_jones_energies_by_hand() -> None:
 
 def test_unlisted_types_mix_by_lorentz_berthelot() -> None:
     epsilon, sigma = 0.87864, 0.2959922  # GAFF o
-    pair = pair_for(PACK, "Pb", "o", (epsilon, sigma))
-    mixed_epsilon, mixed_sigma = (
-        np.sqrt(0.012484076 * KJ_PER_KCAL * epsilon),
-        0.5 * (0.345998 + sigma),
-    )
+    pair = pair_for(PACK, "Pb", "o", LennardJones(epsilon, sigma))
+    mixed_epsilon = np.sqrt(0.012484076 * KJ_PER_KCAL * epsilon)
+    mixed_sigma = 0.5 * (0.345998 + sigma)
     minimum = 2 ** (1 / 6) * mixed_sigma
     assert pair.energy(minimum) == pytest.approx(-mixed_epsilon, rel=1e-9)
     assert "Lorentz" in pair.source

@@ -8,7 +8,7 @@ import pytest
 from openmm import unit
 from scipy import stats
 
-from halobind.forcefields.hamiltonian.cpu_pair_forces import untabulated
+from halobind.forcefields.hamiltonian.cpu_pair_forces import write_out_tables
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.validation.lattice_constant import bulk_model
@@ -31,7 +31,7 @@ def system() -> mm.System:
     next(f for f in made.getForces() if isinstance(f, mm.NonbondedForce)).setEwaldErrorTolerance(
         1e-4
     )
-    return untabulated(made)
+    return write_out_tables(made)
 
 
 def langevin(system: mm.System, step_ps: float, friction: float) -> mm.Context:

@@ -7,7 +7,7 @@ import openmm as mm
 import pytest
 from openmm import unit
 
-from halobind.forcefields.hamiltonian.cpu_pair_forces import untabulated
+from halobind.forcefields.hamiltonian.cpu_pair_forces import write_out_tables
 from halobind.forcefields.hamiltonian.dispersion_tail import tail_pressure_bar
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.pack import load_pack
@@ -64,7 +64,10 @@ def test_mapbbr3_with_a_ligand_in_acetone_is_stable_at_4_fs() -> None:
     def engine(made: mm.System, motion: mm.Integrator) -> mm.Context:
         contexts.append(
             mm.Context(
-                untabulated(made), motion, mm.Platform.getPlatformByName("CPU"), {"Threads": "1"}
+                write_out_tables(made),
+                motion,
+                mm.Platform.getPlatformByName("CPU"),
+                {"Threads": "1"},
             )
         )
         return contexts[-1]
