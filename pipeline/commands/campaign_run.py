@@ -9,8 +9,8 @@ from pathlib import Path
 from halobind.jobs.batch import clock
 from halobind.jobs.stop import FOLLOW_PARENT, StopSignal
 from halobind.pipeline.campaign.run_directory import write_record
-from halobind.pipeline.commands.console import tell_older_runs
-from halobind.pipeline.results.publish import publish_tables
+from halobind.pipeline.commands.console import table_with_files, tell_older_runs
+from halobind.pipeline.results.publish import make_table, publish_table
 from halobind.pipeline.sampling.failures import open_failures
 from halobind.pipeline.sampling.platforms import choose
 from halobind.pipeline.workflow.checks import check_writable, open_campaign
@@ -89,9 +89,9 @@ def run_campaign(folder: Path, options: RunOptions) -> int:
             " rest",
             file=sys.stderr,
         )
-    tables = publish_tables(opened)
-    print(tables.text)
-    return 0 if tables.sound and not failures else 1
+    table = make_table(opened)
+    print(table_with_files(table, publish_table(table, opened)))
+    return 0 if table.sound and not failures else 1
 
 
 def _flags(options: RunOptions, stop: StopSignal) -> list[str]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from halobind.pipeline.commands.console import tell_older_runs
-from halobind.pipeline.results.publish import publish_tables
+from halobind.pipeline.commands.console import table_with_files, tell_older_runs
+from halobind.pipeline.results.publish import make_table, publish_table
 from halobind.pipeline.workflow.checks import check_writable, open_campaign
 
 
@@ -12,6 +12,6 @@ def make_tables(folder: Path) -> int:
     opened = open_campaign(folder)
     tell_older_runs(folder)
     check_writable(folder)
-    tables = publish_tables(opened)
-    print(tables.text)
-    return 0 if tables.sound else 1
+    table = make_table(opened)
+    print(table_with_files(table, publish_table(table, opened)))
+    return 0 if table.sound else 1

@@ -1,11 +1,13 @@
 """What several verbs print, and the console that tables are printed on."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from halobind.pipeline.campaign.older_runs import find_older_runs, older_runs_note
+from halobind.pipeline.results.table import Table
 
 
 def wide_console() -> Console:
@@ -18,3 +20,9 @@ def tell_older_runs(folder: Path) -> None:
     note = older_runs_note(folder, find_older_runs(folder))
     if note:
         print(f"halobind: {note}", file=sys.stderr)
+
+
+def table_with_files(table: Table, files: Sequence[Path]) -> str:
+    """What a person is told of a table that was written: its text, and the paths of the files."""
+    paths = "\n".join(str(path) for path in files)
+    return f"{table}\n{paths}"

@@ -14,18 +14,44 @@ class Resampling(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pmf:
-    """A potential of mean force over its plateau, on n bins of equal width."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Curve:
+    """A free energy along the coordinate over its plateau, with its error, on n bins."""
 
     z_nm: np.ndarray
     """Centres of the bins (nm), (n,)."""
-    bin_nm: float
-    """Width of a bin (nm)."""
     W: np.ndarray
     """The curve (kJ/mol), (n,); zero on the plateau, NaN where a bin holds no sample."""
     W_error: np.ndarray
     """Its standard error (kJ/mol), (n,)."""
+
+    def __repr__(self) -> str:
+        known = np.flatnonzero(np.isfinite(self.W))
+        name = type(self).__name__
+        if not len(known):
+            return f"{name}: {len(self.z_nm)} bins, no samples"
+        low = known[np.argmin(self.W[known])]
+        return (
+            f"{name}: {len(self.z_nm)} bins from {self.z_nm[0]:.3f} to {self.z_nm[-1]:.3f} nm,"
+            f" lowest {self.W[low]:.1f} ± {self.W_error[low]:.1f} kJ/mol at {self.z_nm[low]:.3f} nm"
+        )
+
+    def _repr_html_(self) -> str:
+        """The curve as a picture, for notebooks."""
+        from halobind.pipeline.free_energy.curve_figure import (  # noqa: PLC0415 (matplotlib behind it: only where a curve is looked at)
+            curve_figure,
+            figure_html,
+        )
+
+        return figure_html(curve_figure(self), repr(self))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Pmf(Curve):
+    """A curve with what its errors and numbers need, on n bins of equal width."""
+
+    bin_nm: float
+    """Width of a bin (nm)."""
     curves: np.ndarray
     """The curve from each of B resamples (kJ/mol), (B, n)."""
     halves: np.ndarray

@@ -41,7 +41,7 @@ FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Parts of the data, from either end, that convergence is shown at."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UmbrellaPmf(Pmf):
     """A curve from K umbrella windows, with what only windows have."""
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from halobind.pipeline.free_energy.binding import Binding, convergence
 from halobind.pipeline.free_energy.equilibration import EquilibratedSamples
 from halobind.pipeline.free_energy.kinetics import diffusion
-from halobind.pipeline.free_energy.pmf import Pmf
+from halobind.pipeline.free_energy.pmf import Curve, Pmf
 from halobind.pipeline.free_energy.samples import Window
 from halobind.pipeline.free_energy.two_faces import COLUMNS as FACE_COLUMNS
 from halobind.pipeline.free_energy.umbrella_pmf import UmbrellaPmf
@@ -47,18 +46,6 @@ CONVERGENCE_COLUMNS = (
     "last_well_depth_kJ_mol",
     "last_well_depth_error_kJ_mol",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """A published curve."""
-
-    z_nm: np.ndarray
-    """Heights, (n,)."""
-    W: np.ndarray
-    """Free energy over the plateau at each height (kJ/mol), (n,); NaN where it is not known."""
-    W_error: np.ndarray
-    """Its standard error (kJ/mol), (n,)."""
 
 
 def write_window_estimate(

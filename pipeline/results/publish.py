@@ -1,11 +1,12 @@
 """Estimate what is sampled of a campaign and write its tables."""
 
-from dataclasses import dataclass
+from pathlib import Path
 
 from halobind.jobs.publish import clear_dead_scratch, write_atomic
 from halobind.pipeline.campaign.run_directory import CampaignRuns, tables_folder
 from halobind.pipeline.results.pmf_figure import draw_curves
 from halobind.pipeline.results.run_rows import run_row
+from halobind.pipeline.results.table import Table
 from halobind.pipeline.results.table_text import (
     PREDICTION_FILES,
     binding_csv,
@@ -15,31 +16,48 @@ from halobind.pipeline.results.table_text import (
 )
 
 
-@dataclass(frozen=True)
-class PublishedTables:
-    """What a person is told of tables that were written."""
+def make_table(campaign: CampaignRuns) -> Table:
+    """Estimate what is sampled of a campaign: its table, as `halobind table` prints it.
 
-    text: str
-    """The readable table and the paths of the files."""
-    sound: bool
-    """Whether no row is an error."""
+    Estimates are published in the directories of the runs and made again only where there is more
+    to estimate from. What failed, is missing or not converged is in the table, with the reason.
+
+    Examples:
+        >>> campaign = halobind.open_campaign("mycampaign")
+        >>> table = halobind.make_table(campaign)
+        >>> table.records()[0]["n_windows"]
+        4
+    """
+    return Table([run_row(run, campaign.settings) for run in campaign.runs])
 
 
-def publish_tables(campaign: CampaignRuns) -> PublishedTables:
-    """Estimate what is sampled and write tables/: CSV, JSON, Markdown, predictions and a picture.
+def publish_table(table: Table, campaign: CampaignRuns) -> list[Path]:
+    """Write tables/ of a campaign: CSV, JSON, Markdown, predictions and a picture of the curves.
 
     A file of predictions that no longer has a row is removed, and so is scratch that killed
     processes left there.
+
+    Args:
+        table: what to write.
+        campaign: the campaign that it is of.
+
+    Returns:
+        The files.
+
+    Examples:
+        >>> campaign = halobind.open_campaign("mycampaign")
+        >>> files = halobind.publish_table(halobind.make_table(campaign), campaign)
+        >>> [file.name for file in files]
+        ['binding.csv', 'binding.json', 'binding.md', 'coverage.csv', 'pmf.png']
     """
-    rows = [run_row(run, campaign.settings) for run in campaign.runs]
+    rows = table.rows
     out = tables_folder(campaign.folder)
     clear_dead_scratch(out)
-    readable = binding_markdown(rows)
     predictions = prediction_files(rows)
     texts = {
         "binding.csv": binding_csv(rows),
         "binding.json": binding_json(rows),
-        "binding.md": readable,
+        "binding.md": binding_markdown(rows),
         **predictions,
     }
     for name, text in texts.items():
@@ -50,5 +68,4 @@ def publish_tables(campaign: CampaignRuns) -> PublishedTables:
     names = list(texts)
     if draw_curves(rows, out / "pmf.png"):
         names.append("pmf.png")
-    paths = "\n".join(str(out / name) for name in names)
-    return PublishedTables(f"{readable}\n{paths}", not any(row.error for row in rows))
+    return [out / name for name in names]

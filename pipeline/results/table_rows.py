@@ -12,8 +12,8 @@ import numpy as np
 from halobind.pipeline.free_energy.binding import QUANTITIES, Binding, largest
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT, STANDARD_PER_NM3
 from halobind.pipeline.free_energy.flags import Flag, FlagKind, merge_flags
+from halobind.pipeline.free_energy.pmf import Curve
 from halobind.pipeline.free_energy.quantity import Quantity, student_factor
-from halobind.pipeline.results.estimate_files import Curve
 from halobind.pipeline.results.text_tables import rounded
 
 LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield", "temperature_K")

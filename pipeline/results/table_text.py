@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from halobind.pipeline.free_energy.jsonable import Json, jsonable
 from halobind.pipeline.free_energy.quantity import Quantity
@@ -26,6 +27,8 @@ from halobind.pipeline.results.text_tables import (
 
 PREDICTION_FILES = ("coverage.csv", "exchange.csv", "enthalpy.csv")
 """The files of predictions, each written only where it has a row."""
+TITLE = "Binding free energies"
+"""Of the readable tables."""
 SHOWN_MOL_L = (1e-9, 1e-6, 1e-3)
 """Concentrations of the readable table."""
 CONVERGED = "converged"
@@ -63,8 +66,8 @@ def binding_json(runs: Sequence[TableRow]) -> str:
     {"runs": [a record a run], "ligands": [a record a ligand], "coverage": ..., ...}
     """
     content: dict[str, list[Record]] = {
-        "runs": [_record_with_problems(row) for row in ordered(runs)],
-        "ligands": [_record_with_problems(row) for row in ligand_rows(runs)],
+        "runs": [record_with_problems(row) for row in ordered(runs)],
+        "ligands": [record_with_problems(row) for row in ligand_rows(runs)],
     }
     content |= prediction_records(runs)
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -96,7 +99,7 @@ def _records_csv(columns: Sequence[str], records: Sequence[Record]) -> str:
     return csv_text(columns, [[record[column] for column in columns] for record in records])
 
 
-def _record_with_problems(row: TableRow) -> Record:
+def record_with_problems(row: TableRow) -> Record:
     """All full numbers of a row, and what is wrong with it."""
     return {**full_record(row), "problems": [problem.text for problem in row.problems]}
 
@@ -167,34 +170,88 @@ def _least_certain(rows: Sequence[TableRow]) -> TableRow:
     return next((row for row in rows if row.error_is_bound), rows[-1])
 
 
-def binding_markdown(runs: Sequence[TableRow]) -> str:
-    """binding.md: the ligands, the runs, barriers and times, sampling, predictions and notes.
+@dataclass(frozen=True)
+class ReadableSection:
+    """One of the readable tables."""
 
-    The runs are there where a ligand has several; a note tells of each row that is not converged.
-    """
+    title: str
+    """What it is about; empty for the first."""
+    rows: list[dict[str, str]]
+    """Its cells under their column names; all rows have the same columns."""
+    note: str = ""
+    """How to read it."""
+
+
+@dataclass(frozen=True)
+class RowNote:
+    """Why a row is not converged."""
+
+    name: str
+    """The labels of the row that tell it from others, and its replica."""
+    status: str
+    """Its status on one line."""
+    reasons: tuple[str, ...] = ()
+    """A sentence a reason, where there are several; the status does not repeat them."""
+
+
+@dataclass(frozen=True)
+class ReadableTables:
+    """What a person reads: the ligands, the runs, barriers and times, sampling, predictions."""
+
+    subject: str
+    """The labels that all rows have in common."""
+    sections: list[ReadableSection]
+    """The tables; empty without runs."""
+    notes: list[RowNote]
+    """One for each row that is not converged."""
+
+
+def readable_tables(runs: Sequence[TableRow]) -> ReadableTables:
+    """The readable tables of runs; the runs have one of their own where a ligand has several."""
     runs = ordered(runs)
     ligands = ligand_rows(runs)
     if not runs:
-        return "# Binding free energies\n\nThere are no runs.\n"
+        return ReadableTables("", [], [])
     shared = [name for name in LABELS[1:] if len({getattr(row, name) for row in runs}) == 1]
     shown = [name for name in LABELS if name not in shared]
-    parts = [
-        "# Binding free energies",
-        ", ".join(_shared_labels(runs[0], shared)),
-        _table([_binding_cells(row, [*shown, "replica"]) for row in ligands]),
-    ]
+    cells = [_binding_cells(row, [*shown, "replica"]) for row in ligands]
+    sections = [ReadableSection("", cells)]
     if len(runs) > len(ligands):
         cells = [_binding_cells(row, [*shown, "replica", "path"]) for row in runs]
-        parts += ["## Runs", _table(cells)]
-    parts += ["## Barriers and times", _table([_kinetics_cells(row, shown) for row in ligands])]
-    parts += ["## Sampling", _table([_sampling_cells(row, shown) for row in runs])]
-    parts += _prediction_sections(runs, shown)
+        sections.append(ReadableSection("Runs", cells))
+    cells = [_kinetics_cells(row, shown) for row in ligands]
+    sections.append(ReadableSection("Barriers and times", cells))
+    sections.append(ReadableSection("Sampling", [_sampling_cells(row, shown) for row in runs]))
+    sections += _prediction_sections(runs, shown)
     replicas = {row.replica for row in runs}
     merged = [row for row in ligands if row.replica not in replicas]
     notes = [_note(row, shown) for row in [*runs, *merged] if row.status != CONVERGED]
-    if notes:
-        parts += ["## Notes", "\n".join(notes)]
+    return ReadableTables(", ".join(_shared_labels(runs[0], shared)), sections, notes)
+
+
+def binding_markdown(runs: Sequence[TableRow]) -> str:
+    """binding.md: the readable tables, and a note on each row that is not converged."""
+    tables = readable_tables(runs)
+    if not tables.sections:
+        return f"# {TITLE}\n\nThere are no runs.\n"
+    parts = [f"# {TITLE}", tables.subject]
+    for section in tables.sections:
+        parts += [f"## {section.title}" if section.title else ""]
+        parts += [_table(section.rows), section.note]
+    if tables.notes:
+        parts += ["## Notes", "\n".join(_note_markdown(note) for note in tables.notes)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def short_table(runs: Sequence[TableRow]) -> str:
+    """The first of the readable tables alone, a line a ligand."""
+    tables = readable_tables(runs)
+    return _table(tables.sections[0].rows) if tables.sections else "There are no runs."
+
+
+def _note_markdown(note: RowNote) -> str:
+    """A note as an item of a list, its reasons as a list below it."""
+    return "\n".join([f"- {note.name}: {note.status}", *(f"  - {text}" for text in note.reasons)])
 
 
 def _shared_labels(row: TableRow, names: Sequence[str]) -> list[str]:
@@ -207,19 +264,19 @@ def _shared_labels(row: TableRow, names: Sequence[str]) -> list[str]:
     return texts
 
 
-def _prediction_sections(runs: Sequence[TableRow], shown: Sequence[str]) -> list[str]:
+def _prediction_sections(runs: Sequence[TableRow], shown: Sequence[str]) -> list[ReadableSection]:
     """The sections on coverage, exchange and enthalpy, each where it has a row."""
-    parts = []
+    sections = []
     if coverages := find_coverages(runs):
         cells = [_coverage_cells(coverage, shown) for coverage in coverages]
-        parts += ["## Coverage", _table(cells), LANGMUIR_NOTE]
+        sections.append(ReadableSection("Coverage", cells, LANGMUIR_NOTE))
     if exchanges := find_exchanges(runs):
         cells = [_exchange_cells(exchange, shown) for exchange in exchanges]
-        parts += ["## Exchange of ligands", _table(cells), EXCHANGE_NOTE]
+        sections.append(ReadableSection("Exchange of ligands", cells, EXCHANGE_NOTE))
     if enthalpies := find_enthalpies(runs):
         cells = [_enthalpy_cells(enthalpy, shown) for enthalpy in enthalpies]
-        parts += ["## Enthalpy and entropy", _table(cells), ENTHALPY_NOTE]
-    return parts
+        sections.append(ReadableSection("Enthalpy and entropy", cells, ENTHALPY_NOTE))
+    return sections
 
 
 def _binding_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
@@ -259,12 +316,12 @@ def _short_status(row: TableRow) -> str:
     return f"not converged ({n_reasons} reason{'s' * (n_reasons != 1)} below)"
 
 
-def _note(row: TableRow, shown: Sequence[str]) -> str:
-    """What the notes say of a row: its status, or one line for each of several reasons."""
-    name = f"- {' '.join(getattr(row, label) for label in shown)}, replica {row.replica}: "
+def _note(row: TableRow, shown: Sequence[str]) -> RowNote:
+    """What the notes say of a row: its status, or that and several reasons."""
+    name = f"{' '.join(getattr(row, label) for label in shown)}, replica {row.replica}"
     if row.error or row.pending or len(row.problems) < 2:
-        return name + row.status
-    return "\n".join([name + "not converged", *(f"  - {problem.text}" for problem in row.problems)])
+        return RowNote(name, row.status)
+    return RowNote(name, "not converged", tuple(problem.text for problem in row.problems))
 
 
 def _kinetics_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ that `import halobind` costs nothing.
 
     campaign = halobind.load_campaign(Path("mycampaign/campaign.toml"))
     runs = halobind.runs_of(Path("mycampaign"), campaign)
-    markdown, sound = halobind.publish_tables(Path("mycampaign"), campaign, runs)
+    table = halobind.make_table(halobind.CampaignRuns(Path("mycampaign"), campaign, runs))
 """
 
 from importlib import import_module
@@ -19,7 +19,8 @@ _HOMES = {
     "Campaign": "pipeline.campaign.settings",
     "CampaignError": "pipeline.campaign.settings",
     "runs_of": "pipeline.campaign.run_directory",
-    "publish_tables": "pipeline.results.publish",
+    "CampaignRuns": "pipeline.campaign.run_directory",
+    "make_table": "pipeline.results.publish",
     "ModelSpec": "structures.assembly.build",
     "build_model": "structures.assembly.build",
     "Model": "structures.models.model",

@@ -15,7 +15,7 @@ from halobind.pipeline.campaign.run_directory import CampaignRuns, Run
 from halobind.pipeline.free_energy import estimators
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.samples import EstimateError
-from halobind.pipeline.results.publish import publish_tables
+from halobind.pipeline.results.publish import make_table, publish_table
 from tests.pipeline.results.synthetic import DEPTHS, campaign, table
 
 
@@ -130,9 +130,11 @@ def test_a_solver_that_fails_is_an_error_row_and_stale_predictions_go(
 
     monkeypatch.setitem(estimators.ESTIMATORS, "WHAM", fail)
     runs = [Run(tmp_path / "copy" / "runs" / run.id, run.spec) for run in published[1][:1]]
-    published_tables = publish_tables(CampaignRuns(tmp_path / "copy", settings, runs))
+    opened = CampaignRuns(tmp_path / "copy", settings, runs)
+    made = make_table(opened)
+    publish_table(made, opened)
     error = "Error: WHAM did not converge: probabilities sum to 1 within 0.3 only"
-    assert not published_tables.sound and published_tables.text.count(error) == 1
+    assert not made.sound and str(made).count(error) == 1
     rows = table(tmp_path / "copy" / "tables" / "binding.csv")
     assert [row["dG0_kJ_mol"] for row in rows] == ["", ""] and all(
         row["status"].startswith("Error: ") for row in rows
@@ -164,7 +166,7 @@ def test_solvent_that_never_changes_places_with_the_head_is_in_the_notes(
     for segment, distance in zip(run.segments(run.window_chains()[1]), second, strict=True):
         record = json.loads((segment / "segment.json").read_text())
         (segment / "segment.json").write_text(json.dumps(record | {"solvent_nm": distance}))
-    text = publish_tables(CampaignRuns(tmp_path, campaign(), [run])).text
+    text = str(make_table(CampaignRuns(tmp_path, campaign(), [run])))
     assert expected in text and ("fills the pocket" in text) == bool(expected)
 
 
@@ -186,7 +188,7 @@ def test_an_ion_pair_that_forms_in_no_window_is_in_the_notes(
             record = json.loads((segment / "segment.json").read_text())
             record["slab"]["partner_shift_nm"] = [shift]
             (segment / "segment.json").write_text(json.dumps(record))
-    text = publish_tables(CampaignRuns(tmp_path, campaign(), [run])).text
+    text = str(make_table(CampaignRuns(tmp_path, campaign(), [run])))
     away = 16 + (between[0] > 0.3)
     expected = (
         f"the ion that leaves with the head is out of its place in {away} of 26 windows and stays"
@@ -221,7 +223,7 @@ def test_what_lasts_is_in_the_notes(
             record = json.loads((segment / "segment.json").read_text())
             record["slab"] |= {"short_metals": metal, "site_shift_nm": shift}
             (segment / "segment.json").write_text(json.dumps(record))
-    text = publish_tables(CampaignRuns(tmp_path, campaign(), [run])).text
+    text = str(make_table(CampaignRuns(tmp_path, campaign(), [run])))
     assert (
         expected in text
         and ("short of halides" in text) == (intact_nm == 0)
@@ -245,5 +247,6 @@ def test_scratch_of_a_killed_writer_is_removed(
     half_table.write_text("half")
     half_estimate = run.folder / f".{estimate.name}.{writer}"
     half_estimate.mkdir()
-    publish_tables(CampaignRuns(tmp_path, campaign(), [run]))
+    opened = CampaignRuns(tmp_path, campaign(), [run])
+    publish_table(make_table(opened), opened)
     assert not half_table.exists() and not half_estimate.exists() and estimate.is_dir()
