@@ -12,6 +12,8 @@ from halobind.jobs.pbs import PBS
 from halobind.jobs.slurm import SLURM
 
 SCHEDULERS: dict[str, Scheduler] = {"slurm": SLURM, "pbs": PBS, "lsf": LSF}
+MAX_FILE_BYTES = 1_000_000
+MAX_SHOWN_CHARACTERS = 200
 CONFIG = "XDG_CONFIG_HOME"
 EXAMPLE = """\
 # Clusters for `halobind submit DIR --cluster NAME` and `halobind observe`: one table each, everything for one job on one node.
@@ -56,7 +58,11 @@ def load_clusters() -> dict[str, Cluster]:
     """
     path = clusters_path()
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        if path.is_fifo() or path.is_socket():
+            raise BatchError(f"{path} is not a file: write one with: halobind submit --example")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES)
+        tables = tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
     except FileNotFoundError:
         folder, name = path.parent, path.name
         raise BatchError(
@@ -68,7 +74,7 @@ def load_clusters() -> dict[str, Cluster]:
             f"cannot read {path}: {error.strerror}; or set XDG_CONFIG_HOME to a directory that can"
             " be read"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BatchError(f"{path} is not TOML: {error}") from None
     return {name: _checked(name, table, path) for name, table in tables.items()}
 
@@ -87,7 +93,7 @@ def load_cluster(name: str) -> Cluster:
 
 def _checked(name: str, table: object, path: Path) -> Cluster:
     if not isinstance(table, dict):
-        raise BatchError(f"{path}: {name} = {table!r} must be a table, written [{name}]")
+        raise BatchError(f"{path}: {name} = {_shown(table)} must be a table, written [{name}]")
     try:
         cluster = Cluster.model_validate(table)
     except ValidationError as error:
@@ -96,7 +102,7 @@ def _checked(name: str, table: object, path: Path) -> Cluster:
         ) from None
     if cluster.scheduler not in SCHEDULERS:
         raise BatchError(
-            f"{path}: [{name}] scheduler = {cluster.scheduler!r} is not known; there are:"
+            f"{path}: [{name}] scheduler = {_shown(cluster.scheduler)} is not known; there are:"
             f" {', '.join(SCHEDULERS)}"
         )
     return cluster
@@ -108,8 +114,17 @@ def _explain(problem: dict, name: str, path: Path) -> str:
         return f"{path}: [{name}] {key} is missing: add it"
     if problem["type"] == "extra_forbidden":
         return (
-            f"{path}: [{name}] {key} = {problem['input']!r} is not a known key; the keys are"
+            f"{path}: [{name}] {key} = {_shown(problem['input'])} is not a known key; the keys are"
             f" {', '.join(Cluster.model_fields)}"
         )
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{path}: [{name}] {key} = {problem['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{path}: [{name}] {key} = {_shown(problem['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, or the start of what is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "a number that is too large to print"
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."

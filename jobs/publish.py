@@ -1,17 +1,33 @@
 """Publish by rename: a product is a directory that either is there, complete, or is not there."""
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 import socket
 import stat
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+SCRATCH_NAME = re.compile(r"\..+-\d+-[0-9a-f]{6}")
+FOREIGN_SCRATCH_S = 86_400.0
+"""Age at which scratch whose lock cannot be asked for counts as a dead writer's (s)."""
+
+
+@dataclass(frozen=True)
+class _Scratch:
+    """A new file or directory beside a target, locked while its writer lives."""
+
+    path: Path
+    """Where it is."""
+    handle: int
+    """Its open file descriptor, which holds the lock."""
 
 
 @contextmanager
@@ -23,21 +39,17 @@ def publishing(target: Path) -> Iterator[Path]:
     published `target` meanwhile, theirs stays and ours is dropped: the work is done either way.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = _scratch_of(target)
-    scratch.mkdir()
-    try:
-        yield scratch
-        for path in sorted(scratch.rglob("*")):
+    with _scratch_of(target, is_directory=True) as scratch:
+        yield scratch.path
+        for path in sorted(scratch.path.rglob("*")):
             _flush(path)
-        _flush(scratch)
+        _flush(scratch.path)
         try:
-            os.rename(scratch, target)
+            os.rename(scratch.path, target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         _flush(target.parent)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:
@@ -56,41 +68,93 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _scratch_of(target: Path) -> Path:
-    """A name beside `target` that no other writer has: it tells the host and the process."""
-    writer = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-    return target.with_name(f".{target.name}.{writer}")
+@contextmanager
+def _scratch_of(target: Path, *, is_directory: bool) -> Iterator[_Scratch]:
+    """Yield new scratch beside `target`, locked until it is renamed or, in the end, removed.
+
+    The lock is what tells living scratch from dead: process numbers and host names are the same in
+    many containers. Who clears dead scratch may come between making and locking; then the next name
+    is tried.
+    """
+    while True:
+        name = f".{target.name}.{_kernel()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        path = target.with_name(name)
+        if is_directory:
+            path.mkdir()
+        else:
+            path.touch(exist_ok=False)
+        try:
+            handle = os.open(path, os.O_RDONLY if is_directory else os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            _remove(path)
+            raise
+        try:
+            if _is_lockable(handle, fcntl.LOCK_EX) is not False and path.exists():
+                yield _Scratch(path, handle)
+                return
+        finally:
+            _remove(path)
+            os.close(handle)
+
+
+def _kernel() -> str:
+    """What names the running kernel: locks of two processes under one are seen by both."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    return socket.gethostname()
+
+
+def _is_lockable(handle: int, kind: int) -> bool | None:
+    """Take the lock of an open file or directory.
+
+    Returns:
+        Whether it was free; None where the file system has no locks.
+    """
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def clear_dead_scratch(folder: Path) -> None:
     """Remove the scratch files and directories in `folder` whose writers are dead.
 
-    Only what this host wrote is judged: whether a process of another host lives is not known here.
-    Every writer of a folder without a claim may call this; a living writer's scratch stays.
+    A writer under this kernel is dead when its lock is free. What another kernel wrote, or where
+    there are no locks, is dead after a day. Every writer of a folder without a claim may call this;
+    a living writer's scratch stays.
     """
-    pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{6}}")
     if not folder.is_dir():
         return
     for path in folder.iterdir():
-        match = pattern.fullmatch(path.name)
-        if match is None or _is_alive(int(match[1])):
+        if SCRATCH_NAME.fullmatch(path.name) is None:
             continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            continue  # removed meanwhile, or none of ours
+        try:
+            is_ours = f".{_kernel()}-" in path.name
+            is_free = _is_lockable(handle, fcntl.LOCK_SH) if is_ours else None
+            if is_free is None:
+                is_free = time.time() - os.fstat(handle).st_mtime > FOREIGN_SCRATCH_S
+            if is_free:
+                _remove(path)
+        finally:
+            os.close(handle)
 
 
-def _is_alive(process: int) -> bool:
-    """Whether a process of that number lives on this host, whoever owns it."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
+def _remove(path: Path) -> None:
+    """Remove a file or a directory, as far as that goes."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def clear_scratch(target: Path) -> None:
@@ -109,10 +173,8 @@ def scratches(target: Path) -> list[Path]:
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace a file (text as UTF-8) in one step, so that a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = _scratch_of(path)
-    try:
-        scratch.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        _flush(scratch)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with _scratch_of(path, is_directory=False) as scratch:
+        with open(scratch.handle, "wb", closefd=False) as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+        os.fsync(scratch.handle)
+        os.replace(scratch.path, path)

@@ -32,7 +32,7 @@ from halobind.pipeline.campaign.settings import (
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.structures.crystals.coating import all_ligands
 from halobind.structures.molecules.catalogue import Ligand
-from halobind.structures.molecules.limits import check_size
+from halobind.structures.molecules.limits import check_size, shown
 from halobind.structures.molecules.user_ligands import check_ligand
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -68,7 +68,7 @@ def load_ligands(path: Path) -> dict[str, Ligand]:
     sections = _read_toml(path).get("ligands", {})
     if not isinstance(sections, dict):
         raise CampaignError(
-            f"{path}: ligands = {sections!r} must be a section, written [ligands.NAME]"
+            f"{path}: ligands = {shown(sections)} must be a section, written [ligands.NAME]"
         )
     return _user_ligands(sections, str(path), path.parent)
 
@@ -76,6 +76,8 @@ def load_ligands(path: Path) -> dict[str, Ligand]:
 def _read_toml(path: Path) -> dict[str, object]:
     """The content of a TOML file, or a CampaignError that says what is wrong with it."""
     try:
+        if path.is_fifo() or path.is_socket():
+            raise CampaignError(f"{path} is not a file: put the sections into a file of that name")
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
         if len(text) > MAX_FILE_BYTES:
@@ -191,7 +193,7 @@ def _check_sections(content: Mapping[str, object], file_name: str) -> dict[str, 
             )
         if not isinstance(section, dict):
             raise CampaignError(
-                f"{file_name}: {name} = {section!r} must be a section, written [{name}]"
+                f"{file_name}: {name} = {shown(section)} must be a section, written [{name}]"
             )
         sections[name] = section
     return sections
@@ -205,7 +207,7 @@ def _user_ligands(
     for name, values in sections.items():
         if not isinstance(values, dict):
             raise CampaignError(
-                f"{file_name}: ligands.{name} = {values!r} must be a section, written"
+                f"{file_name}: ligands.{name} = {shown(values)} must be a section, written"
                 f" [ligands.{name}]"
             )
         section = _checked(LigandSection, values, file_name, f"ligands.{name}")
@@ -236,7 +238,7 @@ def _grid(
             )
         if len(set(map(repr, axis.values))) != len(axis.values):
             raise CampaignError(
-                f"{file_name}: {key} = {axis.values} names a value twice: remove one"
+                f"{file_name}: {key} = {shown(axis.values)} names a value twice: remove one"
             )
     n_choices = math.prod(len(axis.values) for axis in axes)
     _check_count(n_choices, file_name)
@@ -278,16 +280,18 @@ def _explain(problem: ErrorDetails, file_name: str, section: str, kind: type[Bas
         near = difflib.get_close_matches(path[-1], keys, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return (
-            f"{file_name}: {name} = {problem['input']!r} is not a known key; {hint}the keys of"
+            f"{file_name}: {name} = {shown(problem['input'])} is not a known key; {hint}the keys of"
             f" [{path[0]}] are {', '.join(keys)}"
         )
     if problem["type"] == "missing":
         return f"{file_name}: {name} is missing: add it"
     if problem["type"] == "string_pattern_mismatch":
         advice = _cells_advice(str(problem["input"]))
-        return f"{file_name}: {name} = {problem['input']!r}: {advice}"
+        return f"{file_name}: {name} = {shown(problem['input'])}: {advice}"
     message = problem["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(problem["input"], BaseModel | dict) else f" = {problem['input']!r}"
+    value = (
+        "" if isinstance(problem["input"], BaseModel | dict) else f" = {shown(problem['input'])}"
+    )
     return f"{file_name}: {name}{value}: {message[0].lower()}{message[1:]}"
 
 

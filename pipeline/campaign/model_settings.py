@@ -20,7 +20,7 @@ from halobind.structures.molecules.catalogue import (
     SOLVENTS,
     Ligand,
 )
-from halobind.structures.molecules.limits import check_size
+from halobind.structures.molecules.limits import check_size, shown
 from halobind.structures.molecules.user_ligands import any_isomer, check_format, ligand_from_file
 
 VACUUM = "vacuum"
@@ -40,7 +40,7 @@ def name_check(registry: Iterable[str]) -> Callable[[str], str]:
 
     def check(value: str) -> str:
         if value not in names:
-            raise ValueError(f"there is no {value!r}; choose one of {', '.join(names)}")
+            raise ValueError(f"there is no {shown(value)}; choose one of {', '.join(names)}")
         return value
 
     return check
@@ -279,8 +279,9 @@ def unknown_ligand(section: ModelSection, user_ligands: dict[str, Ligand]) -> st
     for name in section.ligand_names:
         if name not in known:
             return (
-                f"{_key_of(section, name)} = {name!r}: there is no {name!r}; choose one of"
-                f" {', '.join(known)}, or give its SMILES in [ligands.{name}]"
+                f"{_key_of(section, name)} = {shown(name)}: there is no {shown(name)};"
+                " choose one of"
+                f" {', '.join(known)}, or give its SMILES in [ligands.{shown(name)[1:-1]}]"
             )
     return None
 

@@ -1,4 +1,4 @@
-"""The command line: the verbs and what each is for; only the verb that was asked for is imported."""
+"""The command line: the verbs and what each is for; only the verb that runs is imported."""
 
 import argparse
 import os
@@ -46,6 +46,8 @@ VERBS = {
     "cancel": "cancel the queued and running jobs of a campaign",
     "doctor": "platforms, versions and a short self-test of this installation",
 }
+MAX_LINE_CHARACTERS = 2000
+"""Of a line of an error message that has more, only the start and the end are printed."""
 WITHOUT_DESCRIPTION = ("new", "doctor")  # their usage says it all
 
 
@@ -96,8 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end(message: str, code: int) -> int:
-    print(f"halobind: {message}", file=sys.stderr)
+    lines = [_shortened(line) for line in message.splitlines()]
+    print("halobind: " + "\n".join(lines), file=sys.stderr)
     return code
+
+
+def _shortened(line: str) -> str:
+    """A line of a message without the middle of what is far too long to read."""
+    if len(line) <= MAX_LINE_CHARACTERS:
+        return line
+    half = MAX_LINE_CHARACTERS // 2
+    return f"{line[:half]} ... ({len(line):,} characters) ... {line[-half:]}"
 
 
 def is_utf8(text: str) -> bool:

@@ -41,6 +41,7 @@ from halobind.structures.crystals.crystal import (
 from halobind.structures.crystals.ion_pair import check_leaving, partner_of
 from halobind.structures.models.model import Model, minimum_contact
 from halobind.structures.molecules.catalogue import ION_CHARGES, LIGANDS, SOLVENTS, Ligand
+from halobind.structures.molecules.limits import shown
 from halobind.structures.molecules.molecule import Molecule, make_molecule
 from halobind.structures.molecules.user_ligands import check_ligand
 
@@ -175,7 +176,7 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
     for name in dict.fromkeys([*probe, *(coat.ligand for coat in spec.coating)]):
         if name not in ligands:
             raise ValueError(
-                f"there is no ligand {name!r}; choose one of {', '.join(LIGANDS)}, or give its"
+                f"there is no ligand {shown(name)}; choose one of {', '.join(LIGANDS)}, or give its"
                 f" SMILES in [ligands.{name}]"
             )
         check_ligand(name, ligands[name])

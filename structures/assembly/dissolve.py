@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from halobind.structures.crystals.a_site_molecules import PlacedResidue
 from halobind.structures.molecules.catalogue import ION_CHARGES, Ligand
+from halobind.structures.molecules.limits import shown
 from halobind.structures.molecules.molecule import make_molecule
 from halobind.structures.molecules.periodic import minimum_image, wrap
 from halobind.structures.molecules.radii import CONTACT_RADII, CONTACT_SCALE
@@ -34,7 +35,7 @@ def check_dissolved(
     for name, count in counts.items():
         if name not in ligands and name not in ION_CHARGES:
             raise ValueError(
-                f"dissolved: {name} = {count}: there is no ion or ligand {name!r}; ions are"
+                f"dissolved: {name} = {count}: there is no ion or ligand {shown(name)}; ions are"
                 f" {', '.join(ION_CHARGES)}"
             )
         if count < 1:

@@ -12,6 +12,7 @@ from halobind.structures.assembly.liquid_boxes import load_liquid
 from halobind.structures.assembly.packmol import MoleculeCount, pack_box
 from halobind.structures.assembly.relax import SoftAtoms, relax_contacts
 from halobind.structures.molecules.catalogue import SOLVENTS
+from halobind.structures.molecules.limits import shown
 from halobind.structures.molecules.molecule import Molecule, catalogue_molecule
 from halobind.structures.molecules.periodic import minimum_image, wrap
 from halobind.structures.molecules.radii import CONTACT_RADII
@@ -63,7 +64,8 @@ def check_recipe(recipe: Mapping[str, float]) -> None:
     for name, part in recipe.items():
         if name not in SOLVENTS:
             raise ValueError(
-                f"solvent {name!r}: there is no such solvent; choose one of {', '.join(SOLVENTS)},"
+                f"solvent {shown(name)}: there is no such solvent;"
+                f" choose one of {', '.join(SOLVENTS)},"
                 " vacuum"
             )
         if not 0.0 < part <= 1.0:

@@ -7,6 +7,7 @@ import numpy as np
 
 from halobind.structures.crystals.crystal import KINDS, Crystal, charge_of, describe_sites, spread
 from halobind.structures.molecules.catalogue import LIGANDS, MODES, SOLVENTS, Ligand
+from halobind.structures.molecules.limits import shown
 
 PATTERNS = {
     "uniform": "as far from each other as the sites allow (farthest-point sampling)",
@@ -61,15 +62,15 @@ def check_coating(coats: tuple[Coat, ...], ligands: Mapping[str, Ligand], patter
         ValueError: Naming the coat, its value and what to do.
     """
     if pattern not in PATTERNS:
-        raise ValueError(f"pattern = {pattern!r} is not one of {', '.join(PATTERNS)}")
+        raise ValueError(f"pattern = {shown(pattern)} is not one of {', '.join(PATTERNS)}")
     total: dict[tuple[str, str], float] = {}
     for coat in coats:
-        where = f"coating {coat.kind}: {coat.ligand} = {coat.amount!r}"
+        where = f"coating {coat.kind}: {coat.ligand} = {shown(coat.amount)}"
         if coat.kind not in (*KINDS, "all"):
-            raise ValueError(f"{where}: {coat.kind!r} is not one of {', '.join(KINDS)}, all")
+            raise ValueError(f"{where}: {shown(coat.kind)} is not one of {', '.join(KINDS)}, all")
         if coat.ligand not in ligands:
             raise ValueError(
-                f"{where}: there is no ligand {coat.ligand!r}; give its SMILES in"
+                f"{where}: there is no ligand {shown(coat.ligand)}; give its SMILES in"
                 f" [ligands.{coat.ligand}]"
             )
         if isinstance(coat.amount, int) and coat.amount == 1:
@@ -180,7 +181,7 @@ class _Picker:
         """
         kind = group[0].kind
         fits = (self.roles == role) & ((self.kinds == kind) | (kind == "all"))
-        names = ", ".join(f"{coat.ligand} = {coat.amount!r}" for coat in group)
+        names = ", ".join(f"{coat.ligand} = {shown(coat.amount)}" for coat in group)
         if not fits.any():
             raise ValueError(
                 f"coating {kind}: {names}: there is no {role} site of this kind here"

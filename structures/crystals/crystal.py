@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from halobind.structures.molecules.catalogue import ION_CHARGES, LIGANDS, PEROVSKITES
+from halobind.structures.molecules.limits import shown
 
 SHAPES = {
     "slab": "n x n x m cells, periodic along x and y, m cells thick, both faces alike",
@@ -136,19 +137,20 @@ def check_crystal(spec: CrystalSpec) -> None:
     """
     if spec.perovskite not in PEROVSKITES:
         raise ValueError(
-            f"there is no perovskite {spec.perovskite!r}; choose one of {', '.join(PEROVSKITES)}"
+            f"there is no perovskite {shown(spec.perovskite)};"
+            f" choose one of {', '.join(PEROVSKITES)}"
         )
     if spec.shape not in SHAPES:
         raise ValueError(
-            f"there is no shape {spec.shape!r}; choose one of {', '.join(SHAPES)} (a cube is a"
+            f"there is no shape {shown(spec.shape)}; choose one of {', '.join(SHAPES)} (a cube is a"
             " cuboid of n x n x n cells)"
         )
     if spec.termination not in TERMINATIONS:
         raise ValueError(
-            f"termination {spec.termination!r} is not one of {', '.join(TERMINATIONS)}"
+            f"termination {shown(spec.termination)} is not one of {', '.join(TERMINATIONS)}"
         )
     if spec.vacancies not in KINDS:
-        raise ValueError(f"vacancies = {spec.vacancies!r} is not one of {', '.join(KINDS)}")
+        raise ValueError(f"vacancies = {shown(spec.vacancies)} is not one of {', '.join(KINDS)}")
     a, b, c = spec.cells
     if min(spec.cells) < 1:
         raise ValueError(f"cells = {a}x{b}x{c}: a crystal needs at least one cell along each axis")

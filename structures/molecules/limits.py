@@ -1,6 +1,9 @@
-"""Sizes above which a command stops at once, instead of running for hours or out of memory."""
+"""Sizes above which a command stops at once, or a message shows only the start of a value."""
 
 import os
+
+MAX_SHOWN_CHARACTERS = 200
+"""A value of more is shown in a message by its start and its length."""
 
 
 def check_size(what: str, size: int, limit: int, variable: str) -> None:
@@ -23,3 +26,11 @@ def check_size(what: str, size: int, limit: int, variable: str) -> None:
             f"{what}, more than the limit of {limit:,}: make it smaller, or raise the limit with"
             f" {variable}={size} in the environment"
         )
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, but for the rest of a long one."""
+    text = repr(value)
+    if len(text) <= MAX_SHOWN_CHARACTERS:
+        return text
+    return f"{text[: MAX_SHOWN_CHARACTERS // 2]}... ({len(text):,} characters)"

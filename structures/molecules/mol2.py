@@ -13,6 +13,8 @@ import numpy as np
 from rdkit import Chem, rdBase
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from halobind.structures.molecules.limits import shown
+
 SECTION = "@<TRIPOS>"
 SYBYL_TYPE = re.compile(r"(H|B|C|N|O|F|Si|P|S|Cl|Br|I)(\.[A-Za-z0-9]+)?")
 ISOTOPE_TYPES = ("D", "T")
@@ -143,10 +145,12 @@ def _read_structure(text: str) -> _Structure:
     for line in filter(str.strip, _section(text, "BOND")):
         fields = line.split()
         if len(fields) < 4 or fields[1] not in numbers or fields[2] not in numbers:
-            raise ValueError(f"the line {line.strip()!r} is not a bond between two of its atoms")
+            raise ValueError(
+                f"the line {shown(line.strip())} is not a bond between two of its atoms"
+            )
         if fields[3] not in (*BOND_ORDERS, AROMATIC):
             raise ValueError(
-                f"the bond {line.strip()!r} is of no known order: write 1, 2, 3, am or ar"
+                f"the bond {shown(line.strip())} is of no known order: write 1, 2, 3, am or ar"
             )
         bonds.append(_Bond(numbers[fields[1]], numbers[fields[2]], fields[3]))
     title = header[0] if header else ""
@@ -174,14 +178,14 @@ def _read_atom(line: str) -> _Atom:
         charge_e = float(fields[8]) if len(fields) > 8 else 0.0
     except (IndexError, ValueError):
         raise ValueError(
-            f"the line {line.strip()!r} is not an atom (number, name, x, y, z, type)"
+            f"the line {shown(line.strip())} is not an atom (number, name, x, y, z, type)"
         ) from None
     match = SYBYL_TYPE.fullmatch(kind)
     if kind in ISOTOPE_TYPES:
         raise ValueError(f"atom {fields[1]} is an isotope of hydrogen: write its type as H")
     if match is None:
         raise ValueError(
-            f"atom {fields[1]} has type {kind!r}; a mol2 file needs SYBYL atom types (C.3, N.4,"
+            f"atom {fields[1]} has type {shown(kind)}; a mol2 file needs SYBYL atom types (C.3, N.4,"
             " O.co2, ...), not force-field types: convert it, for example with antechamber -at"
             " sybyl, or give an sdf file"
         )

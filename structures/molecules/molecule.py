@@ -15,6 +15,7 @@ from halobind.structures.molecules.conformers import (
     spanning_conformers,
     upright_conformers,
 )
+from halobind.structures.molecules.limits import shown
 
 MAX_EMBEDDING_SEEDS = 10
 
@@ -190,14 +191,14 @@ def head_atoms(name: str, row: Ligand, mol: Chem.Mol) -> tuple[int, ...]:
         query = Chem.MolFromSmarts(pattern)
         if query is None:
             raise ValueError(
-                f"{name}: RDKit cannot read the head pattern {pattern!r}: write a SMARTS whose"
+                f"{name}: RDKit cannot read the head pattern {shown(pattern)}: write a SMARTS whose"
                 " first atom is the head"
             )
         matches = mol.GetSubstructMatches(query)
         if not matches:
             raise ValueError(
                 f'{name}: mode = "{row.mode}" needs {MODES[row.mode].needs}, but no atom of'
-                f" {row.smiles!r} matches {pattern!r}: choose another mode, or give the head as a"
+                f" {shown(row.smiles)} matches {shown(pattern)}: choose another mode, or give the head as a"
                 " SMARTS in heads"
             )
         heads.append(matches[0][0])
@@ -219,7 +220,7 @@ def _prepared(name: str, row: Ligand | Solvent) -> Chem.Mol:
         parsed = Chem.MolFromSmiles(row.smiles)
         if parsed is None:
             raise ValueError(
-                f"{name}: RDKit cannot read the SMILES {row.smiles!r}; check its valences, charges"
+                f"{name}: RDKit cannot read the SMILES {shown(row.smiles)}; check its valences, charges"
                 " and ring closures"
             )
         mol = Chem.AddHs(parsed)
@@ -247,4 +248,4 @@ def embed(name: str, smiles: str, mol: Chem.Mol) -> None:
     for seed in range(1, MAX_EMBEDDING_SEEDS + 1):
         if rdDistGeom.EmbedMolecule(mol, randomSeed=seed, useRandomCoords=True) == 0:
             return
-    raise ValueError(f"{name}: RDKit found no conformer for {smiles!r}")
+    raise ValueError(f"{name}: RDKit found no conformer for {shown(smiles)}")

@@ -19,7 +19,7 @@ from halobind.structures.molecules.coordinates import (
     without_places,
 )
 from halobind.structures.molecules.head_choices import head_notes
-from halobind.structures.molecules.limits import check_size
+from halobind.structures.molecules.limits import check_size, shown
 from halobind.structures.molecules.mol2 import read_mol2
 from halobind.structures.molecules.molecule import embed, head_atoms, numbered
 from halobind.structures.molecules.radii import CONTACT_RADII
@@ -81,7 +81,7 @@ def ligand_from_file(path: Path, mode: str, charge: int, heads: tuple[str, ...] 
     for name in names:
         if not ATOM_NAME.fullmatch(name):
             raise ValueError(
-                f"{path}: atom name {name!r} is not a letter with at most five letters or digits"
+                f"{path}: atom name {shown(name)} is not a letter with at most five letters or digits"
                 " after it: rename the atom"
             )
     smiles = Chem.MolToSmiles(Chem.RemoveHs(mol))
@@ -165,40 +165,42 @@ def check_ligand(name: str, row: Ligand) -> None:
     """
     if not NAME.fullmatch(name) or name in ION_CHARGES:
         raise ValueError(
-            f"{name!r} is not a name for a ligand: use letters, digits, + and -, and not the name"
+            f"{shown(name)} is not a name for a ligand: use letters, digits, + and -, and not the name"
             " of an ion"
         )
     if row.mode not in MODES:
-        raise ValueError(f"{name}: mode = {row.mode!r} is not one of {', '.join(MODES)}")
+        raise ValueError(f"{name}: mode = {shown(row.mode)} is not one of {', '.join(MODES)}")
     mol = _parsed(name, row)
     if len(Chem.GetMolFrags(mol)) > 1:
         raise ValueError(
-            f"{name}: {row.smiles!r} is {len(Chem.GetMolFrags(mol))} molecules: leave counter-ions"
+            f"{name}: {shown(row.smiles)} is {len(Chem.GetMolFrags(mol))} molecules: leave counter-ions"
             " out of the SMILES"
         )
     unknown = sorted({atom.GetSymbol() for atom in mol.GetAtoms()} - set(CONTACT_RADII))
     if unknown:
         raise ValueError(
-            f"{name}: {row.smiles!r} has {', '.join(unknown)}, for which there is no contact"
+            f"{name}: {shown(row.smiles)} has {', '.join(unknown)}, for which there is no contact"
             " radius: it cannot be placed"
         )
     if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        raise ValueError(f"{name}: {row.smiles!r} is a radical: check its hydrogens and charges")
+        raise ValueError(
+            f"{name}: {shown(row.smiles)} is a radical: check its hydrogens and charges"
+        )
     isotopes = sorted({f"{atom.GetIsotope()}{atom.GetSymbol()}" for atom in _isotopes(mol)})
     if isotopes:
         raise ValueError(
-            f"{name}: {row.smiles!r} has the isotope {', '.join(isotopes)}, and masses of isotopes"
+            f"{name}: {shown(row.smiles)} has the isotope {', '.join(isotopes)}, and masses of isotopes"
             " are not used: write the element, like H or C"
         )
     charge = Chem.GetFormalCharge(mol)
     if charge != row.charge:
         raise ValueError(
-            f"{name}: charge = {row.charge} but {row.smiles!r} carries {charge:+d}: write the"
+            f"{name}: charge = {row.charge} but {shown(row.smiles)} carries {charge:+d}: write the"
             f" charge into the structure, like [NH3+] or [O-], or set charge = {charge}"
         )
     if not {"cation": charge > 0, "anion": charge < 0}.get(row.mode, charge == 0):
         raise ValueError(
-            f'{name}: mode = "{row.mode}" needs a charge {SIGNS[row.mode]}, but {row.smiles!r}'
+            f'{name}: mode = "{row.mode}" needs a charge {SIGNS[row.mode]}, but {shown(row.smiles)}'
             f" carries {charge:+d}"
         )
     head_atoms(name, row, mol)
@@ -207,7 +209,7 @@ def check_ligand(name: str, row: Ligand) -> None:
         listed = " or ".join(f"'{smiles}'" for smiles in isomers[:MAX_ISOMERS_LISTED])
         more = "" if len(isomers) <= MAX_ISOMERS_LISTED else f" (of {len(isomers)} found)"
         raise ValueError(
-            f"{name}: {row.smiles!r} does not say which stereoisomer it is: give one as smiles:"
+            f"{name}: {shown(row.smiles)} does not say which stereoisomer it is: give one as smiles:"
             f' {listed}{more}; or write stereo = "any" in [ligands.{name}] to take the first'
         )
 
@@ -287,13 +289,13 @@ def _parsed(name: str, row: Ligand) -> Chem.Mol:
         rough = Chem.MolFromSmiles(row.smiles, sanitize=False)
         if rough is None or not row.smiles:
             raise ValueError(
-                f"{name}: RDKit cannot read the SMILES {row.smiles!r}: check its brackets and ring"
+                f"{name}: RDKit cannot read the SMILES {shown(row.smiles)}: check its brackets and ring"
                 " closures"
             )
         check_atoms(f"{name}: {row.smiles[:20]!r}...", rough)
         problems = Chem.DetectChemistryProblems(rough)
     if problems:
         raise ValueError(
-            f"{name}: the SMILES {row.smiles!r} is not a molecule: {problems[0].Message()}"
+            f"{name}: the SMILES {shown(row.smiles)} is not a molecule: {problems[0].Message()}"
         )
     return Chem.AddHs(Chem.MolFromSmiles(row.smiles))

@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -142,7 +141,7 @@ WRITE_HALF = """
 import os, sys, time
 from pathlib import Path
 from halobind.jobs import publish
-publish._flush = lambda path: (print("started", flush=True), time.sleep(60))
+os.fsync = lambda handle: (print("started", flush=True), time.sleep(60))
 publish.write_atomic(Path(sys.argv[1]), "half")
 """
 
@@ -179,20 +178,73 @@ def test_a_file_that_cannot_be_synced_is_an_error(
 
 
 def test_scratch_of_the_dead_is_cleared_and_that_of_the_living_stays(tmp_path: Path) -> None:
-    dead = [start(WRITE_HALF, tmp_path / "binding.csv"), start(HALF, tmp_path / "product")]
-    for process in dead:
-        process.kill()
-        process.wait()
-    assert len(list(tmp_path.iterdir())) == 2
-    host = socket.gethostname()
+    writers = [start(WRITE_HALF, tmp_path / "binding.csv"), start(HALF, tmp_path / "product")]
+    clear_dead_scratch(tmp_path)
+    scratch = list(tmp_path.iterdir())
+    assert len(scratch) == 2
+    for writer in writers:
+        writer.kill()
+        writer.wait()
     kept = [
         tmp_path / ".hidden",
-        tmp_path / f".binding.csv.elsewhere-{dead[0].pid}-abcdef",
-        tmp_path / f"binding.csv.{host}-{dead[0].pid}-abcdef",
-        tmp_path / f".binding.csv.{host}-{os.getpid()}-abcdef",
+        tmp_path / f".binding.csv.elsewhere-{writers[0].pid}-abcdef",
+        tmp_path / scratch[0].name.removeprefix("."),
     ]
     for path in kept:
         path.write_text("x")
     clear_dead_scratch(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     clear_dead_scratch(tmp_path / "nowhere")
+
+
+def test_scratch_of_another_machine_is_cleared_after_a_day(tmp_path: Path) -> None:
+    for hours in (-1, 23, 25):
+        path = tmp_path / f".binding.csv.elsewhere-1-{hours % 100:06d}"
+        path.write_text("x")
+        written = time.time() - 3600 * hours
+        os.utime(path, (written, written))
+    clear_dead_scratch(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root")
+def test_processes_of_containers_leave_each_other_alone(tmp_path: Path) -> None:
+    """Two process namespaces, one host name, one process number in both, one folder."""
+    inside = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c"]
+    probe = subprocess.run([*inside, "import os; print(os.getpid())"], capture_output=True)
+    if probe.stdout.strip() != b"1":
+        pytest.skip("this container may not make process namespaces")
+    living = subprocess.Popen(
+        [*inside, WRITE_HALF, str(tmp_path / "binding.csv")], stdout=subprocess.PIPE, text=True
+    )
+    assert living.stdout.readline().strip() == "started"
+    clear = "import sys, pathlib; from halobind.jobs.publish import clear_dead_scratch as c; "
+    clear += "c(pathlib.Path(sys.argv[1]))"
+    for command in ([sys.executable, "-c"], inside):
+        subprocess.run([*command, clear, str(tmp_path)], check=True)
+        assert len(list(tmp_path.iterdir())) == 1
+    living.kill()
+    living.wait()
+    subprocess.run([*inside, clear, str(tmp_path)], check=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_scratch_that_is_cleared_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may clear what is made and not yet locked."""
+    true_open = os.open
+    n_cleared = 0
+
+    def open_late(path: Path, *more: int, **options: int) -> int:
+        nonlocal n_cleared
+        if n_cleared < 2 and Path(path).name.startswith(".product."):
+            n_cleared += 1
+            shutil.rmtree(path)
+        return true_open(path, *more, **options)
+
+    monkeypatch.setattr(os, "open", open_late)
+    with publishing(tmp_path / "product") as out:
+        (out / "file").write_text("x")
+    assert n_cleared == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "product"]

@@ -378,6 +378,23 @@ def test_a_submission_without_an_id_is_an_error(name: str) -> None:
             SCHEDULERS[name].job_id(output)
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000, "'" + "a" * 10_000 + "'"])
+def test_a_huge_value_in_a_clusters_file_is_one_short_line(config: Path, value: str) -> None:
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f"[gpu]\nscheduler = 'slurm'\ncpus = {value}\n")
+    with pytest.raises(BatchError) as refused:
+        load_clusters()
+    assert str(config) in str(refused.value)
+    assert len(str(refused.value)) < 600
+
+
+def test_a_clusters_file_that_is_none_is_named(config: Path) -> None:
+    config.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(config)  # opening it would wait for a writer
+    with pytest.raises(BatchError, match="is not a file"):
+        load_clusters()
+
+
 def test_slurm_with_several_clusters(programs) -> None:
     slurm = SCHEDULERS["slurm"]
     for text in ("--clusters=genius", "--cluster genius", "-M genius", "-Mgenius"):

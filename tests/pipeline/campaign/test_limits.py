@@ -121,3 +121,11 @@ def test_a_ligand_of_thousands_of_atoms(smiles: str) -> None:
     ) as refused:
         guessed_ligand("X", smiles)
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("value", ["a" * 10_000, [k / 7 for k in range(3000)], [["a" * 5000]] * 9])
+@pytest.mark.parametrize("key", ["perovskite", "cells", "ligand", "solvent", "gap_nm", "sized"])
+def test_a_huge_value_is_refused_in_a_short_line(key: str, value: object) -> None:
+    with pytest.raises(CampaignError) as refused:
+        parse_campaign({"model": MODEL | {key: value}}, "campaign.toml")
+    assert max(map(len, str(refused.value).splitlines())) < 1500

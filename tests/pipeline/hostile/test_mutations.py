@@ -1,5 +1,6 @@
 """Campaign files that somebody, or something, got wrong: each is planned or refused in a few plain lines, at once."""
 
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -109,3 +110,11 @@ def test_devices_are_no_campaign_files(
     (tmp_path / "campaign.toml").symlink_to(device)
     assert main(["plan", str(tmp_path)]) == 1
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_a_campaign_file_that_would_be_waited_for_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "campaign.toml")
+    assert main(["plan", str(tmp_path)]) == 1
+    assert "is not a file" in capsys.readouterr().err
