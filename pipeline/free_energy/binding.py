@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from halobind.pipeline.free_energy.convergence_checks import (
+    EstimatorDifference,
     curve_flags,
     estimator_flags,
     time_flags,
@@ -173,8 +174,8 @@ def curve_binding(
         sampling_ns=conditions.sampling_ns,
         n_windows=0,
         min_overlap=math.nan,
-        dG0_difference_kJ_mol=largest(difference for difference, _ in others.values()),
-        well_depth_difference_kJ_mol=largest(difference for _, difference in others.values()),
+        dG0_difference_kJ_mol=largest(difference.dG0 for difference in others.values()),
+        well_depth_difference_kJ_mol=largest(difference.depth for difference in others.values()),
         flags=tuple(flags),
     )
 
@@ -187,12 +188,12 @@ def plateau_rise(pmf: Pmf, samples: Samples) -> Quantity:
 
 def other_estimators(
     analysis: CurveAnalysis, marks: Landmarks, dG0: Quantity
-) -> dict[str, tuple[float, float]]:
-    """What each other estimator gives for dG0 and well depth less what MBAR does (kJ/mol), by name."""
+) -> dict[str, EstimatorDifference]:
+    """What each other estimator gives less what MBAR gives, by the name of the estimator."""
     return {
-        name: (
-            analysis.free_energy(W, marks.stop) - dG0.value,
-            analysis.depth(W) - marks.depth.value,
+        name: EstimatorDifference(
+            dG0=analysis.free_energy(W, marks.stop) - dG0.value,
+            depth=analysis.depth(W) - marks.depth.value,
         )
         for name, W in analysis.pmf.others.items()
     }

@@ -1,6 +1,8 @@
 """What is wrong with an estimate, as flags with numbers; an estimate without any is converged."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +18,13 @@ UNCONNECTED_OVERLAP = 1e-3
 
 
 def window_flags(pmf: UmbrellaPmf, samples: Samples, settings: EstimateSettings) -> list[Flag]:
-    """What is wrong with the windows: overlap, independent samples, block length."""
+    """What is wrong with the windows: overlap, independent samples, block length.
+
+    Args:
+        pmf: The curve of the windows.
+        samples: What the windows measured.
+        settings: With the least overlap and the least number of independent samples.
+    """
     total = len(samples.distinct)
     flags: list[Flag] = []
     poor = samples.windows_where(pmf.neighbour_overlap < settings.min_overlap)
@@ -39,10 +47,8 @@ def window_flags(pmf: UmbrellaPmf, samples: Samples, settings: EstimateSettings)
             )
         )
     effective = samples.effective_counts()
-    few, worst = (
-        samples.windows_where(effective < settings.min_effective_samples),
-        int(np.argmin(effective)),
-    )
+    few = samples.windows_where(effective < settings.min_effective_samples)
+    worst = int(np.argmin(effective))
     text = (
         f"{int(effective[worst])} independent samples in window"
         f" {samples.windows[worst].center_nm:.3f}"
@@ -72,7 +78,12 @@ def window_flags(pmf: UmbrellaPmf, samples: Samples, settings: EstimateSettings)
 
 
 def curve_flags(analysis: CurveAnalysis, marks: Landmarks) -> list[Flag]:
-    """What is wrong with the curve: gaps, a well at the edge, no plateau."""
+    """What is wrong with the curve: gaps, a well at the edge, no plateau.
+
+    Args:
+        analysis: Reads the curve.
+        marks: Where its well and barrier are.
+    """
     pmf = analysis.pmf
     low = marks.low
     flags: list[Flag] = []
@@ -111,7 +122,9 @@ def curve_flags(analysis: CurveAnalysis, marks: Landmarks) -> list[Flag]:
             )
         )
     elif not is_flat(change, analysis.kT):
-        verb, bound = ("rises", "an upper") if change.value > 0 else ("falls", "a lower")
+        rises = change.value > 0
+        verb = "rises" if rises else "falls"
+        bound = "an upper" if rises else "a lower"
         size = (
             f"{verb} by {abs(change.value):.1f} ± {change.error:.1f} kJ/mol over the last"
             f" {length:.2f} nm"
@@ -135,15 +148,22 @@ def curve_flags(analysis: CurveAnalysis, marks: Landmarks) -> list[Flag]:
 
 
 def time_flags(analysis: CurveAnalysis, dG0: Quantity, marks: Landmarks) -> list[Flag]:
-    """Whether the halves of the data in time agree within twice the error of their difference,
-    which is twice the error of the whole.
+    """Whether the halves of the data in time agree in dG0 and in the depth of the well.
+
+    They do within twice the error of their difference, which is twice the error of the whole.
+
+    Args:
+        analysis: Reads the curves.
+        dG0: Of all data, kJ/mol.
+        marks: Where well and barrier of the curve of all data are.
     """
     flags: list[Flag] = []
     for name, whole, read in (
         ("dG0", dG0, lambda W: analysis.free_energy(W, marks.stop)),
         ("well depth", marks.depth, analysis.depth),
     ):
-        first, second = (read(W) for W in analysis.pmf.halves)
+        first = read(analysis.pmf.halves[0])
+        second = read(analysis.pmf.halves[1])
         if not math.isfinite(first - second):
             flags.append(
                 Flag(
@@ -164,32 +184,48 @@ def time_flags(analysis: CurveAnalysis, dG0: Quantity, marks: Landmarks) -> list
     return flags
 
 
+@dataclass(frozen=True)
+class EstimatorDifference:
+    """What another estimator gives less what MBAR gives."""
+
+    dG0: float
+    """Of the binding free energy, kJ/mol; NaN where the estimator gives none."""
+    depth: float
+    """Of the depth of the well, kJ/mol; NaN where the estimator gives none."""
+
+
 def estimator_flags(
-    differences: dict[str, tuple[float, float]], dG0: Quantity, depth: Quantity, kT: float
+    differences: Mapping[str, EstimatorDifference], dG0: Quantity, depth: Quantity, kT: float
 ) -> list[Flag]:
-    """Which estimators differ from MBAR by more than twice its error and kT/2, in dG0 or in depth:
-    name -> both differences (kJ/mol).
+    """Which estimators differ from MBAR by more than twice its error and kT/2.
+
+    Args:
+        differences: By the name of the estimator.
+        dG0: By MBAR, kJ/mol.
+        depth: Of the well by MBAR, kJ/mol.
+        kT: kJ/mol.
     """
     flags: list[Flag] = []
-    for name, values in differences.items():
-        for what, difference, whole in zip(
-            ("dG0", "well depth"), values, (dG0, depth), strict=True
+    for name, differs in differences.items():
+        for quantity, difference, whole in (
+            ("dG0", differs.dG0, dG0),
+            ("well depth", differs.depth, depth),
         ):
             if not math.isfinite(difference):
                 flags.append(
                     Flag(
                         FlagKind.ESTIMATOR_WITHOUT_NUMBER,
-                        f"{name} gives no {what}: sample longer",
-                        subject=f"{name}, {what}",
+                        f"{name} gives no {quantity}: sample longer",
+                        subject=f"{name}, {quantity}",
                     )
                 )
             elif abs(difference) > max(2 * whole.error, kT / 2):
                 flags.append(
                     Flag(
                         FlagKind.ESTIMATORS_DIFFER,
-                        f"{name} differs from MBAR by {difference:.1f} kJ/mol in {what} (error"
+                        f"{name} differs from MBAR by {difference:.1f} kJ/mol in {quantity} (error"
                         f" {whole.error:.1f})",
-                        subject=f"{name}, {what}",
+                        subject=f"{name}, {quantity}",
                     )
                 )
     return flags

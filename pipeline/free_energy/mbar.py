@@ -1,5 +1,4 @@
-"""MBAR: free energies of the windows, unbiased weights of the samples and the overlap of the
-windows, all of them checked.
+"""MBAR: free energies of the windows, unbiased weights of the samples, overlap of the windows.
 
     w_n = 1 / sum_k N_k exp(f_k - u_kn)        f_k = -ln sum_n w_n exp(-u_kn)
 
@@ -34,12 +33,21 @@ NEWTON_TOLERANCE = 1e-9
 
 
 def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """f_k (K,), log of the unbiased weights (N,) and the overlap matrix (K, K), by pymbar from a
-    first guess f; weights checked.
+    """Solve the MBAR equations for all single samples, by pymbar and a last step of our own.
 
-    Its "robust" protocol, with fewer iterations: its tolerance is often below rounding, and each
-    iteration is a pass over all samples. Where it stops then depends on rounding (1e-6 kT): the
+    pymbar's "robust" protocol is used with fewer iterations: its tolerance is often below rounding,
+    and each iteration is a pass over all samples. Where it stops depends on rounding (1e-6 kT); the
     last step, to weights right within 1e-9, does not.
+
+    Args:
+        samples: What the windows measured.
+        f: First guess (K,) of the reduced free energies of the windows.
+
+    Returns:
+        Reduced free energies f_k (K,), log of the unbiased weights (N,) and overlap matrix (K, K).
+
+    Raises:
+        EstimateError: It does not converge.
     """
     # 0.85 s of import, that only an estimate should cost
     from pymbar import MBAR  # noqa: PLC0415
@@ -75,8 +83,14 @@ def solve_mbar(samples: Samples, f: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 
 def check_weights(log_W_nk: np.ndarray, counts: np.ndarray) -> None:
-    """Make sure that log weights (N, K) solve the MBAR equations: sum_n W_nk = 1, sum_k N_k W_nk =
-    1. Raises EstimateError.
+    """Make sure that weights solve the MBAR equations, sum_n W_nk = 1 and sum_k N_k W_nk = 1.
+
+    Args:
+        log_W_nk: Log of the weights (N, K).
+        counts: Samples (K,) in each window.
+
+    Raises:
+        EstimateError: They do not.
     """
     W = np.exp(log_W_nk)
     worst = max(float(np.max(np.abs(W.sum(axis=0) - 1))), float(np.max(np.abs(W @ counts - 1))))
@@ -89,10 +103,16 @@ def check_weights(log_W_nk: np.ndarray, counts: np.ndarray) -> None:
 
 
 def neighbour_overlap(samples: Samples, overlap: np.ndarray) -> np.ndarray:
-    """The smaller overlap sqrt(O_IJ O_JI) of each window with those next to it, (K,), from the
-    overlap matrix (K, K).
+    """The smaller overlap sqrt(O_IJ O_JI) of each window with those next to it.
 
     Series of one and the same window (two faces) count as one window, and get the same number.
+
+    Args:
+        samples: What the windows measured.
+        overlap: MBAR's overlap matrix (K, K).
+
+    Returns:
+        A number (K,) for each series.
     """
     distinct = samples.distinct
     of = np.array([distinct.index(window) for window in samples.windows])
@@ -106,9 +126,17 @@ def neighbour_overlap(samples: Samples, overlap: np.ndarray) -> np.ndarray:
 
 
 def log_mixture(bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """ln sum_k N_k exp(f_k - u_km), (M,).
+    """Log of the mixture of the windows, ln sum_k N_k exp(f_k - u_km).
 
     scipy.special.logsumexp differs in the last bit, and published curves would change with it.
+
+    Args:
+        bias: Reduced bias u_km (K, M) of each window at M heights.
+        N: Samples (K,) in each window.
+        f: Reduced free energies (K,) of the windows.
+
+    Returns:
+        A number (M,) for each height.
     """
     terms = (np.log(N) + f)[:, None] - bias
     top: np.ndarray = terms.max(axis=0)
@@ -117,11 +145,21 @@ def log_mixture(bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
 
 
 def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """The MBAR equations for c[m] samples at each of M heights with reduced bias (K, M) and N (K,)
-    samples a window; f[0] = 0.
+    """Solve the MBAR equations for samples that are counted at some heights.
 
     Damped Newton on the convex function sum_m c_m ln sum_k N_k exp(f_k - u_km) - sum_k N_k f_k.
-    Raises EstimateError.
+
+    Args:
+        c: Samples (M,) at each height.
+        bias: Reduced bias u_km (K, M) of each window at each height.
+        N: Samples (K,) in each window.
+        f: First guess (K,) of the reduced free energies of the windows.
+
+    Returns:
+        Reduced free energies (K,) with f[0] = 0.
+
+    Raises:
+        EstimateError: It does not converge.
     """
     f = f - f[0]
     log_d = log_mixture(bias, N, f)
@@ -133,13 +171,15 @@ def solve_binned(c: np.ndarray, bias: np.ndarray, N: np.ndarray, f: np.ndarray) 
         hessian = np.diag(expected) - (NW * c) @ NW.T
         step = np.zeros(len(f))
         step[1:] = np.linalg.lstsq(hessian[1:, 1:], (expected - N)[1:], rcond=None)[0]
-        slope, scale = float(step @ (expected - N)), 1.0
+        slope = float(step @ (expected - N))
+        scale = 1.0
         while scale > 1e-6:
             new = log_mixture(bias, N, f - scale * step)
             if c @ (new - log_d) + scale * (N @ step) <= -1e-4 * scale * slope + 1e-12 * N.sum():
                 break
             scale /= 2
-        f, log_d = f - scale * step, new
+        f = f - scale * step
+        log_d = new
     if np.max(np.abs(expected / N - 1)) < WEIGHT_TOLERANCE:
         return f
     raise EstimateError(

@@ -1,5 +1,4 @@
-"""Potential of mean force from metadynamics: where the walkers were, and how hard the bias pushed
-them there.
+"""Potential of mean force from metadynamics: where walkers were, and how hard the bias pushed.
 
     W(z) = -kT ln P(z) + int^z < -dV(z', t)/dz' - dU_wall/dz' >_z' dz' - W_bulk
 
@@ -46,26 +45,34 @@ MIN_CROSSINGS = 4
 
 @dataclass(frozen=True, eq=False)
 class WalkerSamples:
-    """Heights z (nm) of the walkers of one run, and the force of the bias there (kJ/mol/nm): one
-    array a walker, `interval_ps` apart.
+    """What the walkers of one run measured, inside a lateral cylinder.
 
     The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2.
     """
 
     hills: Hills
+    """How their bias grew, and the path."""
     z: tuple[np.ndarray, ...]
+    """Heights (n,) of each walker in time order, nm."""
     push: tuple[np.ndarray, ...]
+    """Force (n,) of the bias at each of them, kJ/mol/nm."""
     interval_ps: float
+    """Time between two heights."""
     temperature_K: float
+    """Of the thermostat."""
     radius_nm: float
+    """Of the flat bottom of the cylinder."""
     wall_k: float
+    """Stiffness of the wall of the cylinder, kJ/mol/nm2."""
 
     @property
     def kT(self) -> float:
+        """kJ/mol."""
         return GAS_CONSTANT * self.temperature_K
 
     @property
     def conditions(self) -> Conditions:
+        """What a curve needs besides itself."""
         sampled = sum(len(z) for z in self.z) * self.interval_ps / 1000
         return Conditions(self.temperature_K, self.radius_nm, self.wall_k, sampled)
 
@@ -82,8 +89,15 @@ class WalkerSamples:
 def walk_binding(
     walks: WalkerSamples, settings: EstimateSettings, seed: int = 0
 ) -> tuple[Pmf, Binding]:
-    """The curve and the binding numbers of one run from its walkers; `seed` decides the resamples.
-    Raises EstimateError.
+    """The curve and the binding numbers of one run from its walkers.
+
+    Args:
+        walks: What the walkers measured.
+        settings: Of the estimate.
+        seed: Decides the resamples.
+
+    Raises:
+        EstimateError: No curve can be had.
     """
     crossed = crossings(walks, settings)
     pmf = walk_pmf(walks, settings, seed)
@@ -92,11 +106,21 @@ def walk_binding(
 
 
 def crossings(walks: WalkerSamples, settings: EstimateSettings) -> list[int]:
-    """How often each walker crossed between the near end of the path and the plateau. Raises
-    EstimateError if none was at one of them.
+    """How often each walker crossed between the near end of the path and the plateau.
+
+    Args:
+        walks: What the walkers measured.
+        settings: With the length of the plateau.
+
+    Returns:
+        A number for each walker.
+
+    Raises:
+        EstimateError: No walker was at one of the two.
     """
     bottom, top = walks.hills.path_nm
-    near, far = bottom + NEAR_FRACTION * (top - bottom), top - settings.plateau_nm
+    near = bottom + NEAR_FRACTION * (top - bottom)
+    far = top - settings.plateau_nm
     counts: list[int] = []
     z = [series[kept] for series, kept in zip(walks.z, walks.kept(settings), strict=True)]
     low = min(series.min(initial=math.inf) for series in z)
@@ -117,12 +141,20 @@ def crossings(walks: WalkerSamples, settings: EstimateSettings) -> list[int]:
 def walk_pmf(walks: WalkerSamples, settings: EstimateSettings, seed: int = 0) -> Pmf:
     """The curve, with resamples whose spread is its standard error.
 
-    They are of time blocks within each walker, and where there are several of whole walkers,
-    whichever spread more, by the Bayesian bootstrap (Rubin, Ann. Stat. 1981, 9, 130), which leaves
-    no bin without samples. That of n loses 2/(n + 1) of the variance, and the scatter of few
-    walkers is uncertain (Student's t for 68 %): the resamples make up for both. Raises
-    EstimateError when the sampled part of the path is too short for a plateau, or a walker has too
-    few records.
+    Time blocks within each walker are resampled, and whole walkers where there are several; the
+    resamples that spread more are kept. They are drawn by the Bayesian bootstrap (Rubin, Ann. Stat.
+    1981, 9, 130), which leaves no bin without samples. That of n parts loses 2/(n + 1) of the
+    variance, and the scatter of few walkers is uncertain (Student's t for 68 %): the resamples make
+    up for both.
+
+    Args:
+        walks: What the walkers measured.
+        settings: Of the estimate.
+        seed: Decides the resamples.
+
+    Raises:
+        EstimateError: The sampled part of the path is too short for a plateau, or a walker has too
+            few records.
     """
     bins = _Bins(walks, settings)
     tallies = [
@@ -133,26 +165,21 @@ def walk_pmf(walks: WalkerSamples, settings: EstimateSettings, seed: int = 0) ->
     n = len(tallies)
     random = np.random.default_rng(seed)
     W = bins.curve(np.asarray(sum(whole)))
-    draws = [
-        bins.curve(np.asarray(sum(_weighted(tally, random) for tally in tallies)))
-        for _ in range(settings.n_bootstrap)
-    ]
+    draws = []
+    for _ in range(settings.n_bootstrap):
+        blocks = [_weighted(tally, random) for tally in tallies]
+        draws.append(bins.curve(np.asarray(sum(blocks))))
     fewest = min(len(tally) for tally in tallies)
     sets = [W + math.sqrt((fewest + 1) / (fewest - 1)) * (np.array(draws) - W)]
     if n > 1:
-        draws = [
-            bins.curve(_weighted(np.array(whole), random)) for _ in range(settings.n_bootstrap)
-        ]
-        sets.append(
-            W + math.sqrt((n + 1) / (n - 1)) * student_factor(n - 1) * (np.array(draws) - W)
-        )
+        walkers = np.array(whole)
+        draws = [bins.curve(_weighted(walkers, random)) for _ in range(settings.n_bootstrap)]
+        factor = math.sqrt((n + 1) / (n - 1)) * student_factor(n - 1)
+        sets.append(W + factor * (np.array(draws) - W))
     resamples = max(sets, key=_spread)
-    halves = np.array(
-        [
-            bins.curve(np.asarray(sum(half.sum(axis=0) for half in parts)))
-            for parts in zip(*map(_halves, tallies), strict=True)
-        ]
-    )
+    first = [tally[: len(tally) // 2].sum(axis=0) for tally in tallies]
+    second = [tally[len(tally) // 2 :].sum(axis=0) for tally in tallies]
+    halves = np.array([bins.curve(np.asarray(sum(half))) for half in (first, second)])
     error = np.where(np.isnan(W), np.nan, spread_error(resamples))
     inside = (0, len(bins.z_nm))
     return Pmf(
@@ -173,39 +200,39 @@ class PlainSpread:
     """Resamples whose spread is the standard error as it stands."""
 
     def error(self, values: np.ndarray) -> np.ndarray:
+        """Standard error of numbers (B, ...) from B resamples; NaN where under half are finite."""
         return spread_error(values)
 
 
 def _weighted(parts: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The sum of parts (n, ...) with weights drawn evenly from all that are positive and sum to n."""
+    """The sum of parts (n, ...) with weights drawn evenly from all positive ones that sum to n."""
     return np.tensordot(len(parts) * random.dirichlet(np.ones(len(parts))), parts, axes=1)
-
-
-def _halves(tally: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return tally[: len(tally) // 2], tally[len(tally) // 2 :]
 
 
 def _spread(curves: np.ndarray) -> float:
     """Root mean square over the bins of the spread of curves, each about its own mean."""
     known = curves[:, np.isfinite(curves).all(axis=0)]
-    return (
-        float(np.sqrt((known - known.mean(axis=1, keepdims=True)).var(axis=0).mean()))
-        if known.size
-        else 0.0
-    )
+    if not known.size:
+        return 0.0
+    return float(np.sqrt((known - known.mean(axis=1, keepdims=True)).var(axis=0).mean()))
 
 
 class _Bins:
-    """Bins [k * width, (k + 1) * width), as in pmf.py, between the lowest and the highest sample on
-    the path, each in STEPS_PER_BIN steps.
+    """Bins between the lowest and the highest sample on the path, each in STEPS_PER_BIN steps.
+
+    They are [k * width, (k + 1) * width), as those of bins.py.
     """
 
     def __init__(self, walks: WalkerSamples, settings: EstimateSettings) -> None:
-        z, width, (bottom, top) = np.concatenate(walks.z), settings.bin_nm, walks.hills.path_nm
+        """Lay the bins over the path. Raises EstimateError when they do not reach for a plateau."""
+        z = np.concatenate(walks.z)
+        width = settings.bin_nm
+        bottom, top = walks.hills.path_nm
         bottom -= math.sqrt(2 * EDGE_KT * walks.kT / walks.hills.wall_k)
         number = np.floor(z / width).astype(int)
         inside = number[(number * width > bottom - 1e-6) & ((number + 1) * width < top + 1e-6)]
-        first, count = (inside.min(), np.ptp(inside) + 1) if len(inside) else (0, 0)
+        first = inside.min() if len(inside) else 0
+        count = np.ptp(inside) + 1 if len(inside) else 0
         self.plateau = (count - round(settings.plateau_nm / width), count)
         if self.plateau[0] < 2:
             raise EstimateError(
@@ -213,31 +240,44 @@ class _Bins:
                 f" plateau_nm = {settings.plateau_nm:g}: sample longer, or lower it",
                 cause="sampled range too short",
             )
-        self._walks, self._step, self._first = walks, width / STEPS_PER_BIN, first * STEPS_PER_BIN
+        self._walks = walks
+        self._step = width / STEPS_PER_BIN
+        self._first = first * STEPS_PER_BIN
         self.z_nm = (first + np.arange(count) + 0.5) * width
 
     def tally(self, z: np.ndarray, push: np.ndarray) -> np.ndarray:
-        """Records, and the sum of the forces on them, in each step of each time block of a walker:
-        (blocks, 2, steps). Raises EstimateError.
+        """Count the records of a walker and add up their forces, in each step and time block.
+
+        Args:
+            z: Heights (n,), nm.
+            push: Force (n,) of the bias at each, kJ/mol/nm.
+
+        Returns:
+            Numbers (blocks, 2, steps): records, and the sum of the forces on them.
+
+        Raises:
+            EstimateError: There are too few records.
         """
         if len(z) < 2 * MIN_BLOCKS:
             raise EstimateError(
                 f"a walker has {len(z)} records only: sample longer", cause="too few samples"
             )
-        size, force = STEPS_PER_BIN * len(self.z_nm), push + self._walks.wall_force(z)
+        size = STEPS_PER_BIN * len(self.z_nm)
+        force = push + self._walks.wall_force(z)
         step = np.floor(z / self._step).astype(int) - self._first
         number = int(np.clip(len(z) / (2 * inefficiency(z)), MIN_BLOCKS, MAX_BLOCKS))
-        found = np.zeros((number, 2, size))
-        for block, part in zip(found, np.array_split(np.arange(len(z)), number), strict=True):
+        blocks = np.zeros((number, 2, size))
+        for block, part in zip(blocks, np.array_split(np.arange(len(z)), number), strict=True):
             part = part[(step[part] >= 0) & (step[part] < size)]
             block[0] = np.bincount(step[part], minlength=size)
             block[1] = np.bincount(step[part], force[part], minlength=size)
-        return found
+        return blocks
 
     def curve(self, tally: np.ndarray) -> np.ndarray:
-        """W (n,) over the plateau from what was counted, (2, steps); NaN where no sample is."""
+        """W (n,) over the plateau from counts and forces (2, steps); NaN where no sample is."""
         counts, forces = tally
-        known, kT = counts > 0, self._walks.kT
+        known = counts > 0
+        kT = self._walks.kT
         if not known.any():
             return np.full(len(self.z_nm), np.nan)
         steps = np.arange(len(counts))

@@ -22,50 +22,59 @@ class EstimateError(ValueError):
 
 @dataclass(frozen=True)
 class Window:
-    """One umbrella: bias 0.5 k (z - center_nm)^2 with k in kJ/mol/nm2, on the height z of the
-    anchor over its site plane.
-    """
+    """One umbrella: bias 0.5 k (z - center_nm)^2 on the height z of the anchor over its site."""
 
     center_nm: float
+    """Height of its centre over the plane of the site."""
     k: float
+    """Stiffness, kJ/mol/nm2."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a curve needs besides itself to become a binding constant: K, the cylinder (nm,
-    kJ/mol/nm2), and the sampling behind it (ns).
-    """
+    """What a curve needs besides itself to become a binding constant."""
 
     temperature_K: float
+    """Of the thermostat."""
     radius_nm: float
+    """Of the flat bottom of the lateral cylinder."""
     wall_k: float
+    """Stiffness of the wall of the cylinder, kJ/mol/nm2."""
     sampling_ns: float
+    """Simulated time behind the curve."""
 
     @property
     def kT(self) -> float:
+        """kJ/mol."""
         return GAS_CONSTANT * self.temperature_K
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Heights `z` (nm, one 1-D array a window, in time order, `interval_ps` apart) of one run
-    inside its lateral cylinder.
+    """What the windows of one run measured, inside a lateral cylinder.
 
-    A window may stand there more than once, with a series each time (one a face of the slab).
-    `groups` (K,) are numbers: windows of one group exchanged their walkers and are not independent.
-    Empty: none did.
+    The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2.
 
-    The cylinder costs 0.5 wall_k max(0, r - radius_nm)^2. Raises EstimateError when an array is
-    empty, not 1-D or not finite.
+    Raises:
+        EstimateError: A series is missing, empty, not 1-D or not finite.
     """
 
     windows: tuple[Window, ...]
+    """The window (K,) of each series: twice the same where each face of a slab has a series."""
     z: tuple[np.ndarray, ...]
+    """Heights (n,) of each series in time order, nm."""
     interval_ps: float
+    """Time between two heights."""
     temperature_K: float
+    """Of the thermostat."""
     radius_nm: float
+    """Of the flat bottom of the cylinder."""
     wall_k: float
+    """Stiffness of the wall of the cylinder, kJ/mol/nm2."""
     groups: tuple[int, ...] = ()
+    """Number (K,) of the group of each series: windows of one group exchanged their walkers and are
+    not independent. Empty when none did.
+    """
 
     def __post_init__(self) -> None:
         if len(self.windows) != len(self.z) or not self.windows:
@@ -90,10 +99,12 @@ class Samples:
 
     @property
     def kT(self) -> float:
+        """kJ/mol."""
         return GAS_CONSTANT * self.temperature_K
 
     @property
     def conditions(self) -> Conditions:
+        """What a curve needs besides itself."""
         return Conditions(self.temperature_K, self.radius_nm, self.wall_k, self.sampling_ns)
 
     @property
@@ -103,7 +114,7 @@ class Samples:
 
     @property
     def distinct(self) -> tuple[Window, ...]:
-        """The windows, each once and by height: two faces of a slab give two series of one window."""
+        """The windows, each once and by height."""
         return tuple(sorted(set(self.windows), key=lambda w: (w.center_nm, w.k)))
 
     def windows_where(self, wrong: np.ndarray) -> int:
@@ -126,14 +137,15 @@ class Samples:
         return u
 
     def integrated_f(self) -> np.ndarray:
-        """Reduced free energies of the windows by integrating the mean force k (c - <z>)/kT over
-        the centres c; 0 for window 0, (K,).
+        """Reduced free energies (K,) of the windows by integration; 0 for window 0.
+
+        The mean force k (c - <z>)/kT is integrated over the centres c.
         """
-        center, k = (
-            np.array([getattr(w, name) for w in self.windows]) for name in ("center_nm", "k")
-        )
+        center = np.array([w.center_nm for w in self.windows])
+        k = np.array([w.k for w in self.windows])
         force = k * (center - np.array([z.mean() for z in self.z])) / self.kT
-        order, f = np.argsort(center, kind="stable"), np.zeros(len(center))
+        order = np.argsort(center, kind="stable")
+        f = np.zeros(len(center))
         f[order[1:]] = np.cumsum(
             0.5 * (force[order][1:] + force[order][:-1]) * np.diff(center[order])
         )
@@ -141,9 +153,7 @@ class Samples:
         return relative
 
     def inefficiencies(self) -> np.ndarray:
-        """Statistical inefficiency g = 1 + 2 (correlation time / interval) of each window, (K,),
-        never below 1.
-        """
+        """Statistical inefficiency (K,) of each window: 1 + 2 (correlation time / interval)."""
         return np.array([inefficiency(z) for z in self.z])
 
     def effective_counts(self) -> np.ndarray:
@@ -174,14 +184,10 @@ class Samples:
         return replace(self, z=tuple(z[first:] for z, first in zip(self.z, start, strict=True)))
 
     def thinned(self, most: int) -> "Samples":
-        """Every s-th sample of every window, with the smallest s that leaves at most about `most`
-        samples in all.
-        """
+        """Every s-th sample of every window, s the smallest that leaves about `most` in all."""
         stride = -(-int(self.counts.sum()) // most)
-        return (
-            self
-            if stride == 1
-            else replace(
-                self, z=tuple(z[::stride] for z in self.z), interval_ps=self.interval_ps * stride
-            )
+        if stride == 1:
+            return self
+        return replace(
+            self, z=tuple(z[::stride] for z in self.z), interval_ps=self.interval_ps * stride
         )

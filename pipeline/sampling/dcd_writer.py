@@ -1,5 +1,6 @@
-"""Write frames as a DCD file: little-endian, a box and single-precision coordinates in angstrom in
-every frame, as observables/dcd.py and mdtraj read them.
+"""Write frames as a DCD file, as observables/dcd.py and mdtraj read it.
+
+It is little-endian; every frame has a box and single-precision coordinates in angstrom.
 
 mdtraj's own writer hands the path to a C library as ASCII, so that it fails in a directory whose
 name has any other letter; and it writes the time of day and bytes of memory that nobody set into

@@ -1,4 +1,4 @@
-"""Equilibration: warm-up, constant pressure along the normal, constant volume at the mean height."""
+"""Equilibration: warm-up, constant pressure along the normal, constant volume at mean height."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ class EquilibrationPiece:
     """One piece of the equilibration; it starts where the one before it ended."""
 
     number: int
+    """From 0."""
     kind: str
     """"warm", "npt" or "nvt"."""
     cost_ps: float

@@ -15,6 +15,7 @@ class OpenFailure:
     """A product that failed and is still missing."""
 
     stage: str
+    """Its kind: "build", "windows", ..."""
     product: str
     """Its name."""
     reason: str
@@ -22,7 +23,12 @@ class OpenFailure:
 
 
 def open_failures(run: Run, campaign: Campaign) -> list[OpenFailure]:
-    """The products of a run that failed and are still missing, in the order of all products."""
+    """The products of a run that failed and are still missing, in the order of all products.
+
+    Args:
+        run: The run.
+        campaign: Says how much sampling is asked for.
+    """
     if not run.failures_folder.is_dir():
         return []
     expected = [(product.stage, product.name) for product in all_products(run, campaign)]
@@ -36,9 +42,7 @@ def open_failures(run: Run, campaign: Campaign) -> list[OpenFailure]:
 
 
 def _reason(failure: Path) -> str:
-    """What error.json of a failure says; the failure itself counts also where its record cannot be
-    read.
-    """
+    """What error.json of a failure says; a failure whose record cannot be read counts as well."""
     try:
         return str(json.loads((failure / "error.json").read_text(encoding="utf-8"))["error"])
     except (OSError, ValueError, KeyError, TypeError):

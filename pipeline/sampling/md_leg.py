@@ -1,5 +1,6 @@
-"""One leg of molecular dynamics: from a state, through a number of steps, to a state, with the
-coordinate and frames written.
+"""One leg of molecular dynamics: from a state, through a number of steps, to a state.
+
+The coordinate and frames are written on the way.
 
 A leg is a pure function of engine, start and settings on one platform: every context is fresh,
 every seed is given.
@@ -43,9 +44,11 @@ class MDEngine:
     """What moves the atoms."""
 
     system: mm.System
+    """The Hamiltonian, with the umbrella."""
     coordinate: Coordinate
     """The binding coordinate, whose umbrella is in `system`."""
     platform: MDPlatform
+    """What computes."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,15 @@ class Leg:
     """What one leg does."""
 
     seed: int
+    """Of thermostat, barostat and first velocities."""
     duration_ps: float
+    """Its length."""
     record_ps: float
     """Between two records of the coordinate."""
     timestep_fs: float
+    """Of the integrator."""
     friction_per_ps: float
+    """Of the Langevin thermostat."""
     temperature_K: tuple[float, float]
     """Of the thermostat, at the begin and at the end; it changes linearly."""
     center_nm: tuple[float, float]
@@ -98,6 +105,7 @@ class LegResult:
     """Where a leg ended and what it recorded."""
 
     state: MDState
+    """Where it ended."""
     cv: np.ndarray
     """Heights and lateral distances (n, 2 * heads) in nm, head after head."""
     box_z: np.ndarray
@@ -157,8 +165,9 @@ def run_leg(
 
 
 class Recorder:
-    """What a leg records: the coordinate and the box height at every record, and frames in
-    folder/frames.dcd. A context manager.
+    """What a leg records: coordinate and box height, and frames in folder/frames.dcd.
+
+    A context manager.
     """
 
     def __init__(self, leg: Leg, coordinate: Coordinate, folder: Path) -> None:
@@ -192,7 +201,17 @@ class Recorder:
     def result(
         self, context: mm.Context, system: mm.System, wall_s: float, state: MDState | None = None
     ) -> LegResult:
-        """What the leg recorded, ending in `state` or where `context` is."""
+        """What the leg recorded.
+
+        Args:
+            context: Of the leg, at its end.
+            system: What `context` computes.
+            wall_s: Seconds of stepping.
+            state: Where the leg ends; None for where `context` is.
+
+        Raises:
+            UnstableError: An energy is not finite.
+        """
         energies, temperature = _energies(context, system)
         return LegResult(
             state=state or current_state(context),
@@ -208,8 +227,14 @@ class Recorder:
 def make_context(
     engine: MDEngine, start: MDState, leg: Leg
 ) -> tuple[mm.Context, mm.LangevinMiddleIntegrator]:
-    """A fresh context at the start of a leg: box, positions, bias, minimised if the leg says so,
-    then velocities.
+    """A fresh context at the start of a leg, with its integrator.
+
+    It gets box, positions and bias, is minimised if the leg says so, and then gets velocities.
+
+    Args:
+        engine: System, coordinate and platform.
+        start: Where the leg begins.
+        leg: What it does.
     """
     system = engine.system
     if leg.pressure_bar is not None:

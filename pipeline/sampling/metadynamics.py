@@ -1,17 +1,19 @@
-"""Well-tempered metadynamics along the binding coordinate: what one walker of a run does during one
-leg of MD.
+"""Well-tempered metadynamics along the binding coordinate: what one walker does in a leg of MD.
 
 The bias is a sum of Gaussian hills, each lower where the bias is already high (Barducci, Bussi and
 Parrinello, Phys. Rev. Lett. 2008, 100, 020603), by OpenMM's own openmm.app.Metadynamics; harmonic
 walls keep the anchor on the path:
 
-    V(z, t) = sum_{t' < t} h exp(-V(z', t')/((gamma - 1) kT)) exp(-(z - z')^2/(2 w^2))        z' = z(t')
+    V(z, t) = sum_{t' < t} h exp(-V(z', t')/((gamma - 1) kT)) exp(-(z - z')^2/(2 w^2))
+    z' = z(t')
     U_wall(z) = 0.5 k (max(0, z - top)^2 + max(0, bottom - z)^2)
 
 | symbol | here | meaning |
 |---|---|---|
-| gamma, h, w | bias_factor, height, width_nm | bias factor, first height (kJ/mol) and standard deviation of a hill |
-| bottom, top, k | path_nm, wall_k | ends of the path and stiffness (kJ/mol/nm2) of the walls there |
+| gamma | bias_factor | bias factor |
+| h, w | height, width_nm | first height (kJ/mol) and standard deviation of a hill |
+| bottom, top | path_nm | ends of the path |
+| k | wall_k | stiffness (kJ/mol/nm2) of the walls there |
 | V | bias, on grid | kJ/mol |
 """
 
@@ -51,6 +53,7 @@ class WalkResult:
     """What one leg of a walker gave."""
 
     leg: LegResult
+    """Where it ended and what it recorded."""
     push: np.ndarray
     """Force (records,) of the bias on the anchor at each record in kJ/mol/nm."""
     bias: np.ndarray
@@ -172,8 +175,9 @@ class Walker:
         return bias
 
     def push(self, height: float) -> float:
-        """Force (kJ/mol/nm) of the bias now, the cubic spline that OpenMM makes of it, on an anchor
-        at a height in nm.
+        """Force (kJ/mol/nm) of the bias now on an anchor at a height in nm.
+
+        OpenMM makes the same cubic spline of the bias.
         """
         return -float(CubicSpline(self._hills.grid, self.bias(), bc_type="natural")(height, 1))
 
@@ -183,11 +187,15 @@ class _Simulation:
     """What OpenMM's Metadynamics uses of an openmm.app.Simulation."""
 
     context: mm.Context
+    """Of the leg."""
     integrator: mm.Integrator = field(repr=False)
+    """That of the context."""
 
     @property
     def currentStep(self) -> int:
+        """Steps made so far."""
         return int(self.context.getStepCount())
 
     def step(self, count: int) -> None:
+        """Make some steps."""
         self.integrator.step(count)

@@ -26,7 +26,12 @@ SETUP_PS = 1.0  # what building or parametrising counts for in progress and cost
 
 
 def run_model_spec(spec: RunSpec, run_id: str) -> ModelSpec:
-    """The builder's settings of a run; the lattice constant comes from the force-field pack."""
+    """The builder's settings of a run; the lattice constant comes from the force-field pack.
+
+    Args:
+        spec: Settings of the run.
+        run_id: Its id, from which the seed is derived.
+    """
     lattice = planning_lattice(load_pack(spec.forcefield.pack), spec.model.perovskite)
     user_ligands = {name: record.ligand for name, record in spec.ligands.items()}
     seed = derived_seed(run_id, "build")

@@ -125,7 +125,12 @@ def _vectors(root: ElementTree.Element, name: str) -> np.ndarray:
     rows = root.find(name)
     if rows is None or len(rows) == 0:
         raise ValueError(f"it has no {name.lower()}")
-    return np.array([[float(row.attrib[axis]) for axis in "xyz"] for row in rows])
+    return np.array([_vector(row) for row in rows])
+
+
+def _vector(row: ElementTree.Element) -> list[float]:
+    """The three numbers of one vector."""
+    return [float(row.attrib[axis]) for axis in "xyz"]
 
 
 def _newer_error(path: Path, version: str | None) -> CampaignError:

@@ -1,6 +1,4 @@
-"""Which OpenMM platform runs: the best that works, or the one that was named, never a silent
-substitute.
-"""
+"""Which OpenMM platform runs: the named one, or the best that works; never a silent substitute."""
 
 import json
 import os
@@ -37,24 +35,30 @@ class PlatformError(RuntimeError):
 
 @dataclass(frozen=True)
 class MDPlatform:
-    """A platform and the properties a Context gets."""
+    """A platform with the properties that a Context gets."""
 
     name: str
+    """One of PLATFORM_NAMES."""
     properties: tuple[tuple[str, str], ...]
+    """Pairs of a property's name and value."""
 
     @property
     def is_gpu(self) -> bool:
+        """Whether it computes on a graphics card."""
         return self.name in ("CUDA", "HIP", "OpenCL")
 
     def form(self, system: mm.System) -> mm.System:
-        """`system`, or a copy with its tabulated pair force in the form that is faster on the
-        platform.
-        """
+        """`system`, or a copy with its tabulated pair force in the form that is faster here."""
         return write_out_tables(system) if self.name == "CPU" else system
 
     def context(self, system: mm.System, integrator: mm.Integrator) -> mm.Context:
-        """A Context of the `form` of `system` on the platform. Whoever adds forces and changes them
-        later adds them to the `form`.
+        """Make a Context of the `form` of `system` on the platform.
+
+        Forces whose parameters change later have to be added to the `form` itself.
+
+        Args:
+            system: The Hamiltonian.
+            integrator: Gets bound to the Context.
         """
         return mm.Context(
             self.form(system),
@@ -66,8 +70,13 @@ class MDPlatform:
 
 @cache
 def probe(name: str) -> tuple[bool, str]:
-    """Whether a platform computes forces, tried in a process of its own (a broken driver may crash
-    it), and a description.
+    """Try whether a platform computes forces, in another process: a broken driver may crash it.
+
+    Args:
+        name: Of the platform.
+
+    Returns:
+        Whether it does, and its device or why it does not.
     """
     if name not in registered():
         return False, (
@@ -90,6 +99,7 @@ def probe(name: str) -> tuple[bool, str]:
 
 
 def registered() -> tuple[str, ...]:
+    """The names of the platforms that OpenMM has loaded."""
     return tuple(mm.Platform.getPlatform(i).getName() for i in range(mm.Platform.getNumPlatforms()))
 
 
@@ -102,10 +112,14 @@ def _load_failures(name: str) -> list[str]:
 
 
 def choose(name: str, threads: int = 1) -> MDPlatform:
-    """The MDPlatform for a platform name, or for "auto" the first of PLATFORM_NAMES that works (never PoCL).
+    """Choose the platform that computes.
 
-    Raises PlatformError when a named platform does not work, saying which do and why the others do
-    not.
+    Args:
+        name: Of the platform; "auto" for the first of PLATFORM_NAMES that works (never PoCL).
+        threads: How many threads the CPU platform uses.
+
+    Raises:
+        PlatformError: It does not work; the message says which do and why the others do not.
     """
     if name != "auto":
         works, why = probe(name)

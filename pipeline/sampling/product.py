@@ -1,4 +1,4 @@
-"""What a product is: one directory of a run, published by one rename, and the chain it belongs to."""
+"""What a product is: one directory of a run, published by one rename, in a chain of products."""
 
 from pathlib import Path
 from typing import Protocol

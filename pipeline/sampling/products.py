@@ -21,7 +21,12 @@ def prepare_products(run: Run) -> list[Product]:
 
 
 def sampling_chains(run: Run, campaign: Campaign) -> list[Sequence[Product]]:
-    """The segments of every window, or of every walker, of a run."""
+    """The segments of every window, or of every walker, of a run.
+
+    Args:
+        run: The run, with its rounds.
+        campaign: Says how much sampling is asked for.
+    """
     if campaign.sampling.method == "metadynamics":
         return [
             walker_segments(run, walker, campaign)
@@ -34,7 +39,12 @@ def sampling_chains(run: Run, campaign: Campaign) -> list[Sequence[Product]]:
 
 
 def all_products(run: Run, campaign: Campaign) -> list[Product]:
-    """Every product of a run for the amount of sampling that campaign and rounds ask for."""
+    """Every product of a run, in the order in which it is best made.
+
+    Args:
+        run: The run, with its rounds.
+        campaign: Says how much sampling is asked for.
+    """
     products = prepare_products(run)
     for level in zip_longest(*sampling_chains(run, campaign)):
         products += [segment for segment in level if segment is not None]

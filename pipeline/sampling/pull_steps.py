@@ -1,5 +1,6 @@
-"""The pulled path: the umbrella moves from height to height, and each step publishes a state that
-windows and walkers can start from.
+"""The pulled path: the umbrella moves from height to height, and each step publishes a state.
+
+Windows and walkers start from these states.
 
 The path leads out of the pocket, from `from_nm` to `to_nm`; in every second replica then back in;
 and then on from `to_nm` to where rounds lengthen it.
@@ -62,8 +63,9 @@ def n_pull_steps(spec: RunSpec) -> int:
 
 
 def pull_heights(run: Run) -> np.ndarray:
-    """Centres (n,) nm of the pulled path, in equal steps of about `step_nm`, and on to where rounds
-    lengthen it.
+    """Centres (n,) nm of the pulled path, in equal steps of about `step_nm`.
+
+    They go on to where rounds lengthen the path.
     """
     pull = run.spec.pull
     count = n_pull_steps(run.spec)
@@ -76,20 +78,29 @@ def pull_heights(run: Run) -> np.ndarray:
 
 
 def centers_between(start_nm: float, stop_nm: float, spacing_nm: float) -> list[float]:
-    """Centres after `start_nm` up to `stop_nm` in equal steps of about `spacing_nm`."""
+    """Centres after a height up to another one, in equal steps.
+
+    Args:
+        start_nm: The first height, which is not among the centres.
+        stop_nm: The last height, which is.
+        spacing_nm: About the length of a step.
+    """
     count = max(1, round((stop_nm - start_nm) / spacing_nm))
     return [float(c) for c in np.round(np.linspace(start_nm, stop_nm, count + 1)[1:], 3)]
 
 
 def comes_back(spec: RunSpec) -> bool:
-    """Whether windows and walkers of a run start on the way back into the pocket: those of every
-    second replica do.
-    """
+    """Whether windows start on the way back into the pocket, as in every second replica."""
     return spec.replica % 2 == 1
 
 
 def pull_steps(run: Run, starts_from: str) -> list[PullStep]:
-    """All steps of the pull, in order, the first from the final state of `starts_from`."""
+    """All steps of the pull, in order.
+
+    Args:
+        run: The run.
+        starts_from: The product in whose final state the first step begins.
+    """
     heights = [float(height) for height in pull_heights(run)]
     cost_ps = run.spec.pull.step_ps
     outwards: list[PullStep] = []
@@ -109,8 +120,9 @@ def pull_steps(run: Run, starts_from: str) -> list[PullStep]:
 
 
 def pulled_states(run: Run) -> list[PullStep]:
-    """The steps whose states windows and walkers may start from, one a height, from the lowest: on
-    the way back in, where the path has one.
+    """The steps whose states windows and walkers may start from, one a height, from the lowest.
+
+    They are those on the way back in, where the path has one.
     """
     by_height = {step.height_nm: step for step in pull_steps(run, "")}
     return [by_height[height] for height in sorted(by_height)]

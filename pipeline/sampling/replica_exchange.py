@@ -1,8 +1,7 @@
-"""Umbrella windows that exchange: several walkers in one process, which now and then swap the
-umbrellas that hold them.
+"""Umbrella windows that exchange: walkers in one process, which now and then swap their umbrellas.
 
-Two neighbouring windows i and j, held by walkers at heights x and y, swap with the probability (Sugita,
-Kitao and Okamoto, J. Chem. Phys. 2000, 113, 6042)
+Two neighbouring windows i and j, held by walkers at heights x and y, swap with the probability
+(Sugita, Kitao and Okamoto, J. Chem. Phys. 2000, 113, 6042)
 
     min(1, exp(-D))        D = [u_i(y) + u_j(x) - u_i(x) - u_j(y)] / kT
 
@@ -70,8 +69,11 @@ class ExchangeResult:
 
 
 def umbrella_energy(leg: Leg, cv: np.ndarray) -> float:
-    """Energy (kJ/mol) of the umbrella of `leg` at a record (2 * heads,): z and r of one head after
-    the other in nm.
+    """Energy (kJ/mol) of an umbrella at a record.
+
+    Args:
+        leg: With the umbrella.
+        cv: Heights and lateral distances (2 * heads,), head after head, in nm.
     """
     return float(0.5 * leg.k * np.sum((cv[0::2] - leg.center_nm[1]) ** 2))
 
@@ -129,8 +131,9 @@ def run_exchange(
     accepted = np.zeros(n_windows - 1, dtype=int)
 
     def record_window(window: int, first: int, last: int) -> None:
-        """Records [first, last) of a window; its walker goes on without a break, so that its memory
-        stays in the cache.
+        """Make records [first, last) of a window.
+
+        Its walker goes on without a break, so that its memory stays in the cache.
         """
         context, integrator = simulations[holder[window]]
         n_done = first * n_windows + window * (last - first)
@@ -149,7 +152,9 @@ def run_exchange(
         accepted[i] += swap
         if not swap:
             return
-        holder[i], holder[j] = holder[j], holder[i]
+        walker = holder[i]
+        holder[i] = holder[j]
+        holder[j] = walker
         for window in (i, j):
             context, _ = simulations[holder[window]]
             set_bias(context, legs[window].k, legs[window].center_nm[1])
@@ -175,8 +180,7 @@ def run_exchange(
 
 
 def round_trips(walkers: np.ndarray) -> int:
-    """How often a walker went from the first window to the last and back, or from the last to the
-    first and back.
+    """How often a walker went from one end of the windows to the other and back.
 
     Args:
         walkers: The walker (windows, records) in each window at each record.
@@ -195,5 +199,10 @@ def round_trips(walkers: np.ndarray) -> int:
 
 
 def acceptance(attempts: np.ndarray, accepted: np.ndarray) -> np.ndarray:
-    """Accepted fraction (windows - 1,) of the swaps tried; NaN where none was."""
+    """Accepted fraction (windows - 1,) of the swaps tried; NaN where none was.
+
+    Args:
+        attempts: Swaps (windows - 1,) tried.
+        accepted: Swaps (windows - 1,) made.
+    """
     return np.where(attempts > 0, accepted / np.maximum(attempts, 1), np.nan)

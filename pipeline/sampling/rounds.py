@@ -1,5 +1,6 @@
-"""Rounds: what was decided from the samples of a ligand, as published data, so that every process
-and every later command asks for the same.
+"""Rounds: what was decided from the samples of a ligand, as published data.
+
+So every process and every later command asks for the same.
 
 A round is published once everything asked for before it is sampled. It asks for windows (more of
 them, or more segments), for a longer path, or for nothing (`kind = "end"`); replicas of a ligand
@@ -26,10 +27,13 @@ class WindowRequest:
     """More sampling for one window of one run."""
 
     run_id: str
+    """The run."""
     window: Window
+    """The window, which may be a new one."""
     segments: int
     """The number of segments in all."""
     why: str
+    """The reason, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,11 @@ class Round:
     """One decision."""
 
     kind: Literal["windows", "target", "extend", "end"]
+    """What it asks for: windows, sampling towards a target, a longer path, or nothing."""
     basis: str
     """Checksum over what had been asked for, and under which settings, when it was made."""
     requests: tuple[WindowRequest, ...] = ()
+    """What it asks for of single windows."""
     to_nm: float | None = None
     """New end of the path of every replica; None leaves it."""
     added_ps: float = 0.0
@@ -120,6 +126,11 @@ def read_round(folder: Path) -> Round:
 
 
 def write_round(out: Path, round_: Round) -> None:
-    """Write a round into the directory that is to be published."""
+    """Write a round.
+
+    Args:
+        out: The directory that is to be published.
+        round_: What was decided.
+    """
     text = json.dumps(round_.as_dict(), indent=1) + "\n"
     (out / ROUND_FILE).write_text(text, encoding="utf-8")

@@ -26,7 +26,9 @@ class RunContext:
     """The run whose product is made, and where."""
 
     run: Run
+    """The run."""
     platform: MDPlatform
+    """What computes."""
     progress: Callable[[float], None]
     """Called with the fraction done after every record; it may raise to abandon the product."""
 
@@ -42,12 +44,23 @@ class RunContext:
         return MDEngine(system, coordinate_of(self.run.spec, self.model), self.platform)
 
     def run_leg(self, start: MDState, leg: Leg, out: Path) -> LegResult:
-        """Run one leg of the run's System; frames go to the directory `out`."""
+        """Run one leg of the run's System.
+
+        Args:
+            start: Where it begins.
+            leg: What it does.
+            out: Where frames go.
+        """
         return run_leg(self.engine, start, leg, out, self.progress)
 
 
 def unbiased_leg(run: Run, product: str) -> Leg:
-    """A leg of one record without bias at the run's temperature, with the seed of a product name."""
+    """A leg of one record without bias, at the temperature of a run.
+
+    Args:
+        run: The run.
+        product: The name of a product, from which the seed is derived.
+    """
     simulation = run.spec.simulation
     return Leg(
         seed=derived_seed(run.id, product),
@@ -62,7 +75,12 @@ def unbiased_leg(run: Run, product: str) -> Leg:
 
 
 def coordinate_of(spec: RunSpec, model: Model) -> Coordinate:
-    """The binding coordinate of a run: a head for each face that carries a ligand."""
+    """The binding coordinate of a run: a head for each face that carries a ligand.
+
+    Args:
+        spec: Settings of the run.
+        model: Its model.
+    """
     return Coordinate(
         model.groups["anchor"],
         model.site_points,
@@ -73,7 +91,12 @@ def coordinate_of(spec: RunSpec, model: Model) -> Coordinate:
 
 
 def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
-    """Indices (n,) of the atoms whose frames are written."""
+    """Indices (n,) of the atoms whose frames are written.
+
+    Args:
+        model: The model.
+        sampling: Says which atoms.
+    """
     if sampling.frames == "none":
         return np.zeros(0, dtype=int)
     if sampling.frames == "all":
@@ -84,7 +107,15 @@ def frame_atoms(model: Model, sampling: SamplingSection) -> np.ndarray:
 
 
 def final_state(run: Run, product: str) -> MDState:
-    """The state in which a published piece of MD ended. Raises DamagedError."""
+    """The state in which a published piece of MD ended.
+
+    Args:
+        run: The run.
+        product: Its name.
+
+    Raises:
+        DamagedError: It cannot be read.
+    """
     with reading(run.path(product)):
         return read_state(run.path(product) / "state.xml")
 
@@ -104,7 +135,15 @@ def load_system(folder: Path) -> mm.System:
 
 
 def crystal_integrity(run: Run, state: MDState) -> Integrity:
-    """How far the crystal of a run is from as it was built. Raises DamagedError."""
+    """How far the crystal of a run is from as it was built.
+
+    Args:
+        run: The run.
+        state: Where its atoms are.
+
+    Raises:
+        DamagedError: The model cannot be read.
+    """
     pack = load_pack(run.spec.forcefield.pack)
     model = built_model(run.path("build"))
     return check_integrity(model, state.positions, state.box, pack.metals, pack.halides)

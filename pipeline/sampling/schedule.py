@@ -38,7 +38,12 @@ class Phases:
 
 
 def phases_of(run: Run, campaign: Campaign) -> Phases:
-    """What is made of a run, in phases."""
+    """What is made of a run, in phases.
+
+    Args:
+        run: The run.
+        campaign: Says how much sampling is asked for.
+    """
     preparation = [single_steps(prepare_products(run))]
     sampling = campaign.sampling
     if sampling.method == "metadynamics":
@@ -73,7 +78,12 @@ def products_of(chains: Sequence[Chain]) -> Iterator[Product]:
 
 
 def first_missing(chain: Chain, published: set[str]) -> int | None:
-    """The number of the first step of a chain that is not wholly among the published products."""
+    """The number of the first step of a chain that is not wholly published; None for no such step.
+
+    Args:
+        chain: The steps.
+        published: Names of the published products.
+    """
     for number, step in enumerate(chain):
         if any(product.name not in published for product in step.products):
             return number
@@ -81,8 +91,9 @@ def first_missing(chain: Chain, published: set[str]) -> int | None:
 
 
 def _grouped(windows: list[list[WindowSegment]], size: int) -> list[Chain]:
-    """Chains of `size` neighbouring windows each; the windows of a group go on together while they
-    have segments to make.
+    """Chains of `size` neighbouring windows each.
+
+    The windows of a group go on together while they have segments to make.
     """
     chains: list[Chain] = []
     for first in range(0, len(windows), size):

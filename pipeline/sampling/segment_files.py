@@ -107,6 +107,7 @@ class SegmentContent:
     """What a published segment holds, as it is on disk and decoded."""
 
     record: SegmentRecord
+    """segment.json, decoded."""
     record_bytes: bytes
     """segment.json."""
     cv_bytes: bytes
@@ -139,7 +140,15 @@ def exchange_members(record: SegmentRecord) -> list[SegmentName]:
 
 
 def read_numbers(folder: Path, name: str) -> np.ndarray:
-    """A row (n,) of finite numbers from a file of a published segment. Raises DamagedError."""
+    """Read a row (n,) of finite numbers from a file of a published segment.
+
+    Args:
+        folder: The segment.
+        name: Of the file.
+
+    Raises:
+        DamagedError: It cannot be read, or holds anything else.
+    """
     with reading(folder):
         row: np.ndarray = np.load(folder / name, allow_pickle=False)
         if row.ndim != 1 or not np.all(np.isfinite(row)):
@@ -148,7 +157,16 @@ def read_numbers(folder: Path, name: str) -> np.ndarray:
 
 
 def read_end_state(run: Run, product: str, height_nm: float) -> EndState:
-    """How a published step of the pull, its umbrella at `height_nm`, ended. Raises DamagedError."""
+    """How a published step of the pull ended.
+
+    Args:
+        run: The run.
+        product: Name of the step.
+        height_nm: Centre of its umbrella at the end.
+
+    Raises:
+        DamagedError: It cannot be read.
+    """
     folder = run.path(product)
     content = read_segment(folder)
     with reading(folder):
@@ -166,7 +184,14 @@ def read_end_state(run: Run, product: str, height_nm: float) -> EndState:
 
 
 def end_state_of(name: str, height_nm: float, result: LegResult, slab: Integrity) -> EndState:
-    """How a leg that is not published ended, its umbrella at `height_nm`."""
+    """How a leg that is not published ended.
+
+    Args:
+        name: The product that it started from.
+        height_nm: Centre of its umbrella at the end.
+        result: Of the leg.
+        slab: How far the crystal is from as it was built at the end.
+    """
     return EndState(
         name,
         height_nm,
@@ -180,7 +205,15 @@ def end_state_of(name: str, height_nm: float, result: LegResult, slab: Integrity
 def write_segment(
     context: RunContext, out: Path, leg: Leg, result: LegResult, extra: Mapping[str, object]
 ) -> None:
-    """Write state.xml, cv.npy and segment.json (with `extra`) of a leg into `out`."""
+    """Write state.xml, cv.npy and segment.json of a leg, and box_z.npy under a barostat.
+
+    Args:
+        context: Of the run.
+        out: The directory that takes the files.
+        leg: What was done.
+        result: Of the leg.
+        extra: What segment.json holds besides.
+    """
     write_state(result.state, out / "state.xml")
     np.save(out / "cv.npy", result.cv)
     if leg.pressure_bar is not None:

@@ -1,6 +1,4 @@
-"""Is a state fit to start a window from: is its anchor inside the umbrella, its energy sane, its
-slab whole?
-"""
+"""Is a state fit to start a window from: anchor inside the umbrella, energy sane, slab whole?"""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +9,18 @@ import numpy as np
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.samples import Window
 
-# widths sqrt(kT/k) of a window without landscape that an anchor may lie from the centre: so far may
-# the landscape itself pull (500 kJ/mol/nm at k = 3000)
 MAX_WIDTHS_FROM_CENTER = 6.0
-SETTLED_FACTOR = 2.0  # times as far may a state lie that has settled in the window itself
-# energies agree within so many scaled median deviations of those of all pulled states,
+"""How far an anchor may lie from the centre of a window, in widths sqrt(kT/k) of one without
+landscape: so far may the landscape itself pull it (500 kJ/mol/nm at k = 3000).
+"""
+SETTLED_FACTOR = 2.0
+"""A state that has settled in the window itself may lie so many times as far."""
 MAX_ENERGY_DEVIATIONS = 8.0
-# or within so many times kT sqrt(1.5 N)
+"""Energies agree within so many scaled median deviations of those of all pulled states,"""
 MAX_THERMAL_FLUCTUATIONS = 10.0
-MAX_TEMPERATURE_FACTOR = 3.0  # a kinetic temperature is within this factor of the thermostat's
+"""or within so many times kT sqrt(1.5 N)."""
+MAX_TEMPERATURE_FACTOR = 3.0
+"""A kinetic temperature is within this factor of the thermostat's."""
 
 
 class StartError(RuntimeError):
@@ -51,7 +52,9 @@ class UsualState:
     energies: Sequence[float]
     """Energies of all pulled states in kJ/mol."""
     n_atoms: int
+    """Atoms of the model."""
     temperature_K: float
+    """Of the thermostat."""
     slab: bool = True
     """Whether ions must keep their places: outer ions of a cluster may lift off in every state
     (which the table tells).

@@ -26,6 +26,7 @@ class SingleStep:
     """One product, made alone."""
 
     product: Product
+    """The product."""
 
     @property
     def products(self) -> tuple[Product, ...]:
@@ -37,7 +38,12 @@ class SingleStep:
         return self
 
     def make(self, context: RunContext, outs: Sequence[Path]) -> None:
-        """Write the files of the product into its directory."""
+        """Write the files of the product.
+
+        Args:
+            context: Of the run.
+            outs: Its directory, alone.
+        """
         self.product.make(context, outs[0])
 
 
@@ -46,6 +52,7 @@ class ExchangeStep:
     """Segments of neighbouring windows, by height, made together with swaps."""
 
     segments: tuple[WindowSegment, ...]
+    """One of each window, by height."""
 
     @property
     def products(self) -> tuple[Product, ...]:
@@ -72,7 +79,12 @@ class ExchangeStep:
         return _step_of(missing)
 
     def make(self, context: RunContext, outs: Sequence[Path]) -> None:
-        """Sample the windows side by side; each segment goes into its own directory."""
+        """Sample the windows side by side.
+
+        Args:
+            context: Of the run.
+            outs: The directory of each segment.
+        """
         starts = [
             segment.start(context, out) for segment, out in zip(self.segments, outs, strict=True)
         ]
@@ -93,8 +105,9 @@ class ExchangeStep:
             write_segment(context, out, window.leg, result.results[i], extra)
 
     def _walker_names(self, starts: Sequence[Start]) -> list[str]:
-        """The name of the walker that begins in each window: the chain it comes from; that of the
-        window itself for all when two would have one name.
+        """The name of the walker that begins in each window: the chain it comes from.
+
+        When two would have one name, each is named by the chain of the window that it is in.
         """
         chains = [segment.chain for segment in self.segments]
         names = [start.walker or chain for start, chain in zip(starts, chains, strict=True)]

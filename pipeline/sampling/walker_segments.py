@@ -38,8 +38,9 @@ def hills_label(settings: MetadynamicsSection) -> str:
 
 
 def walker_start(walker: int) -> float:
-    """Where on the path (0 to 1) a walker starts, whatever their number: 0, 1, 1/2, 1/4, 3/4, 1/8,
-    ... (van der Corput).
+    """Where on the path (0 to 1) a walker starts: 0, 1, 1/2, 1/4, 3/4, 1/8, ... (van der Corput).
+
+    The number of walkers does not matter.
     """
     if walker < 2:
         return float(walker)
@@ -50,7 +51,13 @@ def walker_start(walker: int) -> float:
 def hills_of(
     spec: RunSpec, settings: MetadynamicsSection, start: np.ndarray | None = None
 ) -> Hills:
-    """How the bias of a run grows, from `start` (n,) kJ/mol on."""
+    """How the bias of a run grows.
+
+    Args:
+        spec: Settings of the run.
+        settings: Of metadynamics.
+        start: The bias (n,) in kJ/mol that it grows from; None for none.
+    """
     every = round(settings.deposit_ps / (spec.simulation.timestep_fs / 1000))
     path_nm = (spec.pull.from_nm, spec.pull.to_nm)
     return Hills(
@@ -66,16 +73,22 @@ def hills_of(
 
 @dataclass(frozen=True)
 class WalkerSegment:
-    """One segment of a walker: the first starts from a pulled state without bias, each other where
-    the one before it ended, with its bias.
+    """One segment of a walker.
+
+    The first starts from a pulled state without bias, each other where the one before it ended,
+    with its bias.
     """
 
     walker: int
+    """Number of the walker, from 0."""
     number: int
+    """Number of the segment, from 0."""
     pulled: str
     """The step of the pull in whose final state the walker starts."""
     sampling: SamplingSection
+    """Its length, and what is recorded."""
     settings: MetadynamicsSection
+    """How the bias grows."""
     stage: ClassVar[str] = "metadynamics"
 
     @property
@@ -122,7 +135,13 @@ class WalkerSegment:
 
 
 def walker_segments(run: Run, walker: int, campaign: Campaign) -> list[WalkerSegment]:
-    """The segments of one walker that a campaign asks for."""
+    """The segments of one walker that a campaign asks for.
+
+    Args:
+        run: The run.
+        walker: Number of the walker, from 0.
+        campaign: Says how many segments.
+    """
     pulled = pulled_states(run)[round(walker_start(walker) * n_pull_steps(run.spec))].name
     return [
         WalkerSegment(walker, number, pulled, campaign.sampling, campaign.metadynamics)
@@ -136,7 +155,9 @@ def read_bias(segment: Path) -> np.ndarray:
 
 
 def read_push(segment: Path) -> np.ndarray:
-    """The force (records,) of the bias in kJ/mol/nm at each record of a segment. Raises
-    DamagedError.
+    """The force (records,) of the bias in kJ/mol/nm at each record of a segment.
+
+    Raises:
+        DamagedError: It cannot be read.
     """
     return read_numbers(segment, "push.npy")

@@ -37,8 +37,11 @@ from halobind.pipeline.sampling.start_states import (
 
 
 def grid_windows(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
-    """Umbrella windows from the first to the last pulled height, in equal steps of about
-    `spacing_nm`.
+    """Umbrella windows from the first to the last pulled height, in equal steps.
+
+    Args:
+        spec: With the pulled path.
+        settings: With the length of a step, and the stiffness.
     """
     pull = spec.pull
     count = max(2, round((pull.to_nm - pull.from_nm) / settings.spacing_nm) + 1)
@@ -47,8 +50,11 @@ def grid_windows(spec: RunSpec, settings: WindowsSection) -> tuple[Window, ...]:
 
 
 def windows_of(run: Run, campaign: Campaign) -> dict[Window, int]:
-    """The windows of a run by height, each with the number of segments that campaign file and
-    rounds ask for.
+    """The windows of a run by height, each with the number of its segments.
+
+    Args:
+        run: The run, with its rounds.
+        campaign: What is asked for without rounds.
     """
     segments = dict.fromkeys(grid_windows(run.spec, campaign.windows), campaign.sampling.segments)
     for round_ in rounds_of(run):
@@ -72,6 +78,7 @@ class Start:
     """A state to start a segment from."""
 
     state: MDState
+    """Positions, velocities and box."""
     record: Mapping[str, object]
     """What the record of the segment says of it."""
     walker: str | None = None
@@ -80,13 +87,17 @@ class Start:
 
 @dataclass(frozen=True)
 class WindowSegment:
-    """One segment of an umbrella window: the first starts from a pulled state, each other where the
-    one before it ended.
+    """One segment of an umbrella window.
+
+    The first starts from a pulled state, each other where the one before it ended.
     """
 
     window: Window
+    """The umbrella."""
     number: int
+    """From 0."""
     sampling: SamplingSection
+    """Its length, and what is recorded."""
     stage: ClassVar[str] = "windows"
 
     @property
@@ -123,8 +134,15 @@ class WindowSegment:
         )
 
     def start(self, context: RunContext, out: Path) -> Start:
-        """Where the segment starts; `out` takes the frames of settling. Raises StartError and
-        DamagedError.
+        """Where the segment starts.
+
+        Args:
+            context: Of the run.
+            out: Takes the frames of settling.
+
+        Raises:
+            StartError: No pulled state is fit to start from.
+            DamagedError: A state cannot be read.
         """
         if self.number == 0:
             return self._pulled_start(context, out)
@@ -138,8 +156,9 @@ class WindowSegment:
         return str(SegmentName(self.stage, window_label(self.window), number))
 
     def _pulled_start(self, context: RunContext, out: Path) -> Start:
-        """The nearest pulled state that is fit; where that lies outside the window it settles there
-        first, and is judged again.
+        """The nearest pulled state that is fit.
+
+        Where that lies outside the window it settles there first, and is judged again.
         """
         run = context.run
         spec = run.spec
@@ -186,5 +205,11 @@ class WindowSegment:
 def window_segments(
     window: Window, segments: int, sampling: SamplingSection
 ) -> list[WindowSegment]:
-    """The first `segments` segments of a window."""
+    """The first segments of a window.
+
+    Args:
+        window: The umbrella.
+        segments: How many.
+        sampling: Their length, and what is recorded.
+    """
     return [WindowSegment(window, number, sampling) for number in range(segments)]

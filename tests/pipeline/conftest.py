@@ -53,7 +53,7 @@ BOX = np.array([2.344, 2.344, 3.6])
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnCampaign:
     """A campaign of one run without simulation: `add` publishes a segment of every window."""
 
     folder: Path
@@ -106,7 +106,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_campaign(tmp_path_factory.mktemp("built") / "c", None).run.path("build")
 
 
-def draw_campaign(folder: Path, build_folder: Path | None, frames: str = "solute") -> Drawn:
+def draw_campaign(folder: Path, build_folder: Path | None, frames: str = "solute") -> DrawnCampaign:
     folder.mkdir()
     (folder / "campaign.toml").write_text(DRAWN.replace("FRAMES", frames))
     campaign = load_campaign(folder / "campaign.toml")
@@ -118,11 +118,11 @@ def draw_campaign(folder: Path, build_folder: Path | None, frames: str = "solute
     else:
         for name in ("model.cif", "groups.json"):
             (target / name).write_bytes((build_folder / name).read_bytes())
-    return Drawn(folder, campaign, run, built_model(target))
+    return DrawnCampaign(folder, campaign, run, built_model(target))
 
 
 @pytest.fixture
-def drawn(tmp_path: Path, built: Path) -> Drawn:
+def drawn(tmp_path: Path, built: Path) -> DrawnCampaign:
     """A new campaign without segments."""
     return draw_campaign(tmp_path / "c", built)
 

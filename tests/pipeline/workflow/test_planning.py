@@ -65,7 +65,7 @@ def campaign_of(**sampling: object) -> Campaign:
     return parse_campaign(TINY | {"sampling": TINY["sampling"] | sampling}, "campaign.toml")
 
 
-class Drawn:
+class DrawnSegments:
     """Stands in for make_step: windows draw from `landscape`, everything else leaves a marker; may
     stop at the n-th step.
     """
@@ -107,7 +107,7 @@ class Drawn:
 def work(
     folder: Path,
     campaign: Campaign,
-    drawn: Drawn,
+    drawn: DrawnSegments,
     part: Part = WHOLE,
 ) -> list[Run]:
     runs = runs_of(folder, campaign)
@@ -137,7 +137,7 @@ def series(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Campaign]:
     folder, campaign = tmp_path_factory.mktemp("planned"), campaign_of()
-    work(folder, campaign, Drawn(well))
+    work(folder, campaign, DrawnSegments(well))
     return folder, campaign
 
 
@@ -193,10 +193,10 @@ def test_stopped_anywhere_and_resumed_it_is_the_same_campaign(
     reference, campaign = planned
     for stop_at in (3, 11, 1, 9, 6):
         with pytest.raises(Stopped):
-            work(tmp_path, campaign, Drawn(well, stop_at))
-    work(tmp_path, campaign, Drawn(well))
+            work(tmp_path, campaign, DrawnSegments(well, stop_at))
+    work(tmp_path, campaign, DrawnSegments(well))
     assert series(tmp_path) == series(reference)
-    again = Drawn(well)
+    again = DrawnSegments(well)
     work(tmp_path, campaign, again)
     assert again.made == []
 
@@ -205,7 +205,7 @@ def test_parts_share_what_the_file_asks_for_and_the_last_one_makes_the_rounds(
     planned, tmp_path, monkeypatch
 ) -> None:
     reference, campaign = planned
-    first, last = Drawn(well), Drawn(well)
+    first, last = DrawnSegments(well), DrawnSegments(well)
     work(tmp_path, campaign, first, Part(0, 2))
     assert {name.split("/")[1] for name in first.made if "windows/" in name} == {
         f"z+0.{k}00-k2000" for k in (0, 2, 4)
@@ -216,12 +216,12 @@ def test_parts_share_what_the_file_asks_for_and_the_last_one_makes_the_rounds(
 
 def test_exchange_groups_ask_for_the_same_products(planned, tmp_path) -> None:
     reference, _ = planned
-    work(tmp_path, campaign_of(exchange_group=3), Drawn(well))
+    work(tmp_path, campaign_of(exchange_group=3), DrawnSegments(well))
     assert series(tmp_path) == series(reference)  # drawn segments know nothing of their neighbours
 
 
 def test_a_path_without_a_plateau_ends_with_the_box_and_says_so(tmp_path) -> None:
-    (run,) = work(tmp_path, campaign := campaign_of(max_rounds=20), Drawn(ramp))
+    (run,) = work(tmp_path, campaign := campaign_of(max_rounds=20), DrawnSegments(ramp))
     assert pull_heights(run)[-1] == pytest.approx(1.0)  # gap 3.0 nm, less 0.4 nm, less the ligand
     assert (
         "where the box ends" in rounds_of(run)[-1].problems[0].text
@@ -230,13 +230,13 @@ def test_a_path_without_a_plateau_ends_with_the_box_and_says_so(tmp_path) -> Non
 
 
 def test_rounds_end_when_they_have_been_many_and_say_what_is_left(tmp_path) -> None:
-    (run,) = work(tmp_path, campaign_of(max_rounds=1), Drawn(ramp))
+    (run,) = work(tmp_path, campaign_of(max_rounds=1), DrawnSegments(ramp))
     assert [one.kind for one in rounds_of(run)] == ["windows", "end"]
     assert "after 1 rounds still asked for: " in rounds_of(run)[-1].problems[0].text
 
 
 def test_without_rounds_nothing_is_added(tmp_path) -> None:
-    drawn = Drawn(ramp)
+    drawn = DrawnSegments(ramp)
     (run,) = work(tmp_path, campaign_of(max_rounds=0), drawn)
     assert not rounds_of(run) and sum("windows/" in name for name in drawn.made) == 10
 
@@ -245,7 +245,7 @@ def test_replicas_reach_the_target_together_and_windows_that_matter_get_more(
     tmp_path, monkeypatch
 ) -> None:
     campaign = campaign_of(replicas=2, target_kJ_mol=0.25, budget_ns=200.0, max_rounds=3)
-    runs = work(tmp_path, campaign, Drawn(well))
+    runs = work(tmp_path, campaign, DrawnSegments(well))
     assert [run.leads for run in runs] == [True, False] and not (runs[1].folder / "rounds").exists()
     rounds = rounds_of(runs[1])
     assert rounds == rounds_of(runs[0]) and rounds[-1].notes[-1].endswith("reached")
@@ -263,7 +263,7 @@ def test_replicas_reach_the_target_together_and_windows_that_matter_get_more(
 
 
 def test_the_budget_ends_the_sampling(tmp_path) -> None:
-    (run,) = work(tmp_path, campaign_of(target_kJ_mol=0.01, budget_ns=0.31), Drawn(well))
+    (run,) = work(tmp_path, campaign_of(target_kJ_mol=0.01, budget_ns=0.31), DrawnSegments(well))
     rounds = rounds_of(run)
     assert (
         sum(one.added_ps for one in rounds if one.kind == "target") == 300.0
@@ -280,7 +280,7 @@ def test_extend_shows_the_plan_records_it_and_the_worker_follows(
     )
     (tmp_path / "campaign.toml").write_text(toml)
     campaign = campaign_of()
-    (run,) = work(tmp_path, campaign, Drawn(well))
+    (run,) = work(tmp_path, campaign, DrawnSegments(well))
     before, windows = rounds_of(run), windows_of(run, campaign)
     assert main(["extend", str(tmp_path), "--target-kJ-mol", "0.3", "--dry-run"]) == 0
     shown = capsys.readouterr().out
@@ -299,7 +299,7 @@ def test_extend_shows_the_plan_records_it_and_the_worker_follows(
     assert set(windows_of(run, campaign).values()) == {3} and rounds_due([run], campaign)
     assert extend_campaign(tmp_path, ExtendOptions(target_kJ_mol=0.3, budget_ns=5.0)) == 0
     assert "products are to be made first" in capsys.readouterr().out
-    work(tmp_path, campaign, Drawn(well))
+    work(tmp_path, campaign, DrawnSegments(well))
     assert rounds_of(run)[-1].notes[-1].endswith("reached")
     assert evidence_of(run, campaign).binding.dG0_kJ_mol.error <= 0.3
 
@@ -398,7 +398,7 @@ def test_bad_sampling_settings_are_refused(sampling, expected, tmp_path) -> None
 
 
 def test_a_damaged_round_is_named(planned, tmp_path) -> None:
-    (run,) = work(tmp_path, campaign_of(max_rounds=1), Drawn(well))
+    (run,) = work(tmp_path, campaign_of(max_rounds=1), DrawnSegments(well))
     broken = runs_of(tmp_path, campaign_of(max_rounds=1))[0].rounds()[0] / "round.json"
     text = broken.read_text()
     broken.write_text(text.replace('"kind"', '"kin"'))
