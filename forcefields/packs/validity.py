@@ -45,12 +45,15 @@ def request_of(spec: ModelSpec, plan: ModelPlan) -> PackRequest:
     removed = {i for bound in plan.bounds for i in bound.removed}
     composition = Counter(name for i, name in enumerate(plan.crystal.species) if i not in removed)
     composition += Counter(bound.ligand for bound in plan.bounds) + Counter(dict(spec.dissolved))
+    ligands = spec.ligands
+    if spec.ligand:
+        ligands[spec.ligand] = spec.probe
     return PackRequest(
         perovskite=crystal.perovskite,
         shape=f"slab {crystal.termination}" if crystal.shape == "slab" else crystal.shape,
         size="x".join(str(n) for n in crystal.cells),
         composition=composition,
-        ligands={name: spec.ligands[name] for name in composition if name in spec.ligands},
+        ligands={name: ligands[name] for name in composition if name in ligands},
     )
 
 
@@ -115,12 +118,18 @@ def _net_charge(pack: Pack, request: PackRequest) -> tuple[float, str]:
 def ligand_problem(pack: Pack, name: str, ligand: Ligand) -> str | None:
     """Why a pack does not take a ligand, as the rest of a sentence; None when it does."""
     valid = pack.validity
+    if name in pack.halides and not isinstance(pack.charges, Fixed):
+        return (
+            f"cannot say how strongly {name} is bound: each bond to a metal changes its charge by"
+            f" {pack.charges.charge_scale * pack.charges.t:g} e, so it is another ion in solution, and"
+            " no number of the pack says what moving that charge costs"
+        )
     if ligand.mode not in valid.modes:
         return (
             f"is not made for {name}, a ligand bound as {ligand.mode}; it is for"
             f" {', '.join(valid.modes) or 'no ligands'}"
         )
-    if not valid.heads:
+    if not valid.heads or name in pack.formal:
         return None
     mol = Chem.MolFromSmiles(ligand.smiles)
     known_heads = {

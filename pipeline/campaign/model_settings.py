@@ -19,6 +19,7 @@ from halobind.structures.molecules.catalogue import (
     PEROVSKITES,
     SOLVENTS,
     Ligand,
+    check_ion_ligand,
 )
 from halobind.structures.molecules.limits import check_size, shown
 from halobind.structures.molecules.user_ligands import any_isomer, check_format, ligand_from_file
@@ -146,7 +147,7 @@ class ModelSection(Section):
     vacancies: str = "corner"
     """Kind of A site that a cuboid empties first where it has too many, one of KINDS."""
     ligand: str | None = None
-    """The ligand that is sampled."""
+    """The ligand that is sampled; or the A cation of the crystal, which then leaves its own site."""
     site: str = "face"
     """Kind of site that it binds to, one of KINDS."""
     faces: Literal[1, 2] = 1
@@ -269,12 +270,17 @@ class ModelSection(Section):
 
 
 def unknown_ligand(section: ModelSection, user_ligands: dict[str, Ligand]) -> str | None:
-    """A sentence on the first ligand of the model that nobody defines; None where there is none.
+    """A sentence on the first ligand of the model that cannot be one; None where there is none.
 
     Args:
         section: the model.
         user_ligands: the ligands of the user by name; the catalogue is known too.
     """
+    if section.ligand in ION_CHARGES:
+        try:
+            check_ion_ligand(section.ligand, section.perovskite)
+        except ValueError as error:
+            return f"ligand = {section.ligand!r}: {error}"
     known = (*LIGANDS, *user_ligands)
     for name in section.ligand_names:
         if name not in known:

@@ -15,6 +15,7 @@ from halobind.pipeline.campaign.model_settings import (
     name_check,
 )
 from halobind.pipeline.free_energy.settings import EstimateSettings
+from halobind.structures.molecules.catalogue import Ligand, catalogue_ligand
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Ps = Annotated[float, Field(ge=0.01, le=1e6, allow_inf_nan=False)]
@@ -131,6 +132,18 @@ class RunSpec(Section):
     pull: PullSection = PullSection()
     replica: int = Field(default=0, ge=0, lt=1000)
     """Number of the replica, from 0."""
+
+    @property
+    def sampled_ligand(self) -> Ligand:
+        """The row of the ligand that is sampled: of the user, of the catalogue, or an ion.
+
+        Raises:
+            ValueError: When none is sampled.
+        """
+        name = self.model.ligand
+        if name is None:
+            raise ValueError("the model has no ligand that is sampled")
+        return self.ligands[name].ligand if name in self.ligands else catalogue_ligand(name)
 
     @property
     def wall_nm(self) -> float:

@@ -21,7 +21,7 @@ from halobind.pipeline.observables.scene import Chemistry
 from halobind.pipeline.sampling.run_context import built_model, frame_atoms
 from halobind.pipeline.sampling.segment_files import read_segment
 from halobind.structures.models.model import Model
-from halobind.structures.molecules.catalogue import LIGANDS, MODES
+from halobind.structures.molecules.catalogue import MODES
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,6 +200,4 @@ def chemistry_of(run: Run) -> Chemistry:
     """Metals, halides and the role of the site of the sampled ligand."""
     spec = run.spec
     pack = load_pack(spec.forcefield.pack)
-    name = spec.model.ligand or ""
-    row = spec.ligands[name].ligand if name in spec.ligands else LIGANDS[name]
-    return Chemistry(pack.metals, pack.halides, MODES[row.mode].sites[0])
+    return Chemistry(pack.metals, pack.halides, MODES[spec.sampled_ligand.mode].sites[0])

@@ -26,7 +26,6 @@ from halobind.pipeline.sampling.products import all_products
 from halobind.pipeline.sampling.pull_steps import comes_back
 from halobind.pipeline.sampling.rounds import rounds_of
 from halobind.structures.models.integrity import DISPLACED_NM
-from halobind.structures.molecules.catalogue import LIGANDS
 
 LABELLED_KEYS = frozenset(
     {
@@ -70,7 +69,6 @@ def _labelled_row(run: Run, campaign: Campaign) -> TableRow:
     ligand = spec.model.ligand
     if ligand is None:
         raise ValueError(f"{run.id} has no ligand whose binding is sampled")
-    record = spec.ligands.get(ligand)
     return TableRow(
         ligand=ligand,
         perovskite=spec.model.perovskite,
@@ -81,7 +79,7 @@ def _labelled_row(run: Run, campaign: Campaign) -> TableRow:
         path=BACK if comes_back(spec) else OUT,
         run_id=run.id,
         temperature_K=f"{spec.simulation.temperature_K:g}",
-        mode=record.mode if record else LIGANDS[ligand].mode,
+        mode=spec.sampled_ligand.mode,
         versions=versions(),
     )
 

@@ -78,12 +78,7 @@ def check_spec(spec: RunSpec, run_id: str, campaign: Campaign) -> None:
     ligand = check_sampled(spec.model)
     model = run_model_spec(spec, run_id)
     check_model(model, spec.pull.to_nm, cutoff_nm)
-    check_solvent(
-        spec.coordinate.leaving,
-        ligand,
-        model.ligands[ligand],
-        spec.model.recipe,
-    )
+    check_solvent(spec.coordinate.leaving, ligand, model.probe, spec.model.recipe)
     model_plan = plan_model(model)
     check_pack(load_pack(spec.forcefield.pack), request_of(model, model_plan))
     check_faces(model_plan, cutoff_nm)

@@ -40,7 +40,14 @@ from halobind.structures.crystals.crystal import (
 )
 from halobind.structures.crystals.ion_pair import check_leaving, partner_of
 from halobind.structures.models.model import Model, minimum_contact
-from halobind.structures.molecules.catalogue import ION_CHARGES, LIGANDS, SOLVENTS, Ligand
+from halobind.structures.molecules.catalogue import (
+    ION_CHARGES,
+    LIGANDS,
+    SOLVENTS,
+    Ligand,
+    catalogue_ligand,
+    check_ion_ligand,
+)
 from halobind.structures.molecules.limits import shown
 from halobind.structures.molecules.molecule import Molecule, make_molecule
 from halobind.structures.molecules.user_ligands import check_ligand
@@ -59,7 +66,8 @@ class ModelSpec:
     crystal: CrystalSpec
     """The crystal."""
     ligand: str | None
-    """The ligand whose binding is computed; None for a bare or only coated crystal."""
+    """The ligand whose binding is computed, which may be an ion of the crystal on its own site; None
+    for a bare or only coated crystal."""
     site: str
     """The kind of its site, one of KINDS; it sits alone on the one in the middle."""
     solvent: tuple[tuple[str, float], ...]
@@ -81,8 +89,24 @@ class ModelSpec:
 
     @property
     def ligands(self) -> dict[str, Ligand]:
-        """Every ligand that can be named."""
+        """Every molecule that can be a ligand, by name."""
         return all_ligands(dict(self.user_ligands))
+
+    @property
+    def probe(self) -> Ligand:
+        """The ligand whose binding is computed: a molecule, or a lone ion.
+
+        Raises:
+            ValueError: When there is none.
+        """
+        if self.ligand is None:
+            raise ValueError("the model has no ligand whose binding is computed")
+        return catalogue_ligand(self.ligand) if self.probe_is_ion else self.ligands[self.ligand]
+
+    @property
+    def probe_is_ion(self) -> bool:
+        """Whether that ligand is a lone ion of the crystal."""
+        return self.ligand in ION_CHARGES
 
     @property
     def seed(self) -> int:
@@ -172,7 +196,9 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
     ligands = spec.ligands
     check_recipe(dict(spec.solvent))
     check_coating(spec.coating, ligands, spec.pattern)
-    probe = [spec.ligand] if spec.ligand else []
+    if spec.ligand and spec.probe_is_ion:
+        check_ion_ligand(spec.ligand, spec.crystal.perovskite)
+    probe = [spec.ligand] if spec.ligand and not spec.probe_is_ion else []
     for name in dict.fromkeys([*probe, *(coat.ligand for coat in spec.coating)]):
         if name not in ligands:
             raise ValueError(
@@ -191,7 +217,7 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
         )
         raise ValueError(f"faces = 2 needs {what}: use faces = 1")
     if spec.ligand:
-        check_leaving(spec.leaving, spec.ligand, ligands[spec.ligand])
+        check_leaving(spec.leaving, spec.ligand, spec.probe)
     tail = _probe_tail(spec)
     across = _coating_tail(spec)
     slope = _slope(spec)
@@ -241,7 +267,9 @@ def reach_limit(spec: ModelSpec, apart_nm: float = 0.0) -> float:
 
 def _probe_tail(spec: ModelSpec) -> float:
     """How far (nm) the ligand whose binding is computed reaches from its head; 0 without one."""
-    return _tail(make_molecule(spec.ligand, spec.ligands[spec.ligand])) if spec.ligand else 0.0
+    if not spec.ligand or spec.probe_is_ion:
+        return 0.0
+    return _tail(make_molecule(spec.ligand, spec.ligands[spec.ligand]))
 
 
 def _coating_tail(spec: ModelSpec) -> float:
@@ -272,15 +300,17 @@ def plan_model(spec: ModelSpec) -> ModelPlan:
     crystal = make_crystal(spec.crystal)
     ligands = spec.ligands
     probes = _probe_sites(spec, crystal)
+    rows = {**ligands, spec.ligand: spec.probe} if spec.ligand else ligands
     bounds = choose_sites(
-        crystal, probes, spec.coating, ligands=ligands, pattern=spec.pattern, seed=spec.seed
+        crystal, probes, spec.coating, ligands=rows, pattern=spec.pattern, seed=spec.seed
     )
+    n_ions = len(probes) if spec.probe_is_ion else 0
     size = 2 * crystal.half
     box = np.where(np.isinf(size), 0.0, size) + spec.gap_nm
     if crystal.box_xy is not None:
         box[:2] = crystal.box_xy
     block = crystal.half + SOLVENT_DISTANCE_NM
-    items = [make_molecule(bound.ligand, ligands[bound.ligand]) for bound in bounds]
+    items = [make_molecule(bound.ligand, ligands[bound.ligand]) for bound in bounds[n_ions:]]
     for name, count in spec.dissolved:
         if name in ligands:
             items += [make_molecule(name, ligands[name])] * count
@@ -304,7 +334,7 @@ def plan_model(spec: ModelSpec) -> ModelPlan:
         box=box,
         block=block,
         counts=counts,
-        n_atoms=n_crystal + sum(item.n_atoms for item in items) + n_lone_ions + n_solvent,
+        n_atoms=n_crystal + n_ions + sum(item.n_atoms for item in items) + n_lone_ions + n_solvent,
     )
 
 
@@ -312,7 +342,7 @@ def _probe_sites(spec: ModelSpec, crystal: Crystal) -> tuple[HeadSite, ...]:
     """The sites of the ligands whose binding is computed, on the upper face first."""
     if not spec.ligand:
         return ()
-    role = head_roles(spec.ligands[spec.ligand], crystal)[0]
+    role = head_roles(spec.probe, crystal)[0]
     first = central_site(crystal, role, spec.site)
     sites = (first, mirror_site(crystal, first)) if spec.faces == 2 else (first,)
     return tuple(HeadSite(spec.ligand, site) for site in sites)
@@ -324,7 +354,7 @@ def _partners(
     """Indices of the crystal ions that leave with each of `probes`; none of these is in `gone`."""
     if not spec.ligand or spec.leaving != "ion_pair":
         return ()
-    charge = spec.ligands[spec.ligand].charge
+    charge = spec.probe.charge
     partners: list[int] = []
     for probe in probes:
         site = crystal.sites[probe.sites[0]]
@@ -344,12 +374,16 @@ def build_model(spec: ModelSpec) -> tuple[Model, BuildCheck]:
     ligands = spec.ligands
     removed = {i for bound in plan.bounds for i in bound.removed}
     ions = crystal_residues(plan.crystal, removed, spec.seed)
-    placed = place_all_ligands(plan.crystal, ions, plan.bounds, ligands=ligands, box=plan.box)
-    bound_residues = [
+    probe_ions = _probe_ions(spec, plan)
+    molecules = plan.bounds[len(probe_ions) :]
+    placed = place_all_ligands(
+        plan.crystal, [*ions, *probe_ions], molecules, ligands=ligands, box=plan.box
+    )
+    bound_residues = probe_ions + [
         PlacedResidue(
             bound.ligand, make_molecule(bound.ligand, ligands[bound.ligand]), place.positions
         )
-        for bound, place in zip(plan.bounds, placed, strict=True)
+        for bound, place in zip(molecules, placed, strict=True)
     ]
     dissolved = place_dissolved(
         dict(spec.dissolved),
@@ -368,7 +402,17 @@ def build_model(spec: ModelSpec) -> tuple[Model, BuildCheck]:
         partners=plan.partners,
     )
     model = assemble_model(plan.crystal, parts, plan.probe_sites, plan.box)
-    return model, _check(model, plan, parts, placed[0].height_nm if plan.probes else None)
+    height_nm = None
+    if plan.probes:
+        height_nm = 0.0 if probe_ions else placed[0].height_nm
+    return model, _check(model, plan, parts, height_nm)
+
+
+def _probe_ions(spec: ModelSpec, plan: ModelPlan) -> list[PlacedResidue]:
+    """The ions whose binding is computed, each on its own site; none where that is of molecules."""
+    if not spec.ligand or not spec.probe_is_ion:
+        return []
+    return [PlacedResidue(spec.ligand, None, site.point[None]) for site in plan.probe_sites]
 
 
 def _solvent(solute: list[PlacedResidue], plan: ModelPlan, seed: int) -> list[PlacedResidue]:

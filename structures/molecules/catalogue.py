@@ -194,6 +194,53 @@ LIGANDS = {
     ),
 }
 
+# The lone ions that can be the sampled ligand, each on a crystal that it belongs to. An A cation
+# that is a molecule is a row of LIGANDS.
+ION_LIGANDS = {
+    "Cs": Ligand("[Cs+]", "cation", 1, "caesium"),
+    "Cl": Ligand("[Cl-]", "anion", -1, "chloride"),
+    "Br": Ligand("[Br-]", "anion", -1, "bromide"),
+    "I": Ligand("[I-]", "anion", -1, "iodide"),
+}
+
+
+def catalogue_ligand(name: str) -> Ligand:
+    """The row of a molecule of LIGANDS, or of a lone ion.
+
+    Raises:
+        KeyError: When neither has that name.
+    """
+    return ION_LIGANDS[name] if name in ION_LIGANDS else LIGANDS[name]
+
+
+def exchangeable_ions(perovskite: str) -> tuple[str, str]:
+    """The A cation and the halide of a perovskite: ligands take their places on its surface.
+
+    Args:
+        perovskite: A key of PEROVSKITES.
+    """
+    row = PEROVSKITES[perovskite]
+    return row.a_site, row.halide
+
+
+def check_ion_ligand(name: str, perovskite: str) -> None:
+    """Refuse a lone ion as the ligand of a crystal whose sites it does not leave.
+
+    Args:
+        name: A key of ION_CHARGES.
+        perovskite: A key of PEROVSKITES.
+
+    Raises:
+        ValueError: Naming the ion, and what can be the ligand.
+    """
+    ions = exchangeable_ions(perovskite)
+    if name not in ions:
+        raise ValueError(
+            f"{name} does not sit on an A or X site of {perovskite} ({' and '.join(ions)} do): name one"
+            " of these, or a ligand"
+        )
+
+
 _CRC = "CRC Handbook of Chemistry and Physics, 97th ed."
 _RIDDICK = "Riddick, Bunger and Sakano, Organic Solvents, 4th ed., Wiley 1986, 25 C"
 _CRC_20 = f"{_CRC}, Permittivity (Dielectric Constant) of Liquids, 20 C"
