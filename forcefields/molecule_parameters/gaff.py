@@ -1,8 +1,9 @@
-"""GAFF 1.8 parameters and AM1-BCC charges for a molecule, as a finished OpenMM ForceField XML,
-checked before it is written.
+"""GAFF 1.8 parameters and AM1-BCC charges for a molecule, as a checked OpenMM ForceField XML.
 
-    python -m halobind.forcefields.molecule_parameters.gaff              every ligand and solvent row
-    python -m halobind.forcefields.molecule_parameters.gaff DA acetone   some of them
+For every ligand and solvent row, or for some of them:
+
+    python -m halobind.forcefields.molecule_parameters.gaff
+    python -m halobind.forcefields.molecule_parameters.gaff DA acetone
 
 antechamber, sqm and parmchk2 are run as programs, from the folder that the acpype wheel brings;
 ParmEd turns gaff.dat and the frcmod into XML. Needs `pip install -c constraints.txt ".[params]"`
@@ -21,6 +22,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from importlib import metadata, util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rdkit import Chem
@@ -28,6 +30,8 @@ from rdkit import Chem
 from halobind.forcefields.molecule_parameters.molecule_xml import (
     CHARGE_DIGITS,
     WATER_SOURCE,
+    AtomParameters,
+    ParameterFiles,
     command_for,
     tip3p,
     write_xml,
@@ -37,7 +41,10 @@ from halobind.forcefields.molecule_parameters.parameter_checks import (
     check_energies,
     check_run,
 )
-from halobind.forcefields.molecule_parameters.published_corrections import ADJUSTED, adjust
+from halobind.forcefields.molecule_parameters.published_corrections import (
+    CORRECTIONS,
+    correct_numbers,
+)
 from halobind.forcefields.packs.molecule_library import MOLECULES_FOLDER
 from halobind.structures.molecules.catalogue import LIGANDS, SOLVENTS
 from halobind.structures.molecules.molecule import Molecule, catalogue_molecule, rdkit_molecule
@@ -53,43 +60,51 @@ ACID_PROTON = (
     "ho 0.6000 0.0157 as HX of parm@Frosst (Bayly, McKay and Truchon 2010): without a radius it"
     " falls onto the P-O oxygens"
 )
-# no scale is published for parmchk2; in CGenFF (J. Chem. Inf. Model. 2012, 52, 3144) 10 ends "the
-# analogy is fair"
+# A penalty above it is high: no scale is published for parmchk2; in CGenFF (J. Chem. Inf. Model.
+# 2012, 52, 3144) 10 ends "the analogy is fair".
 HIGH_PENALTY = 10.0
+MAX_CHARGE_EXCESS_E = 0.05  # what the raw charges of a molecule may sum to beyond its formal charge
 # antechamber's own check of the molecule (acdoctor) refuses azides, isonitriles and diazo groups,
 # which it can parametrise; valences are checked before.
 UNDIAGNOSED = ("-dr", "no")
 SYSTEM_LIBRARIES = "apt-get install liblapack3 libblas3 libarpack2 libgfortran5"
-WITHOUT_GAFF = {
-    "APTES-ammonium": "GAFF has no atom type for Si"
-}  # rows that can be built but not sampled
+# Rows that can be built but not sampled, and why.
+WITHOUT_GAFF = {"APTES-ammonium": "GAFF has no atom type for Si"}
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What the programs found: the XML text, the sum of the raw AM1-BCC charges (e), parmchk2's
-    remarks on guesses; GAFF types, final charges (n_atoms,) in e, and the geometry (n_atoms, 3) in
-    nm that sqm charged. The last three are empty for TIP3P.
-    """
+    """The parameters of a molecule, and what the programs said of them."""
 
     xml: str
+    """Text of the ForceField file."""
     raw_charge_sum: float
+    """Sum of the AM1-BCC charges in e, before they were balanced."""
     remarks: tuple[str, ...]
-    kinds: tuple[str, ...] = ()
+    """What parmchk2 says of each term that it guessed."""
+    types: tuple[str, ...] = ()
+    """GAFF type of each atom; none for TIP3P."""
     charges: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """Final charges (n_atoms,) in e; empty for TIP3P."""
     positions: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    """The geometry (n_atoms, 3) in nm that sqm charged; empty for TIP3P."""
 
 
 def amber_home() -> Path:
-    """The folder of the bundled AmberTools programs. Raises RuntimeError with the install line when
-    acpype or ParmEd is missing.
+    """The folder of the bundled AmberTools programs.
+
+    Raises:
+        RuntimeError: acpype or ParmEd is missing; the message has the install line.
     """
-    for module in ("acpype", "parmed"):
-        if util.find_spec(module) is None:
+    places = {module: util.find_spec(module) for module in ("acpype", "parmed")}
+    for module, place in places.items():
+        if place is None:
             raise RuntimeError(
                 f'{module} is not installed: pip install -c constraints.txt ".[params]"'
             )
-    home = Path(util.find_spec("acpype").origin).parent / "amber_linux"
+    acpype = places["acpype"]
+    assert acpype is not None and acpype.origin is not None
+    home = Path(acpype.origin).parent / "amber_linux"
     if not (home / "bin" / "antechamber").exists():
         raise RuntimeError(
             f"acpype {metadata.version('acpype')} brings no Linux antechamber; run this on Linux,"
@@ -99,8 +114,13 @@ def amber_home() -> Path:
 
 
 def parametrize(item: Molecule) -> Parameters:
-    """Types, charges and XML of one molecule; seconds for a small one, minutes for a two-chain
-    ligand. Raises RuntimeError.
+    """Compute the parameters of one molecule.
+
+    It takes seconds for a small molecule and minutes for a ligand of two chains.
+
+    Raises:
+        RuntimeError: A program is missing or failed, or a check of its result did.
+        ValueError: The charges cannot be balanced.
     """
     home = amber_home()
     from parmed.amber import AmberParameterSet  # noqa: PLC0415 (an optional extra)
@@ -111,46 +131,42 @@ def parametrize(item: Molecule) -> Parameters:
         bcc = ["-c", "bcc", "-nc", str(item.charge), "-at", "gaff", "-pf", "y", *UNDIAGNOSED]
         if is_zwitterion(item):
             bcc += ["-ek", FIXED_GEOMETRY]
-        _program(
-            home,
-            folder,
-            ["antechamber", "-i", "in.mol", "-fi", "mdl", "-o", "out.mol2", "-fo", "mol2", *bcc],
-            "out.mol2",
-        )
+        antechamber = ["antechamber", "-i", "in.mol", "-fi", "mdl", "-o", "out.mol2", "-fo", "mol2"]
+        _run_program(home, folder, command=[*antechamber, *bcc], product="out.mol2")
         positions = _sqm_positions(folder / "sqm.pdb")
         check_bonds(item, positions, "sqm")
         gaff = str(home / "dat" / "leap" / "parm" / "gaff.dat")
-        _program(
-            home,
-            folder,
-            ["parmchk2", "-i", "out.mol2", "-f", "mol2", "-o", "out.frcmod", "-p", gaff],
-            "out.frcmod",
-        )
-        kept, remarks = checked_guesses(
+        parmchk2 = ["parmchk2", "-i", "out.mol2", "-f", "mol2", "-o", "out.frcmod", "-p", gaff]
+        _run_program(home, folder, command=parmchk2, product="out.frcmod")
+        frcmod, remarks = check_guesses(
             (folder / "out.frcmod").read_text(encoding="utf-8"),
             list(AmberParameterSet(gaff).improper_periodic_types),
         )
-        kinds, raw = _types_and_charges(folder / "out.mol2", item)
-        if {"ho", "p5"} <= set(kinds):
-            kept, remarks = (
-                kept.replace("NONBON\n", f"NONBON\n  {ACID_PROTON}\n"),
-                (*remarks, ACID_PROTON),
-            )
-        (folder / "out.frcmod").write_text(kept, encoding="utf-8")
-        charges = balanced_charges(item, raw)
-        files = (gaff, str(folder / "out.frcmod"))
-        text = write_xml(item, (kinds, charges), files, remarks)
-        check_energies(item, text, (kinds, charges), files)
+        raw = _read_mol2(folder / "out.mol2", item)
+        if {"ho", "p5"} <= set(raw.types):
+            frcmod = frcmod.replace("NONBON\n", f"NONBON\n  {ACID_PROTON}\n")
+            remarks = (*remarks, ACID_PROTON)
+        (folder / "out.frcmod").write_text(frcmod, encoding="utf-8")
+        balanced = AtomParameters(raw.types, balanced_charges(item, raw.charges))
+        files = ParameterFiles(gaff, str(folder / "out.frcmod"))
+        text = write_xml(item, balanced, files, remarks)
+        check_energies(item, text, balanced, files)
     check_run(item, text)
-    return Parameters(text, float(raw.sum()), remarks, tuple(kinds), charges, positions)
+    return Parameters(
+        xml=text,
+        raw_charge_sum=float(raw.charges.sum()),
+        remarks=remarks,
+        types=balanced.types,
+        charges=balanced.charges,
+        positions=positions,
+    )
 
 
 def is_zwitterion(item: Molecule) -> bool:
-    """Whether the molecule has positive and negative atoms apart, between which a proton would jump
-    in a gas-phase optimisation.
+    """Whether the molecule has positive and negative atoms apart from each other.
 
-    Neighbours of opposite charge are a way to draw a bond (nitro groups, N-oxides) and do not
-    count.
+    A proton would jump between them in a gas-phase optimisation. Neighbours of opposite charge are
+    a way to draw a bond (nitro groups, N-oxides) and do not count.
     """
     signs = set()
     for atom in rdkit_molecule(item).GetAtoms():
@@ -162,12 +178,20 @@ def is_zwitterion(item: Molecule) -> bool:
 
 def high_penalties(remarks: tuple[str, ...]) -> list[str]:
     """Those of parmchk2's remarks whose penalty is above HIGH_PENALTY."""
-    found = ((re.search(r"penalty score=\s*([\d.]+)", remark), remark) for remark in remarks)
-    return [remark for match, remark in found if match and float(match[1]) > HIGH_PENALTY]
+    high = []
+    for remark in remarks:
+        match = re.search(r"penalty score=\s*([\d.]+)", remark)
+        if match and float(match[1]) > HIGH_PENALTY:
+            high.append(remark)
+    return high
 
 
 def check_elements(item: Molecule) -> None:
-    """Raise ValueError naming the elements of the molecule that GAFF has no atom type for."""
+    """Check that GAFF has atom types for a molecule.
+
+    Raises:
+        ValueError: Naming the elements for which it has none.
+    """
     unknown = sorted(set(item.elements) - set(GAFF_ELEMENTS))
     if unknown:
         raise ValueError(
@@ -176,15 +200,22 @@ def check_elements(item: Molecule) -> None:
         )
 
 
-def _program(home: Path, folder: Path, command: list[str], product: str) -> None:
-    """Run one bundled program in `folder`. Raises RuntimeError with its last lines when it makes no
-    `product`.
+def _run_program(home: Path, folder: Path, *, command: list[str], product: str) -> None:
+    """Run one bundled program.
+
+    Args:
+        home: The folder of the programs.
+        folder: The folder to run it in.
+        command: Its name and arguments.
+        product: Name of the file that it must make.
+
+    Raises:
+        RuntimeError: It failed or made no product; the message has its last lines.
     """
     environment = os.environ | {
         "AMBERHOME": str(home),
         "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
     }
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -192,13 +223,14 @@ def _program(home: Path, folder: Path, command: list[str], product: str) -> None
         text=True,
         errors="replace",
         start_new_session=True,
-        **pipes,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as process:
         try:
             output = process.communicate()[0].strip()
-        except (
-            BaseException
-        ):  # interrupted: antechamber's own children, sqm above all, must not go on
+        except BaseException:
+            # Interrupted: antechamber's own children, sqm above all, must not go on.
             os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode == 0 and (folder / product).is_file():
@@ -216,20 +248,30 @@ def _program(home: Path, folder: Path, command: list[str], product: str) -> None
     )
 
 
-def checked_guesses(frcmod: str, known: list[tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
-    """The frcmod without the default impropers for which gaff.dat has a row (`known`), and a remark
-    on every guess in it.
+def check_guesses(frcmod: str, impropers: list[tuple[str, ...]]) -> tuple[str, tuple[str, ...]]:
+    """Take default impropers out of a frcmod for which gaff.dat has a row.
 
     parmchk2 22.0 gives the carbonyl of acetone, c3-c3-c-o, "the default value" of 1.1 kcal/mol
     although gaff.dat has X-X-c-o 10.5; left in the frcmod, the specific row would hide the general
-    one. Raises RuntimeError for a term without a guess.
+    one.
+
+    Args:
+        frcmod: Text of the file that parmchk2 wrote.
+        impropers: Types of the improper rows of gaff.dat, "X" for any.
+
+    Returns:
+        The text without these impropers, and a remark on every guess in it.
+
+    Raises:
+        RuntimeError: A term has no guess.
     """
-    kept, remarks = [], []
+    lines = []
+    remarks = []
     for line in frcmod.splitlines():
         types = tuple(line[k : k + 2].strip() for k in (0, 3, 6, 9))
         fits = [
             row
-            for row in known
+            for row in impropers
             if row[2] == types[2] and not Counter(row) - Counter([*types, "X", "X", "X"])
         ]
         rows = fits if "default value" in line else []
@@ -239,13 +281,11 @@ def checked_guesses(frcmod: str, known: list[tuple[str, ...]]) -> tuple[str, tup
                 " source, or leave out the row"
             )
         if any(word in line for word in ("penalty", "default value")):
-            remarks.append(
-                " ".join(line.split())
-                + (f" -- replaced by {'-'.join(rows[0])} of gaff.dat" if rows else "")
-            )
+            replaced = f" -- replaced by {'-'.join(rows[0])} of gaff.dat" if rows else ""
+            remarks.append(" ".join(line.split()) + replaced)
         if not rows:
-            kept.append(line)
-    return "\n".join(kept) + "\n", tuple(remarks)
+            lines.append(line)
+    return "\n".join(lines) + "\n", tuple(remarks)
 
 
 def _sqm_positions(pdb: Path) -> np.ndarray:
@@ -255,12 +295,16 @@ def _sqm_positions(pdb: Path) -> np.ndarray:
         for line in pdb.read_text(encoding="utf-8").splitlines()
         if line.startswith(("ATOM", "HETATM"))
     ]
-    return np.array([[float(row[k : k + 8]) for k in (30, 38, 46)] for row in rows]) / 10.0
+    angstrom = np.array([[float(row[k : k + 8]) for k in (30, 38, 46)] for row in rows])
+    positions_nm: np.ndarray = angstrom / 10.0
+    return positions_nm
 
 
-def _types_and_charges(mol2: Path, item: Molecule) -> tuple[list[str], np.ndarray]:
-    """GAFF type and raw charge of every atom, in the molecule's order. Raises RuntimeError when
-    antechamber changed the atoms.
+def _read_mol2(mol2: Path, item: Molecule) -> AtomParameters:
+    """GAFF types and raw charges, in the molecule's order of atoms.
+
+    Raises:
+        RuntimeError: antechamber changed the atoms.
     """
     body = mol2.read_text(encoding="utf-8").split("@<TRIPOS>ATOM")[1].split("@<TRIPOS>")[0]
     rows = [line.split() for line in body.strip().splitlines()]
@@ -270,19 +314,27 @@ def _types_and_charges(mol2: Path, item: Molecule) -> tuple[list[str], np.ndarra
             f"{item.name}: antechamber returned other atoms ({' '.join(elements)}) than it was"
             " given"
         )
-    return [row[5] for row in rows], np.array([float(row[8]) for row in rows])
+    return AtomParameters(tuple(row[5] for row in rows), np.array([float(row[8]) for row in rows]))
 
 
 def balanced_charges(item: Molecule, raw: np.ndarray) -> np.ndarray:
-    """Charges (n_atoms,) in e that sum to the formal charge exactly, equal for atoms that symmetry
-    makes equal.
+    """Charges that sum to the formal charge exactly, equal for atoms that symmetry makes equal.
 
     The mean over each class of `symmetry_classes` is shifted by the same amount on all atoms; what
-    rounding to 8 decimals leaves goes to a class whose size divides it. Raises ValueError when the
-    raw sum is off by more than 0.05 e.
+    rounding to 8 decimals leaves goes to a class whose size divides it.
+
+    Args:
+        item: The molecule.
+        raw: Charges (n_atoms,) in e.
+
+    Returns:
+        Charges (n_atoms,) in e.
+
+    Raises:
+        ValueError: The raw sum is off by more than 0.05 e, or the rest cannot be spread.
     """
     excess = float(raw.sum()) - item.charge
-    if abs(excess) > 0.05:
+    if abs(excess) > MAX_CHARGE_EXCESS_E:
         raise ValueError(
             f"{item.name}: the AM1-BCC charges sum to {raw.sum():.4f} e, not {item.charge}: look at"
             " sqm's output"
@@ -292,21 +344,23 @@ def balanced_charges(item: Molecule, raw: np.ndarray) -> np.ndarray:
     micro = np.zeros(item.n_atoms, dtype=np.int64)
     for index in classes:
         micro[index] = round((raw[index].mean() - excess / item.n_atoms) * unit)
-    left = item.charge * unit - int(micro.sum())
+    rest = item.charge * unit - int(micro.sum())
     for index in sorted(classes, key=len):
-        if left % len(index) == 0:
-            micro[index] += left // len(index)
+        if rest % len(index) == 0:
+            micro[index] += rest // len(index)
             break
     if int(micro.sum()) != item.charge * unit:
         raise ValueError(
-            f"{item.name}: {left}e-{CHARGE_DIGITS} e cannot be spread over its symmetry classes"
+            f"{item.name}: {rest}e-{CHARGE_DIGITS} e cannot be spread over its symmetry classes"
         )
-    return micro / unit
+    charges: np.ndarray = micro / unit
+    return charges
 
 
 def symmetry_classes(item: Molecule) -> list[np.ndarray]:
-    """Indices of the atoms that are equal by the bond graph alone: both oxygens of a carboxylate,
-    both nitrogens of formamidinium.
+    """Indices of the atoms that are equal by the bond graph alone, class by class.
+
+    Such are both oxygens of a carboxylate, and both nitrogens of formamidinium.
     """
     bare = Chem.RWMol()
     for element in item.elements:
@@ -324,8 +378,13 @@ def symmetry_classes(item: Molecule) -> list[np.ndarray]:
 
 
 def main(names: list[str]) -> int:
-    """Regenerate the named rows (all that can be when empty), each file and its record in
-    SOURCES.json; 1 when a named one cannot.
+    """Make the files of rows, and their records in SOURCES.json.
+
+    Args:
+        names: Names of rows; none: all that GAFF has types for.
+
+    Returns:
+        The exit code: 1 when a named row cannot be made.
     """
     folder = MOLECULES_FOLDER
     folder.mkdir(exist_ok=True)
@@ -342,63 +401,68 @@ def main(names: list[str]) -> int:
             if names:
                 return 1
             continue
-        found = _water() if name == "water" else parametrize(catalogue_molecule(name))
-        found = replace(found, xml=adjust(name, found.xml))
-        (folder / f"{name}.xml").write_text(found.xml, encoding="utf-8")
-        record_source(folder, name, found)
-        sums = f"charges summed to {found.raw_charge_sum:+.6f} e, written {catalogue_molecule(name).charge:+d} e"
-        print(f"{name}: {sums}; {len(found.remarks)} guessed terms")
-        for remark in found.remarks:
+        item = catalogue_molecule(name)
+        parameters = _water_parameters() if name == "water" else parametrize(item)
+        parameters = replace(parameters, xml=correct_numbers(name, parameters.xml))
+        (folder / f"{name}.xml").write_text(parameters.xml, encoding="utf-8")
+        record_source(folder, name, parameters)
+        print(
+            f"{name}: charges summed to {parameters.raw_charge_sum:+.6f} e, written"
+            f" {item.charge:+d} e; {len(parameters.remarks)} guessed terms"
+        )
+        for remark in parameters.remarks:
             print(f"  warning: {remark}", file=sys.stderr)
     return 0
 
 
-def _water() -> Parameters:
+def _water_parameters() -> Parameters:
+    """TIP3P, checked by a run."""
     item = catalogue_molecule("water")
     text = tip3p(item)
     check_run(item, text)
     return Parameters(text, 0.0, ())
 
 
-def programs() -> dict[str, str]:
-    """Versions of what parameters come from. Raises RuntimeError with the install line when one is
-    missing.
+def program_versions() -> dict[str, str]:
+    """Versions of the packages that parameters come from.
+
+    Raises:
+        RuntimeError: One is missing; the message has the install line.
     """
     amber_home()
     return {package: metadata.version(package) for package in ("acpype", "parmed", "rdkit")}
 
 
-def source_record(item: Molecule, found: Parameters) -> dict:
-    """What a file came from, and its checksum."""
-    water = item.name == "water"
+def source_record(item: Molecule, parameters: Parameters) -> dict[str, Any]:
+    """What a molecule file came from, and its checksum."""
+    source = GAFF_SOURCE
+    geometry = "AM1 optimised"
+    if item.name == "water":
+        source = WATER_SOURCE
+        geometry = "TIP3P"
+    else:
+        if item.name in CORRECTIONS:
+            source += f"; {CORRECTIONS[item.name].source}"
+        if is_zwitterion(item):
+            geometry = "as built: sqm took no steps"
     return {
         "smiles": item.smiles,
-        "source": (
-            WATER_SOURCE
-            if water
-            else GAFF_SOURCE + (f"; {ADJUSTED[item.name].source}" if item.name in ADJUSTED else "")
-        ),
-        "geometry": (
-            "TIP3P"
-            if water
-            else "as built: sqm took no steps"
-            if is_zwitterion(item)
-            else "AM1 optimised"
-        ),
+        "source": source,
+        "geometry": geometry,
         "command": command_for(item.name),
-        "programs": programs(),
+        "programs": program_versions(),
         "charge_e": item.charge,
-        "raw_charge_sum_e": round(found.raw_charge_sum, 6),
-        "guessed_terms": list(found.remarks),
-        "sha256": hashlib.sha256(found.xml.encode()).hexdigest(),
+        "raw_charge_sum_e": round(parameters.raw_charge_sum, 6),
+        "guessed_terms": list(parameters.remarks),
+        "sha256": hashlib.sha256(parameters.xml.encode()).hexdigest(),
     }
 
 
-def record_source(folder: Path, name: str, found: Parameters) -> None:
-    """Write what a file came from, and its checksum, into SOURCES.json."""
+def record_source(folder: Path, name: str, parameters: Parameters) -> None:
+    """Write the record of a row into the SOURCES.json of a folder."""
     path = folder / SOURCES
     sources = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    sources[name] = source_record(catalogue_molecule(name), found)
+    sources[name] = source_record(catalogue_molecule(name), parameters)
     path.write_text(json.dumps(dict(sorted(sources.items())), indent=1) + "\n", encoding="utf-8")
 
 

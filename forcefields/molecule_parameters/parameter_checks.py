@@ -1,9 +1,10 @@
-"""Checks of a fresh molecule file: sqm kept the bonds, the energy is that of ParmEd's own matching
-force by force, and it runs.
-"""
+"""Checks of a fresh molecule file: bonds kept by sqm, energies as ParmEd's, and a short run."""
+
+from __future__ import annotations
 
 import io
 from itertools import combinations, permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import openmm as mm
@@ -11,32 +12,44 @@ from openmm import app, unit
 from rdkit import Chem
 from rdkit.Chem import rdDetermineBonds
 
+from halobind.forcefields.molecule_parameters.molecule_xml import AtomParameters, ParameterFiles
+from halobind.forcefields.molecule_parameters.openmm_topology import molecule_topology
 from halobind.structures.molecules.molecule import Molecule, rdkit_molecule
 
-RELATIVE = 1e-4
+if TYPE_CHECKING:
+    import parmed
+
+RELATIVE_TOLERANCE = 1e-4  # of the energy of a force
 SHAKE_NM = 0.01  # atoms are moved by this much, so that no term sits at its minimum
-BONDED = 1.3  # atoms nearer than this times the sum of their covalent radii are bonded
-RUN_K, RUN_STEPS, STEP_PS = 300.0, 5000, 0.002
-RUN_KELVIN = (
-    0.5 * RUN_K,
-    1.5 * RUN_K,
-)  # the mean of 25 frames of one water (4 degrees of freedom) scatters by 42 K
+BOND_FACTOR = 1.3  # atoms nearer than this times the sum of their covalent radii are bonded
+RUN_TEMPERATURE_K = 300.0
+RUN_STEPS = 5000
+TIMESTEP_PS = 0.002
+# The mean of 25 frames of one water (4 degrees of freedom) scatters by 42 K.
+MIN_MEAN_TEMPERATURE_K = 0.5 * RUN_TEMPERATURE_K
+MAX_MEAN_TEMPERATURE_K = 1.5 * RUN_TEMPERATURE_K
 
 
 def check_bonds(item: Molecule, positions: np.ndarray, after: str) -> None:
-    """Raise RuntimeError when the distances in `positions` (n_atoms, 3) in nm make other bonds than
-    the molecule has.
+    """Check that distances between atoms make the bonds of a molecule, and no others.
 
-    `after` says what moved the atoms: in a gas-phase optimisation a proton may jump from one head
-    of a molecule to the other.
+    In a gas-phase optimisation a proton may jump from one head of a molecule to the other.
+
+    Args:
+        item: The molecule.
+        positions: (n_atoms, 3) in nm.
+        after: What moved the atoms, for the message.
+
+    Raises:
+        RuntimeError: Naming the bonds that were made or broken.
     """
-    mol = _placed(item, positions)
+    mol = _rdkit_at(item, positions)
     for i, j in item.bonds:
         mol.RemoveBond(int(i), int(j))
-    rdDetermineBonds.DetermineConnectivity(mol, useVdw=False, covFactor=BONDED)
-    found = {frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())) for bond in mol.GetBonds()}
-    wanted = {frozenset(bond) for bond in item.bonds.tolist()}
-    changed = ["-".join(item.names[i] for i in sorted(bond)) for bond in found ^ wanted]
+    rdDetermineBonds.DetermineConnectivity(mol, useVdw=False, covFactor=BOND_FACTOR)
+    after_bonds = {frozenset((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in mol.GetBonds()}
+    before_bonds = {frozenset(bond) for bond in item.bonds.tolist()}
+    changed = ["-".join(item.names[i] for i in sorted(bond)) for bond in after_bonds ^ before_bonds]
     if changed:
         raise RuntimeError(
             f"{item.name}: {after} made or broke the bonds {', '.join(sorted(changed))}: start it"
@@ -45,30 +58,35 @@ def check_bonds(item: Molecule, positions: np.ndarray, after: str) -> None:
 
 
 def check_run(item: Molecule, xml: str) -> None:
-    """Minimise one molecule in vacuum and run 10 ps at 300 K with constrained hydrogens, on the
-    Reference platform.
+    """Minimise one molecule in vacuum and run it for 10 ps at 300 K, on the Reference platform.
 
-    Raises RuntimeError when an energy is not finite, the temperature is off, a bond breaks or a
-    stereo centre or double bond turns.
+    Raises:
+        RuntimeError: An energy is not finite, the temperature is off, a bond breaks, or a stereo
+            centre or double bond turns.
     """
     system = app.ForceField(io.StringIO(xml)).createSystem(
-        _topology(item), nonbondedMethod=app.NoCutoff, constraints=app.HBonds
+        molecule_topology(item), nonbondedMethod=app.NoCutoff, constraints=app.HBonds
     )
-    motion = mm.LangevinMiddleIntegrator(RUN_K, 5.0, STEP_PS)
+    motion = mm.LangevinMiddleIntegrator(RUN_TEMPERATURE_K, 5.0, TIMESTEP_PS)
     motion.setRandomNumberSeed(1)
     context = mm.Context(system, motion, mm.Platform.getPlatformByName("Reference"))
     context.setPositions(item.positions)
     mm.LocalEnergyMinimizer.minimize(context, 1.0, 0)
-    context.setVelocitiesToTemperature(RUN_K, 1)
-    energies, kelvin = [], []
-    freedom = 3 * item.n_atoms - system.getNumConstraints() - 3
+    context.setVelocitiesToTemperature(RUN_TEMPERATURE_K, 1)
+    energies = []
+    temperatures = []
+    degrees_of_freedom = 3 * item.n_atoms - system.getNumConstraints() - 3
     for _ in range(50):
         motion.step(RUN_STEPS // 50)
         state = context.getState(getEnergy=True)
         energies.append(state.getPotentialEnergy()._value)
-        kelvin.append(2 * state.getKineticEnergy() / (freedom * unit.MOLAR_GAS_CONSTANT_R))
-    mean = float(np.mean([t.value_in_unit(unit.kelvin) for t in kelvin[25:]]))
-    if not np.all(np.isfinite(energies)) or not RUN_KELVIN[0] < mean < RUN_KELVIN[1]:
+        temperature = (
+            2 * state.getKineticEnergy() / (degrees_of_freedom * unit.MOLAR_GAS_CONSTANT_R)
+        )
+        temperatures.append(temperature.value_in_unit(unit.kelvin))
+    mean = float(np.mean(temperatures[25:]))
+    is_warm = MIN_MEAN_TEMPERATURE_K < mean < MAX_MEAN_TEMPERATURE_K
+    if not np.all(np.isfinite(energies)) or not is_warm:
         raise RuntimeError(
             f"{item.name}: a 10 ps run in vacuum ends at {energies[-1]:.1f} kJ/mol and {mean:.0f}"
             " K: its parameters are wrong"
@@ -77,7 +95,8 @@ def check_run(item: Molecule, xml: str) -> None:
         context.getState(getPositions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     )
     check_bonds(item, positions, "a 10 ps run in vacuum")
-    before, after = stereo(item, item.positions), stereo(item, positions)
+    before = stereo(item, item.positions)
+    after = stereo(item, positions)
     if before != after:
         raise RuntimeError(
             f"{item.name}: a 10 ps run in vacuum turned {before} into {after}: its torsions or"
@@ -86,59 +105,49 @@ def check_run(item: Molecule, xml: str) -> None:
 
 
 def stereo(item: Molecule, positions: np.ndarray) -> str:
-    """The SMILES with the stereo centres and double bonds that `positions` (n_atoms, 3) in nm show."""
-    mol = _placed(item, positions)
+    """The SMILES with the stereo centres and double bonds of positions (n_atoms, 3) in nm."""
+    mol = _rdkit_at(item, positions)
     Chem.AssignStereochemistryFrom3D(mol)
-    return Chem.MolToSmiles(Chem.RemoveHs(mol))
+    return str(Chem.MolToSmiles(Chem.RemoveHs(mol)))
 
 
-def _placed(item: Molecule, positions: np.ndarray) -> Chem.RWMol:
+def _rdkit_at(item: Molecule, positions: np.ndarray) -> Chem.RWMol:
+    """The RDKit molecule with its atoms at positions (n_atoms, 3) in nm."""
     mol = Chem.RWMol(rdkit_molecule(item))
     mol.GetConformer().SetPositions(np.ascontiguousarray(10.0 * positions))
     return mol
 
 
-def check_energies(
-    item: Molecule, xml: str, assigned: tuple[list[str], np.ndarray], files: tuple[str, str]
-) -> None:
-    """Raise RuntimeError when a force of the XML and of ParmEd's Structure.createSystem differ by
-    more than 1e-4 of itself.
+def check_energies(item: Molecule, xml: str, atoms: AtomParameters, files: ParameterFiles) -> None:
+    """Check that a ForceField file gives the energies of ParmEd's own matching.
 
-    `assigned` are GAFF types and charges (e), `files` gaff.dat and the frcmod. One molecule, no
-    cutoff, shaken start geometry.
+    The two Systems are of one molecule without a cutoff, at a shaken start geometry.
+
+    Args:
+        item: The molecule.
+        xml: Text of the file.
+        atoms: GAFF types and charges, for ParmEd.
+        files: Where the parameters of the types are.
+
+    Raises:
+        RuntimeError: A force of the file and of ParmEd differ by more than 1e-4 of their energy.
     """
-    topology = _topology(item)
     positions = item.positions + np.random.default_rng(1).normal(
         scale=SHAKE_NM, size=item.positions.shape
     )
-    ours = _energies(
-        app.ForceField(io.StringIO(xml)).createSystem(topology, nonbondedMethod=app.NoCutoff),
-        positions,
-    )
-    theirs = _energies(
-        _parmed_structure(item, assigned, files).createSystem(nonbondedMethod=app.NoCutoff),
-        positions,
-    )
-    for name in sorted(ours.keys() | theirs.keys()):
-        a, b = ours.get(name, 0.0), theirs.get(name, 0.0)
-        if not abs(a - b) <= RELATIVE * max(abs(a), abs(b)):
+    field = app.ForceField(io.StringIO(xml))
+    system = field.createSystem(molecule_topology(item), nonbondedMethod=app.NoCutoff)
+    structure = _parmed_structure(item, atoms, files)
+    from_xml = _energies(system, positions)
+    from_parmed = _energies(structure.createSystem(nonbondedMethod=app.NoCutoff), positions)
+    for name in sorted(from_xml.keys() | from_parmed.keys()):
+        a = from_xml.get(name, 0.0)
+        b = from_parmed.get(name, 0.0)
+        if not abs(a - b) <= RELATIVE_TOLERANCE * max(abs(a), abs(b)):
             raise RuntimeError(
                 f"{item.name}: {name} is {a:.6f} kJ/mol from the XML but {b:.6f} kJ/mol from"
                 " ParmEd: a term is lost or doubled"
             )
-
-
-def _topology(item: Molecule) -> app.Topology:
-    """One residue of the molecule's name, as the builder writes it."""
-    topology = app.Topology()
-    owner = topology.addResidue(item.name, topology.addChain())
-    atoms = [
-        topology.addAtom(n, app.Element.getBySymbol(e), owner)
-        for n, e in zip(item.names, item.elements, strict=True)
-    ]
-    for i, j in item.bonds:
-        topology.addBond(atoms[i], atoms[j])
-    return topology
 
 
 def _energies(system: mm.System, positions: np.ndarray) -> dict[str, float]:
@@ -149,110 +158,128 @@ def _energies(system: mm.System, positions: np.ndarray) -> dict[str, float]:
         system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference")
     )
     context.setPositions(positions)
-    found: dict[str, float] = {}
+    energies: dict[str, float] = {}
     for k, force in enumerate(system.getForces()):
         name = type(force).__name__
-        found[name] = (
-            found.get(name, 0.0)
-            + context.getState(getEnergy=True, groups={k}).getPotentialEnergy()._value
-        )
-    return found
+        state = context.getState(getEnergy=True, groups={k})
+        energies[name] = energies.get(name, 0.0) + state.getPotentialEnergy()._value
+    return energies
 
 
 def _parmed_structure(
-    item: Molecule, assigned: tuple[list[str], np.ndarray], files: tuple[str, str]
-) -> object:
-    """A ParmEd topology with every bond, angle, torsion and 1-4 pair of the graph, its parameters
-    looked up by ParmEd.
+    item: Molecule, atom_parameters: AtomParameters, files: ParameterFiles
+) -> parmed.gromacs.GromacsTopologyFile:
+    """A ParmEd topology of a molecule, with parameters that ParmEd looks up.
+
+    It has every bond, angle, torsion and 1-4 pair of the graph.
     """
     import parmed  # noqa: PLC0415 (an optional extra)
 
-    kinds, charges = assigned
-    known = parmed.amber.AmberParameterSet(*files)
-    made = parmed.Structure()
-    for name, element, kind, charge in zip(item.names, item.elements, kinds, charges, strict=True):
-        number = parmed.periodic_table.AtomicNum[element]
-        made.add_atom(
-            parmed.Atom(
-                name=name,
-                type=kind,
-                atomic_number=number,
-                mass=known.atom_types[kind].mass,
-                charge=charge,
-            ),
-            "MOL",
-            1,
+    parameters = parmed.amber.AmberParameterSet(files.gaff, files.frcmod)
+    structure = parmed.Structure()
+    for name, element, type_, charge in zip(
+        item.names, item.elements, atom_parameters.types, atom_parameters.charges, strict=True
+    ):
+        atom = parmed.Atom(
+            name=name,
+            type=type_,
+            atomic_number=parmed.periodic_table.AtomicNum[element],
+            mass=parameters.atom_types[type_].mass,
+            charge=charge,
         )
-    atoms, near = made.atoms, [set() for _ in kinds]
+        structure.add_atom(atom, "MOL", 1)
+    atoms = structure.atoms
+    neighbours: list[set[int]] = [set() for _ in atom_parameters.types]
     for i, j in item.bonds.tolist():
-        made.bonds.append(parmed.Bond(atoms[i], atoms[j]))
-        near[i].add(j)
-        near[j].add(i)
-    for j, around in enumerate(near):
-        made.angles.extend(
+        structure.bonds.append(parmed.Bond(atoms[i], atoms[j]))
+        neighbours[i].add(j)
+        neighbours[j].add(i)
+    for j, around in enumerate(neighbours):
+        structure.angles.extend(
             parmed.Angle(atoms[i], atoms[j], atoms[k]) for i, k in combinations(sorted(around), 2)
         )
         if len(around) == 3:
-            _add_improper(made, known, (j, sorted(around)))
+            _add_improper(structure, parameters, centre=j, around=sorted(around))
     pairs = set()
-    for i, j, k, m in _propers(near):
-        made.dihedrals.append(
+    for i, j, k, m in _propers(neighbours):
+        structure.dihedrals.append(
             parmed.Dihedral(atoms[i], atoms[j], atoms[k], atoms[m], ignore_end=True)
         )
-        if m not in near[i] and not near[i] & near[m]:
+        if m not in neighbours[i] and not neighbours[i] & neighbours[m]:
             pairs.add((min(i, m), max(i, m)))
-    made.adjusts.extend(parmed.NonbondedException(atoms[i], atoms[m]) for i, m in sorted(pairs))
-    top = parmed.gromacs.GromacsTopologyFile.from_structure(made)
-    top.defaults.fudgeLJ, top.defaults.fudgeQQ, top.defaults.gen_pairs = 0.5, 1 / 1.2, "yes"
-    top.parameterset = known
+    structure.adjusts.extend(
+        parmed.NonbondedException(atoms[i], atoms[m]) for i, m in sorted(pairs)
+    )
+    top = parmed.gromacs.GromacsTopologyFile.from_structure(structure)
+    top.defaults.fudgeLJ = 0.5
+    top.defaults.fudgeQQ = 1 / 1.2
+    top.defaults.gen_pairs = "yes"
+    top.parameterset = parameters
     for atom in atoms:
-        atom.atom_type = known.atom_types[atom.type]
+        atom.atom_type = parameters.atom_types[atom.type]
     top.parametrize()
     return top
 
 
-def _propers(near: list[set[int]]) -> list[tuple[int, int, int, int]]:
+def _propers(neighbours: list[set[int]]) -> list[tuple[int, int, int, int]]:
     """Every proper torsion (i, j, k, m) of the bond graph, once."""
     return [
         (i, j, k, m)
-        for j, around in enumerate(near)
+        for j, around in enumerate(neighbours)
         for k in around
         if j < k
         for i in around - {k}
-        for m in near[k] - {j, i}
+        for m in neighbours[k] - {j, i}
     ]
 
 
-def _add_improper(made: object, known: object, site: tuple[int, list[int]]) -> None:
-    """Add the most specific improper row for a centre and its three neighbours, atoms in the order
-    of that row, if there is one.
+def _add_improper(
+    structure: parmed.Structure,
+    parameters: parmed.amber.AmberParameterSet,
+    *,
+    centre: int,
+    around: list[int],
+) -> None:
+    """Add the most specific improper row for a centre and its three neighbours, if there is one.
+
+    Args:
+        structure: The structure to add it to.
+        parameters: Where the rows are; its atoms have the order of the row.
+        centre: Index of the atom in the middle.
+        around: Indices of its neighbours.
     """
     import parmed  # noqa: PLC0415 (an optional extra)
 
-    centre, around = site
-    kinds, best = [atom.type for atom in made.atoms], None
-    for row in known.improper_periodic_types:
-        for order in permutations(around):
-            quartet = (order[0], order[1], centre, order[2])
-            fits = (
-                all(r in ("X", kinds[i]) for r, i in zip(row, quartet, strict=True))
-                and row[2] != "X"
+    types = [atom.type for atom in structure.atoms]
+    best_row: tuple[str, ...] | None = None
+    best_quartet: tuple[int, int, int, int] = (0, 0, 0, 0)
+    for row in parameters.improper_periodic_types:
+        for first, second, last in permutations(around):
+            quartet = (first, second, centre, last)
+            fits = row[2] != "X" and all(
+                r in ("X", types[i]) for r, i in zip(row, quartet, strict=True)
             )
-            if fits and (best is None or row.count("X") < best[0].count("X")):
-                best = (row, quartet)
-    if best is not None:
-        best = (best[0], _amber_order(made, best[1])) if "X" in best[0] else best
-        made.dihedrals.append(
-            parmed.Dihedral(*(made.atoms[i] for i in best[1]), improper=True, ignore_end=True)
-        )
-        made.dihedrals[-1].type = known.improper_periodic_types[best[0]]
+            if fits and (best_row is None or row.count("X") < best_row.count("X")):
+                best_row = row
+                best_quartet = quartet
+    if best_row is None:
+        return
+    if "X" in best_row:
+        best_quartet = _amber_order(structure, best_quartet)
+    structure.dihedrals.append(
+        parmed.Dihedral(*(structure.atoms[i] for i in best_quartet), improper=True, ignore_end=True)
+    )
+    structure.dihedrals[-1].type = parameters.improper_periodic_types[best_row]
 
 
-def _amber_order(made: object, quartet: tuple[int, ...]) -> tuple[int, ...]:
-    """The outer atoms (all but the third) as tleap orders them where a wildcard row leaves it open:
-    equal elements by their index.
+def _amber_order(
+    structure: parmed.Structure, quartet: tuple[int, int, int, int]
+) -> tuple[int, int, int, int]:
+    """The outer atoms (all but the third) as tleap orders them where a wildcard row leaves it open.
+
+    Equal elements are in the order of their indices.
     """
-    element = [atom.atomic_number for atom in made.atoms]
+    element = [atom.atomic_number for atom in structure.atoms]
     first, second, centre, last = quartet
     if element[first] == element[last] and first > last:
         first, last = last, first

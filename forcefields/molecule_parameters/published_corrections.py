@@ -1,6 +1,4 @@
-"""Rows whose numbers GAFF 1.8 with AM1-BCC does not get right, and the published numbers that take
-their place.
-"""
+"""Published numbers for the rows that GAFF 1.8 with AM1-BCC does not get right."""
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
@@ -13,24 +11,25 @@ SIGMA_PER_HALF_RMIN = 2 ** (5 / 6)  # sigma = r*, half the distance of the minim
 
 
 @dataclass(frozen=True)
-class Adjustment:
-    """Published numbers by GAFF type or atom name, in Amber's units.
-
-    `charges` in e by atom name; `lj` (r* in A, epsilon in kcal/mol) by type; `bonds` (k in
-    kcal/mol/A2, length in A) and `angles` (k in kcal/mol/rad2, degrees) by the types along them,
-    with Amber's k (x - x0)^2.
-    """
+class Correction:
+    """Numbers that replace those of GAFF, in Amber's units."""
 
     source: str
+    """Where the numbers are published."""
     why: str
+    """What is wrong without them."""
     charges: dict[str, float] = field(default_factory=dict)
+    """Charges in e by atom name."""
     lj: dict[str, tuple[float, float]] = field(default_factory=dict)
-    bonds: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-    angles: dict[tuple[str, str, str], tuple[float, float]] = field(default_factory=dict)
+    """(r* in A, epsilon in kcal/mol) by GAFF type; r* is half the distance of the minimum."""
+    bonds: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
+    """(k in kcal/mol/A2, length in A) by the two types, with Amber's energy k (r - r0)^2."""
+    angles: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
+    """(k in kcal/mol/rad2, degrees) by the three types, with Amber's energy k (x - x0)^2."""
 
 
-ADJUSTED = {
-    "chloroform": Adjustment(
+CORRECTIONS = {
+    "chloroform": Correction(
         source=(
             "geometry and charges of Fox and Kollman, J. Phys. Chem. B 1998, 102, 8070, from which"
             " GAFF has its chlorine"
@@ -40,7 +39,7 @@ ADJUSTED = {
         bonds={("c3", "cl"): (232.4, 1.758), ("c3", "h3"): (340.0, 1.100)},
         angles={("cl", "c3", "cl"): (77.7, 111.3), ("cl", "c3", "h3"): (38.1, 107.68)},
     ),
-    "DMF": Adjustment(
+    "DMF": Correction(
         source="Lennard-Jones numbers of GAFF 2 (gaff2.dat of AmberTools)",
         why="with those of GAFF 1.8 the liquid is 3.2 % too dense",
         lj={
@@ -55,61 +54,67 @@ ADJUSTED = {
 }
 
 
-def adjust(name: str, xml: str) -> str:
-    """The ForceField XML of a row with the numbers of ADJUSTED in place; unchanged for any other
-    row.
+def correct_numbers(name: str, xml: str) -> str:
+    """Put the numbers of CORRECTIONS into the file of a row.
 
-    Raises ValueError when a number has no place in the file or the new charges do not keep their
-    sum.
+    Args:
+        name: The row.
+        xml: Text of its ForceField file.
+
+    Returns:
+        The new text; the old one for a row without corrections.
+
+    Raises:
+        ValueError: A number has no place in the file, or the new charges do not keep their sum.
     """
-    if name not in ADJUSTED:
+    if name not in CORRECTIONS:
         return xml
-    change, root = ADJUSTED[name], ET.fromstring(xml)
-    atoms = {atom.get("name"): atom for atom in root.iter("Atom") if atom.get("name")}
-    before = sum(float(atom.get("charge")) for atom in atoms.values())
-    for atom, charge in change.charges.items():
-        _put(atoms.get(atom), name, atom, charge=f"{charge:.8f}")
-    after = sum(float(atom.get("charge")) for atom in atoms.values())
+    correction = CORRECTIONS[name]
+    root = ET.fromstring(xml)
+    atoms = {atom.attrib["name"]: atom for atom in root.iter("Atom") if atom.get("name")}
+    before = sum(float(atom.attrib["charge"]) for atom in atoms.values())
+    for atom_name, charge in correction.charges.items():
+        if atom_name not in atoms:
+            raise ValueError(f"{name}: there is no {atom_name} in its force-field file to adjust")
+        atoms[atom_name].set("charge", f"{charge:.8f}")
+    after = sum(float(atom.attrib["charge"]) for atom in atoms.values())
     if abs(after - before) > 1e-6:
         raise ValueError(f"{name}: the adjusted charges sum to {after:+.6f} e, not {before:+.6f} e")
-    for kind, (half_rmin, epsilon) in change.lj.items():
-        values = {
-            "sigma": f"{0.1 * SIGMA_PER_HALF_RMIN * half_rmin:.9f}",
-            "epsilon": f"{KJ_PER_KCAL * epsilon:.9f}",
-        }
-        _put(_find(root, "NonbondedForce/Atom", (f"{name}-{kind}",)), name, kind, **values)
-    for kinds, (k, length) in change.bonds.items():
-        values = {"length": f"{0.1 * length:.6f}", "k": f"{200 * KJ_PER_KCAL * k:.3f}"}
-        _put(
-            _find(root, "HarmonicBondForce/Bond", tuple(f"{name}-{kind}" for kind in kinds)),
-            name,
-            kinds,
-            **values,
-        )
-    for kinds, (k, degrees) in change.angles.items():
-        values = {"angle": f"{np.radians(degrees):.9f}", "k": f"{2 * KJ_PER_KCAL * k:.6f}"}
-        _put(
-            _find(root, "HarmonicAngleForce/Angle", tuple(f"{name}-{kind}" for kind in kinds)),
-            name,
-            kinds,
-            **values,
-        )
-    ET.SubElement(root.find("Info"), "Adjusted").text = f"{change.source}: {change.why}"
+    for type_, (half_rmin, epsilon) in correction.lj.items():
+        element = _find_element(root, "NonbondedForce/Atom", name, (type_,))
+        element.set("sigma", f"{0.1 * SIGMA_PER_HALF_RMIN * half_rmin:.9f}")
+        element.set("epsilon", f"{KJ_PER_KCAL * epsilon:.9f}")
+    for types, (k, length) in correction.bonds.items():
+        element = _find_element(root, "HarmonicBondForce/Bond", name, types)
+        element.set("length", f"{0.1 * length:.6f}")
+        element.set("k", f"{200 * KJ_PER_KCAL * k:.3f}")
+    for types, (k, degrees) in correction.angles.items():
+        element = _find_element(root, "HarmonicAngleForce/Angle", name, types)
+        element.set("angle", f"{np.radians(degrees):.9f}")
+        element.set("k", f"{2 * KJ_PER_KCAL * k:.6f}")
+    info = root.find("Info")
+    assert info is not None  # every file of halobind has it
+    ET.SubElement(info, "Adjusted").text = f"{correction.source}: {correction.why}"
     ET.indent(root, " ")
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _find(root: ET.Element, path: str, classes: tuple[str, ...]) -> ET.Element | None:
+def _find_element(root: ET.Element, path: str, name: str, types: tuple[str, ...]) -> ET.Element:
+    """The element for GAFF types along a bond or an angle, in either order, or for one type.
+
+    Args:
+        root: The file of a row.
+        path: Where such elements are.
+        name: The row; it precedes the types in the file.
+        types: GAFF types.
+
+    Raises:
+        ValueError: There is none.
+    """
+    classes = tuple(f"{name}-{type_}" for type_ in types)
     keys = ["class"] if len(classes) == 1 else [f"class{n}" for n in range(1, len(classes) + 1)]
     for element in root.findall(path):
-        found = tuple(element.get(key) for key in keys)
-        if found in (classes, classes[::-1]):
+        if tuple(element.get(key) for key in keys) in (classes, classes[::-1]):
             return element
-    return None
-
-
-def _put(element: ET.Element | None, name: str, what: object, **values: str) -> None:
-    if element is None:
-        raise ValueError(f"{name}: there is no {what} in its force-field file to adjust")
-    for key, value in values.items():
-        element.set(key, value)
+    shown = types[0] if len(types) == 1 else types
+    raise ValueError(f"{name}: there is no {shown} in its force-field file to adjust")

@@ -21,7 +21,7 @@ from halobind.forcefields.molecule_parameters.gaff import (
     check_elements,
     high_penalties,
     parametrize,
-    programs,
+    program_versions,
     source_record,
 )
 from halobind.forcefields.molecule_parameters.gfn2_charges import (
@@ -82,7 +82,7 @@ def parametrize_ligands(what: str, name: str | None, campaign: Path | None) -> i
                 print(note)
         missing = [item for item in molecules if not _is_there(order.folder, item)]
         if missing:
-            programs()
+            program_versions()
     except (ValueError, RuntimeError) as error:
         raise CampaignError(str(error)) from None
     StopSignal().listen()
@@ -255,7 +255,7 @@ def _make(folder: Path, item: Molecule) -> None:
             of_points(item, found.charges, found.positions),
             of_gfn2(item, found.positions),
         )
-        table, warnings = compare(item, found.kinds, ours, other)
+        table, warnings = compare(item, found.types, ours, other)
         print("\n".join(table))
         high = high_penalties(found.remarks)
         warnings += [f"parmchk2's penalty is above {HIGH_PENALTY:g}: {remark}" for remark in high]
@@ -293,7 +293,7 @@ def _charges(
     """The numbers of the printed table, in full, for the record."""
     numbers = {
         "atoms": list(item.names),
-        "types": list(found.kinds),
+        "types": list(found.types),
         "AM1-BCC_e": [round(float(q), 6) for q in ours.charges],
     }
     dipoles = {"AM1-BCC": round(ours.dipole_D, 3)}

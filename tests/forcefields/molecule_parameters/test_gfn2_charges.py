@@ -99,4 +99,4 @@ def test_a_missing_system_library_is_told_with_its_package(tmp_path: Path) -> No
             r" libblas3"
         ),
     ):
-        programs._program(tmp_path, tmp_path, [str(fake)], "out.mol2")
+        programs._run_program(tmp_path, tmp_path, command=[str(fake)], product="out.mol2")

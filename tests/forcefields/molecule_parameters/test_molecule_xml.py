@@ -19,7 +19,7 @@ from halobind.forcefields.molecule_parameters.gaff import (
     SOURCES,
     WITHOUT_GAFF,
     balanced_charges,
-    checked_guesses,
+    check_guesses,
     main,
     symmetry_classes,
 )
@@ -337,7 +337,7 @@ def test_a_default_improper_yields_to_gaff_and_is_told() -> None:
         "IMPROPER\nc3-c3-c -o  1.1  180.0  2.0  Using the default value\nca-n -ca-zz  1.1  180.0 "
         " 2.0  Using the default value\n"
     )
-    kept, remarks = checked_guesses(frcmod, [("X", "X", "c", "o")])
+    kept, remarks = check_guesses(frcmod, [("X", "X", "c", "o")])
     assert "c3-c3-c -o" not in kept and "ca-n -ca-zz" in kept
     assert remarks[0].endswith("replaced by X-X-c-o of gaff.dat") and remarks[1].endswith(
         "Using the default value"
@@ -348,7 +348,7 @@ def test_a_term_without_a_guess_is_an_error() -> None:
     with pytest.raises(
         RuntimeError, match="found no value for 'p5-zz 0.00 0.000 ATTN, need revision'"
     ):
-        checked_guesses("BOND\np5-zz    0.00   0.000       ATTN, need revision\n", [])
+        check_guesses("BOND\np5-zz    0.00   0.000       ATTN, need revision\n", [])
 
 
 def test_water_is_tip3p() -> None:
