@@ -5,6 +5,7 @@ the work at once, without leaving half a product.
 import os
 import signal
 import time
+from collections.abc import Callable
 
 # set in the environment of processes that must not outlive the one that started them
 FOLLOW_PARENT = "HALOBIND_FOLLOW_PARENT"
@@ -23,10 +24,18 @@ class StopSignal:
     wall time.
     """
 
-    def __init__(self, walltime_s: float | None = None) -> None:
+    def __init__(
+        self, walltime_s: float | None = None, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """
+        Args:
+            walltime_s: Seconds from now on after which to stop; None: no limit.
+            now: The clock that counts them, in seconds.
+        """
         self.reason: str | None = None
         self.late = False
-        self._end = None if walltime_s is None else time.monotonic() + walltime_s
+        self.now = now
+        self._end = None if walltime_s is None else now() + walltime_s
         self._parent = os.getppid() if FOLLOW_PARENT in os.environ else None
 
     def listen(self) -> "StopSignal":
@@ -47,7 +56,7 @@ class StopSignal:
 
     def left_s(self) -> float:
         """Seconds of wall time left; infinite without one."""
-        return float("inf") if self._end is None else self._end - time.monotonic()
+        return float("inf") if self._end is None else self._end - self.now()
 
     def check(self) -> None:
         """Raise Stopped when asked to stop."""

@@ -136,7 +136,7 @@ class Worker:
 
     def _make(self, run: Run, step: Step) -> None:
         """Make and publish what is missing of a step; a failure is recorded and told."""
-        began = time.perf_counter()
+        began = self.stop.now()
         first = next(product for product in step.products if not run.has(product.name))
         try:
             made = self._publish(run, step, first)
@@ -145,7 +145,7 @@ class Worker:
         except Exception as error:
             self.say(f"{run.id} {first.name}: FAILED: {_one_line(error)}")
             return
-        elapsed = time.perf_counter() - began
+        elapsed = self.stop.now() - began
         if first.stage in TIMED_STAGES:
             cost_ps = sum(product.cost_ps for product in made)
             self.seconds_per_ps[run.id, first.stage] = elapsed / cost_ps
