@@ -1,5 +1,5 @@
 # make demo: an environment, the installation, the demo campaign and its table.   make test: the same environment, the tests.
-# make test-all: every test that can run on this machine; make lint: style and types; make docs: the documentation, in site/.
+# make test-all: every ring that can run on this machine; make lint: style and types; make docs: the documentation, in site/.
 # PYTHON=python3.12 names an interpreter; VENV=somewhere and DEMO=somewhere (without spaces) move environment and demo.
 VENV ?= .venv
 DEMO ?= demo
@@ -9,10 +9,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DRIVER := $(shell nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9][0-9]*\).*/\1/p' | head -n 1)
 CUDA := $(if $(DRIVER),$(shell if [ "$(DRIVER)" -ge 13 ]; then echo "[cuda13]"; elif [ "$(DRIVER)" -eq 12 ]; then echo "[cuda12]"; fi))
 FAILED := the installation failed: it needs a package index that pip can reach (network, proxy); its own message is above
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+SPECIAL := params or slurm or slow or gpu
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test test-all lint docs clean
+.PHONY: demo test test-all test-rows test-hostile test-params test-slurm lint docs clean
 
 demo: $(VENV)/.installed
 	@test -f $(DEMO)/campaign.toml || $(BIN)/halobind new $(DEMO) --from demo
@@ -21,11 +22,21 @@ demo: $(VENV)/.installed
 test: lint
 	$(PYTEST)
 
-# Everything that can run here, ring by ring.
-test-all: test
-	$(PYTEST) -m "(rows or stats or hostile or packaging) and not (params or slurm or slow or gpu)"
-	$(PYTEST) -m "params and not slow"
-	$(PYTEST) -n 0 -m slurm
+# Every ring that can run on this machine, but for `slow`: minutes to hours each.
+test-all: test test-rows test-hostile test-params test-slurm
+	$(BIN)/python -m pytest -m "gpu and not slow"
+
+test-rows: $(VENV)/.installed-test
+	$(PYTEST) -m "(rows or stats) and not ($(SPECIAL))"
+
+test-hostile: $(VENV)/.installed-test
+	$(PYTEST) -m "(hostile or packaging) and not ($(SPECIAL))"
+
+test-params: $(VENV)/.installed-params
+	$(PYTEST) -m "params and not (slow or gpu)"
+
+test-slurm: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slurm
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --quiet --strict

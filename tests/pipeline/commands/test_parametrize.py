@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 
@@ -30,13 +31,15 @@ from halobind.structures.molecules.user_ligands import guessed_ligand
 from tests.pipeline import tiny
 from tests.pipeline.tiny import copy, edited
 
-needs_acpype = pytest.mark.skipif(
-    not (util.find_spec("acpype") and util.find_spec("parmed")),
-    reason='needs acpype and ParmEd: pip install -c constraints.txt ".[params]"',
-)
-needs_tblite = pytest.mark.skipif(
-    not util.find_spec("tblite"), reason='needs tblite: pip install -c constraints.txt ".[params]"'
-)
+MISSING = [name for name in ("acpype", "parmed", "tblite") if not util.find_spec(name)]
+
+
+def needs_programs(test: Callable[..., None]) -> Callable[..., None]:
+    """A test of the ring `params`; skipped where its programs are not installed."""
+    reason = f'needs {", ".join(MISSING)}: pip install -c constraints.txt ".[params]"'
+    return pytest.mark.params(pytest.mark.skipif(bool(MISSING), reason=reason)(test))
+
+
 ETHYL = 'smiles = "CC[NH3+]"\nmode = "cation"\ncharge = 1\n'
 CAMPAIGN = edited(
     ('ligand = "DA"', 'ligand = "mine"'), ("[forcefield]", f"[ligands.mine]\n{ETHYL}[forcefield]")
@@ -96,7 +99,7 @@ def error_of(capsys: pytest.CaptureFixture, *arguments: str) -> str:
     return text
 
 
-@needs_acpype
+@needs_programs
 def test_the_file_is_of_the_molecule_and_says_what_it_is_from(made: Path) -> None:
     root = ET.parse(made / "molecules" / "mine.xml").getroot()
     atoms = root.findall("./Residues/Residue[@name='mine']/Atom")
@@ -116,8 +119,7 @@ def test_the_file_is_of_the_molecule_and_says_what_it_is_from(made: Path) -> Non
     ) == ["mine.json", "mine.xml"]
 
 
-@needs_acpype
-@needs_tblite
+@needs_programs
 def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     written(tmp_path, CAMPAIGN.replace('"mine"', '"DA"').replace("[ligands.mine]\n" + ETHYL, ""))
     assert main(["parametrize", "CC[NH3+]", "--name", "ea", "--campaign", str(tmp_path)]) == 0
@@ -134,7 +136,7 @@ def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     )
 
 
-@needs_acpype
+@needs_programs
 def test_again_it_is_instant_and_the_file_is_kept(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -154,7 +156,7 @@ def test_again_it_is_instant_and_the_file_is_kept(
     assert (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
 
 
-@needs_acpype
+@needs_programs
 def test_other_versions_are_told_and_the_file_is_kept(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -171,7 +173,7 @@ def test_other_versions_are_told_and_the_file_is_kept(
     assert "without a readable record" in capsys.readouterr().out
 
 
-@needs_acpype
+@needs_programs
 def test_another_molecule_of_the_same_name_is_refused(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -192,7 +194,7 @@ def test_another_molecule_of_the_same_name_is_refused(
     assert not (campaign / "runs").exists()
 
 
-@needs_acpype
+@needs_programs
 def test_an_edited_file_is_refused_or_another_run(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -215,7 +217,7 @@ def test_an_edited_file_is_refused_or_another_run(
     assert "cannot be read as a ForceField file" in error_of(capsys, "plan", str(campaign))
 
 
-@needs_acpype
+@needs_programs
 @pytest.mark.parametrize("kind", ["mol2", "sdf"])
 def test_a_file_keeps_its_order_and_names(kind: str, tmp_path: Path) -> None:
     path = mol2(tmp_path / "ea.mol2")
@@ -317,7 +319,7 @@ def test_campaigns_are_refused_for_what_they_lack(
     assert "has no ligands of its own" in capsys.readouterr().out
 
 
-@needs_acpype
+@needs_programs
 @pytest.mark.parametrize("smiles", ["[N-]=[N+]=NCC[NH3+]", "[C-]#[N+]CC[NH3+]"])
 def test_groups_that_antechamber_doubts_are_parametrised(smiles: str, tmp_path: Path) -> None:
     written(tmp_path)
@@ -326,7 +328,7 @@ def test_groups_that_antechamber_doubts_are_parametrised(smiles: str, tmp_path: 
     assert sum(record["charges"]["AM1-BCC_e"]) == pytest.approx(1.0, abs=1e-5)
 
 
-@needs_acpype
+@needs_programs
 def test_interrupting_leaves_no_half_file_and_nobody_at_work(tmp_path: Path) -> None:
     slow = CAMPAIGN.replace("CC[NH3+]", "CCCCCCCCCCCCCCCC[NH2+]CCCCCCCCCCCCCCCC")
     campaign = written(tmp_path / "c", slow)
@@ -368,7 +370,7 @@ def _target(link: Path) -> str:
         return ""
 
 
-@needs_acpype
+@needs_programs
 def test_a_campaign_samples_its_own_ligand(made: Path, tmp_path: Path) -> None:
     """Two processes, which read the campaign again; and in another place it is the same run."""
     campaign = copy(made, tmp_path / "c")
@@ -399,7 +401,7 @@ def test_a_campaign_samples_its_own_ligand(made: Path, tmp_path: Path) -> None:
     assert rows[0]["ligand"] == "mine" and np.isfinite(float(rows[0]["dG0_kJ_mol"]))
 
 
-@needs_acpype
+@needs_programs
 def test_mirror_images_side_by_side_have_their_own_files(tmp_path: Path) -> None:
     """Two ligands whose bonds are the same are told apart by their names."""
     text = CAMPAIGN.replace(
