@@ -83,7 +83,8 @@ CAMPAIGNS = {
     "mapbbr3": edited(
         ('perovskite = "CsPbBr3"', 'perovskite = "MAPbBr3"'),
         ('ligand = "DA"', 'ligand = "DA"\nfaces = 2'),
-        ("gap_nm = 2.5", "gap_nm = 4.8"),
+        ('cells = "4x4x1"', 'cells = "4x4x2"'),
+        ("gap_nm = 2.5", "gap_nm = 5.2"),
         ("segments = 2", "segments = 1"),
     ),
 }
