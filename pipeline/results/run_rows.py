@@ -90,7 +90,8 @@ def _estimated_row(row: TableRow, run: Run, campaign: Campaign) -> TableRow:
     if run_samples is None:
         raise EstimateError(f"{run.id} has no samples: sample it", cause="too few samples")
     binding = ensure_estimate(run, run_samples, campaign.estimate)
-    curve = read_curve(estimate_folder(run, run_samples, campaign.estimate))
+    folder = estimate_folder(run, run_samples, campaign.estimate)
+    curve = read_curve(folder)
     openmm_versions = ", ".join(run_samples.report.openmm_versions)
     notes = physics_flags(run_samples, campaign)
     if campaign.sampling.method == "umbrella":  # rounds are about windows
@@ -100,6 +101,7 @@ def _estimated_row(row: TableRow, run: Run, campaign: Campaign) -> TableRow:
         row,
         binding=binding,
         curve=curve,
+        estimate=folder.name,
         versions=row.versions | {"openmm": openmm_versions},
         notes=notes,
     )

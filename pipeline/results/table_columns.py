@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from halobind.pipeline.free_energy.binding import Binding
 from halobind.pipeline.free_energy.jsonable import Json, jsonable
 from halobind.pipeline.free_energy.quantity import Quantity
+from halobind.pipeline.results.energy_unit import KJ_PER_KCAL
+from halobind.pipeline.results.own_ion import site_label
 from halobind.pipeline.results.table_rows import LABELS, PACKAGES, TableRow
 
-KJ_PER_KCAL = 4.184
 MAX_POWER_OF_TEN = 300.0
 """Powers of ten up to this are written out: a float holds them."""
 UNKNOWN = Quantity(math.nan, math.nan)
@@ -42,6 +43,11 @@ def full_record(row: TableRow) -> dict[str, Json]:
 def _quantity(row: TableRow, field: str) -> Quantity:
     """A quantity of the binding numbers; NaN where the row has none."""
     return getattr(row.binding, field) if row.binding else UNKNOWN
+
+
+def _ddG(row: TableRow) -> Quantity:
+    """dG0 against the crystal's own ion; NaN where that was not sampled."""
+    return row.own_ion.ddG_kJ_mol if row.own_ion else UNKNOWN
 
 
 def _label(field: str) -> Column:
@@ -119,6 +125,11 @@ def _columns() -> Iterable[Column]:
     yield _label("status")
     yield _label("run_id")
     yield from (_version(package) for package in PACKAGES)
+    yield Column("site", "", lambda row: site_label(row.mode))
+    yield Column("own_ion", "", lambda row: row.own_ion.ion if row.own_ion else "")
+    yield Column("ddG_own_ion", "kJ_mol", lambda row: _ddG(row).value)
+    yield Column("ddG_own_ion_error", "kJ_mol", lambda row: _ddG(row).error)
+    yield Column("dG0_model_error", "kJ_mol", lambda row: row.model_error_kJ_mol)
 
 
 COLUMNS = tuple(_columns())

@@ -14,6 +14,7 @@ from halobind.pipeline.free_energy.constants import GAS_CONSTANT, STANDARD_PER_N
 from halobind.pipeline.free_energy.flags import Flag, FlagKind, merge_flags
 from halobind.pipeline.free_energy.pmf import Curve
 from halobind.pipeline.free_energy.quantity import Quantity, student_factor
+from halobind.pipeline.results.own_ion import OwnIonComparison, ddG_against, own_ion
 from halobind.pipeline.results.text_tables import rounded
 
 LABELS = ("ligand", "perovskite", "surface", "solvent", "forcefield", "temperature_K")
@@ -60,6 +61,12 @@ class TableRow:
     """What is wrong besides the flags of the binding numbers."""
     curve: Curve | None = field(default=None, compare=False)
     """The curve of a run."""
+    estimate: str = ""
+    """Name of the folder in the run that its estimate is published in."""
+    own_ion: OwnIonComparison | None = None
+    """A ligand over its replicas against the crystal's own ion, where that was sampled too."""
+    model_error_kJ_mol: float = math.nan
+    """Error of dG0 that comes with the force field (kJ/mol); NaN where the pack states none."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,7 +122,29 @@ def ligand_rows(runs: Sequence[TableRow]) -> list[TableRow]:
     groups: dict[tuple[str, ...], list[TableRow]] = {}
     for row in ordered(runs):
         groups.setdefault(row.labels, []).append(row)
-    return [_ligand_row(rows) for rows in groups.values()]
+    ligands = [_ligand_row(rows) for rows in groups.values()]
+    return [replace(row, own_ion=_compare_with_own_ion(row, ligands)) for row in ligands]
+
+
+def _compare_with_own_ion(row: TableRow, ligands: Sequence[TableRow]) -> OwnIonComparison | None:
+    """A ligand against the crystal's own ion; None where either has no dG0, or it is that ion.
+
+    Both have the same surface, solvent, force field, temperature and way of binding.
+
+    Args:
+        row: the ligand.
+        ligands: all ligands of the table, the own ion among them.
+    """
+    ion_name = own_ion(row.perovskite, row.mode)
+    if not ion_name or not row.has_dG0 or row.ligand == ion_name:
+        return None
+    for ion in ligands:
+        same_conditions = (ion.labels[1:], ion.mode) == (row.labels[1:], row.mode)
+        if ion.ligand == ion_name and same_conditions and ion.has_dG0:
+            ddG = ddG_against(row.known_binding.dG0_kJ_mol, ion.known_binding.dG0_kJ_mol)
+            is_bound = row.error_is_bound or ion.error_is_bound
+            return OwnIonComparison(ion_name, ddG, is_bound, not (row.problems or ion.problems))
+    return None
 
 
 def _ligand_row(rows: list[TableRow]) -> TableRow:
@@ -126,6 +155,7 @@ def _ligand_row(rows: list[TableRow]) -> TableRow:
         run_id="",
         path="",
         curve=None,
+        estimate="",
         versions=_merged_versions(rows),
         binding=combine(bindings) if bindings else None,
         error="",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from halobind.pipeline.free_energy.jsonable import Json, jsonable
 from halobind.pipeline.free_energy.quantity import Quantity
+from halobind.pipeline.results.energy_unit import KJ_PER_KCAL, KJ_PER_MOL, EnergyUnit
 from halobind.pipeline.results.enthalpy import Enthalpy, find_enthalpies
 from halobind.pipeline.results.ligand_exchange import (
     Coverage,
@@ -15,7 +16,7 @@ from halobind.pipeline.results.ligand_exchange import (
     find_coverages,
     find_exchanges,
 )
-from halobind.pipeline.results.table_columns import COLUMNS, KJ_PER_KCAL, UNKNOWN, full_record
+from halobind.pipeline.results.table_columns import COLUMNS, UNKNOWN, full_record
 from halobind.pipeline.results.table_rows import LABELS, PACKAGES, TableRow, ligand_rows, ordered
 from halobind.pipeline.results.text_tables import (
     EMPTY,
@@ -42,6 +43,10 @@ EXCHANGE_NOTE = (
     "K = exp(-(dG0 of the first - dG0 of the second)/kT): the ratio of the two on the surface over"
     " that in solution. Exchange with a cation of the crystal is not in it."
 )
+OWN_ION_NOTE = (
+    "ddG is dG0 of the ligand less dG0 of the ion that the crystal has on that site, under the same"
+    " conditions; negative where the ligand binds more strongly than that ion."
+)
 ENTHALPY_NOTE = (
     "By the change of dG0/T with 1/T between runs that differ in temperature only; heat capacity is"
     " taken as zero."
@@ -51,35 +56,43 @@ Record = dict[str, Json]
 """The cells of one line under their column names."""
 
 
-def binding_csv(runs: Sequence[TableRow]) -> str:
+def binding_csv(runs: Sequence[TableRow], unit: EnergyUnit = KJ_PER_MOL) -> str:
     """binding.csv: the runs, then the ligands over replicas, unrounded.
 
     Units are in the names of the columns; a cell is empty where there is no number.
     """
     rows = [*ordered(runs), *ligand_rows(runs)]
-    return _records_csv([column.header for column in COLUMNS], [full_record(row) for row in rows])
+    columns = list(unit.record({column.header: None for column in COLUMNS}))
+    return _records_csv(columns, [unit.record(full_record(row)) for row in rows])
 
 
-def binding_json(runs: Sequence[TableRow]) -> str:
+def binding_json(runs: Sequence[TableRow], provenance: Json = None) -> str:
     """binding.json: the runs, the ligands and the predictions; null where there is no number.
 
     {"runs": [a record a run], "ligands": [a record a ligand], "coverage": ..., ...}
+
+    Args:
+        runs: the rows of the runs.
+        provenance: what "provenance" holds, see pipeline/results/provenance.py; None for nothing.
     """
-    content: dict[str, list[Record]] = {
+    content: dict[str, Json] = {
         "runs": [record_with_problems(row) for row in ordered(runs)],
         "ligands": [record_with_problems(row) for row in ligand_rows(runs)],
     }
-    content |= prediction_records(runs)
+    content |= {name: list(records) for name, records in prediction_records(runs).items()}
+    if provenance is not None:
+        content["provenance"] = provenance
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def prediction_files(runs: Sequence[TableRow]) -> dict[str, str]:
+def prediction_files(runs: Sequence[TableRow], unit: EnergyUnit = KJ_PER_MOL) -> dict[str, str]:
     """The text of each of PREDICTION_FILES that has a row, unrounded."""
-    return {
-        f"{name}.csv": _records_csv(list(records[0]), records)
-        for name, records in prediction_records(runs).items()
-        if records
-    }
+    texts = {}
+    for name, records in prediction_records(runs).items():
+        if records:
+            lines = [unit.record(record) for record in records]
+            texts[f"{name}.csv"] = _records_csv(list(lines[0]), lines)
+    return texts
 
 
 def prediction_records(runs: Sequence[TableRow]) -> dict[str, list[Record]]:
@@ -101,7 +114,11 @@ def _records_csv(columns: Sequence[str], records: Sequence[Record]) -> str:
 
 def record_with_problems(row: TableRow) -> Record:
     """All full numbers of a row, and what is wrong with it."""
-    return {**full_record(row), "problems": [problem.text for problem in row.problems]}
+    return {
+        **full_record(row),
+        "problems": [problem.text for problem in row.problems],
+        "flags": [problem.as_dict() for problem in row.problems],
+    }
 
 
 def _labels(row: TableRow, without: str = "") -> Record:
@@ -206,32 +223,37 @@ class ReadableTables:
     """One for each row that is not converged."""
 
 
-def readable_tables(runs: Sequence[TableRow]) -> ReadableTables:
-    """The readable tables of runs; the runs have one of their own where a ligand has several."""
+def readable_tables(runs: Sequence[TableRow], unit: EnergyUnit = KJ_PER_MOL) -> ReadableTables:
+    """The readable tables of runs; the runs have one of their own where a ligand has several.
+
+    The sentences of the notes have their energies in kJ/mol, whatever the unit of the tables.
+    """
     runs = ordered(runs)
     ligands = ligand_rows(runs)
     if not runs:
         return ReadableTables("", [], [])
     shared = [name for name in LABELS[1:] if len({getattr(row, name) for row in runs}) == 1]
     shown = [name for name in LABELS if name not in shared]
-    cells = [_binding_cells(row, [*shown, "replica"]) for row in ligands]
-    sections = [ReadableSection("", cells)]
+    cells = _with_ddG(ligands, [*shown, "replica"], unit)
+    note = OWN_ION_NOTE if any(row.own_ion for row in ligands) else ""
+    sections = [ReadableSection("", cells, note)]
     if len(runs) > len(ligands):
-        cells = [_binding_cells(row, [*shown, "replica", "path"]) for row in runs]
+        cells = [_binding_cells(row, [*shown, "replica", "path"], unit) for row in runs]
         sections.append(ReadableSection("Runs", cells))
-    cells = [_kinetics_cells(row, shown) for row in ligands]
+    cells = [_kinetics_cells(row, shown, unit) for row in ligands]
     sections.append(ReadableSection("Barriers and times", cells))
-    sections.append(ReadableSection("Sampling", [_sampling_cells(row, shown) for row in runs]))
-    sections += _prediction_sections(runs, shown)
+    cells = [_sampling_cells(row, shown, unit) for row in runs]
+    sections.append(ReadableSection("Sampling", cells))
+    sections += _prediction_sections(runs, shown, unit)
     replicas = {row.replica for row in runs}
     merged = [row for row in ligands if row.replica not in replicas]
     notes = [_note(row, shown) for row in [*runs, *merged] if row.status != CONVERGED]
-    return ReadableTables(", ".join(_shared_labels(runs[0], shared)), sections, notes)
+    return ReadableTables(", ".join(shared_labels(runs[0], shared)), sections, notes)
 
 
-def binding_markdown(runs: Sequence[TableRow]) -> str:
+def binding_markdown(runs: Sequence[TableRow], unit: EnergyUnit = KJ_PER_MOL) -> str:
     """binding.md: the readable tables, and a note on each row that is not converged."""
-    tables = readable_tables(runs)
+    tables = readable_tables(runs, unit)
     if not tables.sections:
         return f"# {TITLE}\n\nThere are no runs.\n"
     parts = [f"# {TITLE}", tables.subject]
@@ -254,7 +276,7 @@ def _note_markdown(note: RowNote) -> str:
     return "\n".join([f"- {note.name}: {note.status}", *(f"  - {text}" for text in note.reasons)])
 
 
-def _shared_labels(row: TableRow, names: Sequence[str]) -> list[str]:
+def shared_labels(row: TableRow, names: Sequence[str]) -> list[str]:
     """The labels that all rows have in common, with the unit of the temperature."""
     texts = []
     for name in names:
@@ -264,23 +286,53 @@ def _shared_labels(row: TableRow, names: Sequence[str]) -> list[str]:
     return texts
 
 
-def _prediction_sections(runs: Sequence[TableRow], shown: Sequence[str]) -> list[ReadableSection]:
+def _with_ddG(
+    ligands: Sequence[TableRow], shown: Sequence[str], unit: EnergyUnit
+) -> list[dict[str, str]]:
+    """The cells of the ligands, with ddG before dG0 where any was held against the own ion."""
+    rows = [_binding_cells(row, shown, unit) for row in ligands]
+    if not any(row.own_ion for row in ligands):
+        return rows
+    return [
+        {name: cells[name] for name in shown}
+        | {f"ddG against own ion ({unit.name})": ddG_text(row, unit)}
+        | {name: cell for name, cell in cells.items() if name not in shown}
+        for row, cells in zip(ligands, rows, strict=True)
+    ]
+
+
+def ddG_text(row: TableRow, unit: EnergyUnit) -> str:
+    """ddG against the crystal's own ion as "value ± error"; EMPTY where there is none."""
+    if row.own_ion is None:
+        return EMPTY
+    ddG = row.own_ion.ddG_kJ_mol
+    text = rounded(ddG.value, ddG.error, unit.per_kJ_mol)
+    if row.own_ion.error_is_bound:
+        text = text.replace("± ", "± ≥")
+    only_the_ion_is_poor = not row.own_ion.converged and not row.problems
+    return f"{text} ({row.own_ion.ion} not converged)" if only_the_ion_is_poor else text
+
+
+def _prediction_sections(
+    runs: Sequence[TableRow], shown: Sequence[str], unit: EnergyUnit
+) -> list[ReadableSection]:
     """The sections on coverage, exchange and enthalpy, each where it has a row."""
     sections = []
     if coverages := find_coverages(runs):
         cells = [_coverage_cells(coverage, shown) for coverage in coverages]
         sections.append(ReadableSection("Coverage", cells, LANGMUIR_NOTE))
     if exchanges := find_exchanges(runs):
-        cells = [_exchange_cells(exchange, shown) for exchange in exchanges]
+        cells = [_exchange_cells(exchange, shown, unit) for exchange in exchanges]
         sections.append(ReadableSection("Exchange of ligands", cells, EXCHANGE_NOTE))
     if enthalpies := find_enthalpies(runs):
-        cells = [_enthalpy_cells(enthalpy, shown) for enthalpy in enthalpies]
+        cells = [_enthalpy_cells(enthalpy, shown, unit) for enthalpy in enthalpies]
         sections.append(ReadableSection("Enthalpy and entropy", cells, ENTHALPY_NOTE))
     return sections
 
 
-def _binding_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
+def _binding_cells(row: TableRow, shown: Sequence[str], unit: EnergyUnit) -> dict[str, str]:
     """The cells of the first table: binding free energy, well depth, status."""
+    scale = unit.per_kJ_mol
     binding = row.binding
     dG0 = binding.dG0_kJ_mol if binding else UNKNOWN
     depth = binding.well_depth_kJ_mol if binding else UNKNOWN
@@ -288,23 +340,24 @@ def _binding_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
     errors = EMPTY
     if binding:
         own_error = dG0.propagated if binding.replicas > 1 else dG0.error
-        errors = f"{_error_alone(own_error)}, {_error_alone(dG0.sem)}"
+        errors = f"{error_alone(own_error * scale)}, {error_alone(dG0.sem * scale)}"
+    in_kcal = {"dG0 (kcal/mol)": row.shown(dG0, 1 / KJ_PER_KCAL)} if unit == KJ_PER_MOL else {}
     return {name: getattr(row, name) for name in shown} | {
-        "dG0 (kJ/mol)": row.shown(dG0),
+        f"dG0 ({unit.name})": row.shown(dG0, scale),
         "± blocks, replicas": errors,
-        "dG0 (kcal/mol)": row.shown(dG0, 1 / KJ_PER_KCAL),
-        "well depth (kJ/mol)": row.shown(depth),
+        **in_kcal,
+        f"well depth ({unit.name})": row.shown(depth, scale),
         "well at (nm)": row.shown(z_min),
-        "status": _short_status(row),
+        "status": short_status(row),
     }
 
 
-def _error_alone(value: float) -> str:
+def error_alone(value: float) -> str:
     """An error alone, with the digits that it has beside a number."""
     return rounded(0.0, value).partition("± ")[2] if math.isfinite(value) else EMPTY
 
 
-def _short_status(row: TableRow) -> str:
+def short_status(row: TableRow) -> str:
     """The status as the table has room for it; the reasons are in the notes."""
     if row.error:
         return row.status.partition(":")[0]
@@ -324,24 +377,24 @@ def _note(row: TableRow, shown: Sequence[str]) -> RowNote:
     return RowNote(name, "not converged", tuple(problem.text for problem in row.problems))
 
 
-def _kinetics_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
+def _kinetics_cells(row: TableRow, shown: Sequence[str], unit: EnergyUnit) -> dict[str, str]:
     """The cells of barriers and times."""
     binding = row.binding
 
-    def text(name: str) -> str:
+    def text(name: str, scale: float = 1.0) -> str:
         quantity: Quantity = getattr(binding, name) if binding else UNKNOWN
-        return row.shown(quantity)
+        return row.shown(quantity, scale)
 
     bound = "≤ " if binding and binding.residence_is_bound else ""
     return {name: getattr(row, name) for name in [*shown, "replica"]} | {
-        "off (kJ/mol)": text("desorption_barrier_kJ_mol"),
-        "on (kJ/mol)": text("adsorption_barrier_kJ_mol"),
+        f"off ({unit.name})": text("desorption_barrier_kJ_mol", unit.per_kJ_mol),
+        f"on ({unit.name})": text("adsorption_barrier_kJ_mol", unit.per_kJ_mol),
         "penetration (nm)": text("penetration_nm"),
         "log10 residence (s)": bound + text("residence_log10_s"),
     }
 
 
-def _sampling_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
+def _sampling_cells(row: TableRow, shown: Sequence[str], unit: EnergyUnit) -> dict[str, str]:
     """The cells of how a run was sampled, and by which versions."""
     cells = {name: getattr(row, name) for name in [*shown, "replica"]}
     cells |= dict.fromkeys(("ns", "windows", "overlap", "others - MBAR (dG0, depth)"), EMPTY)
@@ -354,7 +407,7 @@ def _sampling_cells(row: TableRow, shown: Sequence[str]) -> dict[str, str]:
             cells["overlap"] = f"{binding.min_overlap:.3f}"
         others = (binding.dG0_difference_kJ_mol, binding.well_depth_difference_kJ_mol)
         if all(map(math.isfinite, others)):
-            texts = [f"{difference:+.1f}" for difference in others]
+            texts = [f"{difference * unit.per_kJ_mol:+.1f}" for difference in others]
             cells["others - MBAR (dG0, depth)"] = ", ".join(texts)
     cells["run"] = row.run_id
     cells["/".join(PACKAGES)] = "/".join(row.versions.get(name, EMPTY) for name in PACKAGES)
@@ -370,27 +423,30 @@ def _coverage_cells(coverage: Coverage, shown: Sequence[str]) -> dict[str, str]:
         point = points[c]
         text = f"{point.theta:.2g} ({point.theta_low:.2g} to {point.theta_high:.2g})"
         cells[f"at {c:g} mol/L"] = text.replace("(nan to nan)", "(?)")
-    cells["status"] = _short_status(row)
+    cells["status"] = short_status(row)
     return cells
 
 
-def _exchange_cells(exchange: LigandExchange, shown: Sequence[str]) -> dict[str, str]:
+def _exchange_cells(
+    exchange: LigandExchange, shown: Sequence[str], unit: EnergyUnit
+) -> dict[str, str]:
     row = _least_certain((exchange.stronger, exchange.weaker))
     cells = {"ligand": exchange.stronger.ligand, "instead of": exchange.weaker.ligand}
     cells |= {name: getattr(exchange.stronger, name) for name in shown if name != "ligand"}
     return cells | {
-        "ddG (kJ/mol)": row.shown(exchange.ddG_kJ_mol),
+        f"ddG ({unit.name})": row.shown(exchange.ddG_kJ_mol, unit.per_kJ_mol),
         "log10 K": row.shown(exchange.log10_K),
         "status": exchange_status(exchange),
     }
 
 
-def _enthalpy_cells(enthalpy: Enthalpy, shown: Sequence[str]) -> dict[str, str]:
+def _enthalpy_cells(enthalpy: Enthalpy, shown: Sequence[str], unit: EnergyUnit) -> dict[str, str]:
     row = _least_certain(enthalpy.rows)
+    TdS = row.shown(enthalpy.TdS_kJ_mol, unit.per_kJ_mol)
     return {name: getattr(row, name) for name in shown if name != "temperature_K"} | {
         "temperatures (K)": ", ".join(f"{T:g}" for T in enthalpy.temperatures_K),
-        "dH (kJ/mol)": row.shown(enthalpy.dH_kJ_mol),
-        "T dS (kJ/mol)": f"{row.shown(enthalpy.TdS_kJ_mol)} at {enthalpy.mean_K:g} K",
+        f"dH ({unit.name})": row.shown(enthalpy.dH_kJ_mol, unit.per_kJ_mol),
+        f"T dS ({unit.name})": f"{TdS} at {enthalpy.mean_K:g} K",
         "misfit": f"{enthalpy.misfit:.1f}" if math.isfinite(enthalpy.misfit) else EMPTY,
         "status": enthalpy_status(enthalpy),
     }

@@ -25,6 +25,7 @@ def test_every_run_is_a_row_and_every_file_is_there(published: tuple[Path, list[
         "binding.csv",
         "binding.json",
         "binding.md",
+        "binding.tex",
         "coverage.csv",
         "exchange.csv",
         "enthalpy.csv",

@@ -16,7 +16,8 @@ desorption_barrier_kJ_mol,desorption_barrier_error_kJ_mol,adsorption_barrier_kJ_
 adsorption_barrier_error_kJ_mol,K_a_nm3,K_a_error_nm3,penetration_nm,penetration_error_nm,
 residence_log10_s,residence_log10_error_s,residence_time_s,k_off_per_s,dG0_difference_kJ_mol,
 well_depth_difference_kJ_mol,residence_is_bound,has_barrier,sampling_ns,n_windows,min_overlap,
-status,run_id,openmm,halobind,pymbar
+status,run_id,openmm,halobind,pymbar,site,own_ion,ddG_own_ion_kJ_mol,ddG_own_ion_error_kJ_mol,
+dG0_model_error_kJ_mol
 """
 
 
