@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -312,6 +313,20 @@ def write_record(run: Run) -> None:
         "versions": versions(),
     }
     write_atomic(path, json.dumps(record, indent=1) + "\n")
+
+
+def read_run_record(run: Run) -> dict[str, Any] | None:
+    """What run.json says, see `write_record`; None for a run that is not begun.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
+    path = run.folder / "run.json"
+    if not path.is_file():
+        return None
+    with reading(path):
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return record
 
 
 def check_system(run: Run) -> None:

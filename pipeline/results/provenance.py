@@ -1,7 +1,6 @@
 """Where the numbers of a table come from: campaign file, force field, versions, machines, seeds."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from halobind.pipeline.campaign.run_directory import (
     DamagedError,
     Run,
     campaign_file,
-    reading,
+    read_run_record,
 )
 from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.free_energy.jsonable import Json, jsonable
@@ -65,13 +64,11 @@ def run_provenance(run: Run, row: TableRow) -> dict[str, Json]:
         "spec": jsonable(run.spec.model_dump()),
         "estimate": row.estimate or None,
     }
-    record = run.folder / "run.json"
-    if record.is_file():
-        with reading(record):
-            recorded = json.loads(record.read_text(encoding="utf-8"))
-            content["format"] = recorded["format"]
-            content["forcefield_files"] = recorded["forcefield_files"]
-            content["versions_at_start"] = recorded["versions"]
+    record = read_run_record(run)
+    if record is not None:
+        content["format"] = record["format"]
+        content["forcefield_files"] = record["forcefield_files"]
+        content["versions_at_start"] = record["versions"]
     return content | sampling_provenance(run)
 
 
