@@ -2,7 +2,10 @@
 segments that are drawn, not simulated, whose frames are quick to make and known.
 """
 
+import fcntl
 import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +109,33 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_campaign(tmp_path_factory.mktemp("built") / "c", None).run.path("build")
 
 
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
+) -> Path:
+    """A directory that all processes of a parallel test run share; the first to ask makes it.
+
+    Args:
+        tmp_path_factory: Of the session.
+        name: Of the directory.
+        make: Fills the new directory.
+
+    Returns:
+        The directory. To be read only.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    whole = root / f"{name}-whole"
+    with open(root / f"{name}-lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
+
+
 def draw_campaign(folder: Path, build_folder: Path | None, frames: str = "solute") -> DrawnCampaign:
     folder.mkdir()
     (folder / "campaign.toml").write_text(DRAWN.replace("FRAMES", frames))
@@ -133,8 +163,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     It lies in a directory whose name is not ASCII, and so does all that is made from it there.
     """
-    campaign = tiny.new(tmp_path_factory.mktemp("reference-müller-ü") / "c")
-    done = tiny.halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
-    assert done.returncode == 0, done.stderr
-    assert "binding.md" in done.stdout
-    return campaign
+
+    def make(folder: Path) -> None:
+        campaign = tiny.new(folder / "c")
+        done = tiny.halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
+        assert done.returncode == 0, done.stderr
+        assert "binding.md" in done.stdout
+
+    return made_once(tmp_path_factory, "reference-müller-ü", make) / "c"

@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 
 from halobind.pipeline.commands.cli import main
-from tests.pipeline.tiny import CAMPAIGN, copy, halobind, new, products, put, series, tables
+from tests.pipeline.tiny import (
+    SEGMENT_PS,
+    copy,
+    edited,
+    halobind,
+    halobind_here,
+    new,
+    products,
+    put,
+    series,
+    tables,
+)
 
 
 def test_a_failure_is_a_row_and_can_be_retried(reference: Path, tmp_path: Path) -> None:
@@ -23,20 +34,20 @@ def test_a_failure_is_a_row_and_can_be_retried(reference: Path, tmp_path: Path) 
     shutil.rmtree(window / "seg-001")
     good = start.read_text()
     start.write_text(good.replace('x="', 'x="9e99', 3))
-    failed = halobind("run", str(campaign), "--processes", "1")
+    failed = halobind_here("run", str(campaign), "--processes", "1")
     assert failed.returncode == 1
     assert "windows/z+0.100-k50000/seg-001" in failed.stderr and "--retry" in failed.stderr
     row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
     assert row["status"].startswith("Error: windows/z+0.100-k50000/seg-001: ")
     record = json.loads(next(campaign.glob("runs/*/failures/*/error.json")).read_text())
     assert record["traceback"] and record["host"] and record["versions"]["openmm"]
-    assert "failed (1)" in halobind("status", str(campaign)).stdout
-    again = halobind(
+    assert "failed (1)" in halobind_here("status", str(campaign)).stdout
+    again = halobind_here(
         "run", str(campaign), "--processes", "1"
     )  # not tried again without being asked to
     assert again.returncode == 1 and len(list(campaign.glob("runs/*/failures/*"))) == 1
     start.write_text(good)
-    fixed = halobind("run", str(campaign), "--retry", "--processes", "1")
+    fixed = halobind_here("run", str(campaign), "--retry", "--processes", "1")
     assert fixed.returncode == 0, fixed.stderr
     assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
 
@@ -46,7 +57,7 @@ def test_an_edited_system_is_refused(reference: Path, tmp_path: Path) -> None:
     system = next(campaign.glob("runs/*/system/system.xml"))
     system.write_text(system.read_text().replace('q=".', 'q="1.', 1))
     shutil.rmtree(next(campaign.glob("runs/*/windows/z+0.100-k50000/seg-001")))
-    done = halobind("run", str(campaign), "--processes", "1")
+    done = halobind_here("run", str(campaign), "--processes", "1")
     assert done.returncode == 1
     assert "system.xml was edited" in done.stderr and "Traceback" not in done.stderr
 
@@ -58,7 +69,7 @@ def test_a_full_disk_loses_nothing(reference: Path, tmp_path: Path) -> None:
     before = products(campaign)
 
     def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 
     done = halobind("run", str(campaign), "--processes", "1", preexec_fn=small_files)
     assert done.returncode == 1
@@ -68,13 +79,13 @@ def test_a_full_disk_loses_nothing(reference: Path, tmp_path: Path) -> None:
         and "Traceback" not in done.stderr
     )
     assert products(campaign) == before and not list(campaign.glob("runs/*/failures/*"))
-    assert halobind("run", str(campaign), "--processes", "1").returncode == 0
+    assert halobind_here("run", str(campaign), "--processes", "1").returncode == 0
     assert series(campaign) == series(reference)
 
 
 def test_a_platform_that_is_not_there_is_refused(reference: Path, tmp_path: Path) -> None:
     campaign = new(tmp_path / "c")
-    done = halobind("run", str(campaign), "--platform", "HIP")
+    done = halobind_here("run", str(campaign), "--platform", "HIP")
     assert done.returncode == 1
     assert (
         "platform HIP cannot be used here" in done.stderr
@@ -109,7 +120,7 @@ def test_a_damaged_segment_is_named_in_the_table_and_can_be_made_again(
             path.unlink()
         elif path.name == damage:
             path.write_bytes(path.read_bytes()[:20])
-    done = halobind("table", str(campaign))
+    done = halobind_here("table", str(campaign))
     assert done.returncode == 1 and "Traceback" not in done.stderr
     row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
     assert (
@@ -118,9 +129,9 @@ def test_a_damaged_segment_is_named_in_the_table_and_can_be_made_again(
         and "is damaged" in row["status"]
     )
     for verb in ("plan", "status"):
-        assert halobind(verb, str(campaign)).returncode == 0
+        assert halobind_here(verb, str(campaign)).returncode == 0
     shutil.rmtree(segment)
-    assert halobind("run", str(campaign), "--processes", "1").returncode == 0
+    assert halobind_here("run", str(campaign), "--processes", "1").returncode == 0
     assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
 
 
@@ -130,28 +141,28 @@ def test_a_damaged_state_is_a_failure_of_what_starts_there(reference: Path, tmp_
     (window / "seg-000" / "state.xml").unlink()
     shutil.rmtree(window / "seg-001")
     shutil.rmtree(window.with_name("z+0.300-k50000") / "seg-001")
-    done = halobind("run", str(campaign), "--processes", "1")
+    done = halobind_here("run", str(campaign), "--processes", "1")
     assert done.returncode == 1 and f"{window / 'seg-000'} is damaged" in done.stderr
     assert (
         window.with_name("z+0.300-k50000") / "seg-001"
     ).is_dir()  # the rest of the campaign went on
     shutil.rmtree(window / "seg-000")
-    assert halobind("run", str(campaign), "--retry", "--processes", "1").returncode == 0
+    assert halobind_here("run", str(campaign), "--retry", "--processes", "1").returncode == 0
     assert series(campaign) == series(reference)
 
 
 def test_other_recording_intervals_can_be_mixed(reference: Path, tmp_path: Path) -> None:
     campaign = copy(reference, tmp_path / "c")
-    more = (
-        CAMPAIGN.replace("segments = 2", "segments = 3")
-        .replace("record_ps = 0.04", "record_ps = 0.1")
-        .replace("frame_ps = 0.2", "frame_ps = 0.4")
+    more = edited(
+        ("segments = 2", "segments = 3"),
+        ("record_ps = 0.02", "record_ps = 0.04"),
+        ("frame_ps = 0.1", "frame_ps = 0.2"),
     )
     (campaign / "campaign.toml").write_text(more)
-    done = halobind("run", str(campaign), "--processes", "1")
+    done = halobind_here("run", str(campaign), "--processes", "1")
     assert done.returncode == 0, done.stderr
     row = json.loads((campaign / "tables" / "binding.json").read_text())["runs"][0]
-    assert row["sampling_ns"] == pytest.approx(4 * 3 * 0.4 / 1000)
+    assert row["sampling_ns"] == pytest.approx(4 * 3 * float(SEGMENT_PS) / 1000)
 
 
 def test_modules_of_the_current_directory_are_not_imported(reference: Path, tmp_path: Path) -> None:

@@ -1,15 +1,10 @@
-"""A tiny real campaign through the command line: whole, killed, shared, in parts, extended, with
+"""A tiny real campaign through the command line: whole, in parts, extended, with replicas and with
 exchange.
 """
 
 import csv
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +12,16 @@ import pytest
 
 from tests.pipeline.tiny import (
     CAMPAIGN,
-    HALOBIND,
+    SEGMENT_PS,
     copy,
+    copy_prepared,
     edited,
-    halobind,
-    logs,
+    halobind_here,
     new,
     products,
     series,
     tables,
 )
-
-KILLS = int(
-    os.environ.get("HALOBIND_TEST_KILLS", "5")
-)  # raise it together with HALOBIND_TEST_PS, the length of a segment
 
 
 def test_every_product_is_there(reference: Path) -> None:
@@ -84,15 +75,18 @@ def test_the_table_is_honest(reference: Path) -> None:
     rows = list(csv.DictReader((reference / "tables" / "binding.csv").open(encoding="utf-8")))
     assert [row["kind"] for row in rows] == ["run", "ligand"]
     assert rows[0]["status"].startswith("not converged: ") and rows[0]["ligand"] == "DA"
-    assert float(rows[0]["sampling_ns"]) == pytest.approx(4 * 2 * 0.4 / 1000)
+    assert float(rows[0]["sampling_ns"]) == pytest.approx(4 * 2 * float(SEGMENT_PS) / 1000)
     assert np.isfinite(float(rows[0]["dG0_kJ_mol"])) and float(rows[0]["dG0_error_kJ_mol"]) > 0
     readable = (reference / "tables" / "binding.md").read_text(encoding="utf-8")
     assert "not converged" in readable and " ± " in readable
 
 
-def test_the_second_replica_starts_on_the_way_back_into_the_pocket(tmp_path: Path) -> None:
-    campaign = new(tmp_path / "c", edited(("segments = 2", "segments = 1\nreplicas = 2")))
-    done = halobind("run", str(campaign), "--platform", "CPU")
+def test_the_second_replica_starts_on_the_way_back_into_the_pocket(
+    reference: Path, tmp_path: Path
+) -> None:
+    campaign = copy(reference, tmp_path / "c")
+    new(campaign, edited(("segments = 2", "segments = 1\nreplicas = 2")))
+    done = halobind_here("run", str(campaign), "--processes", "1", "--platform", "CPU")
     assert done.returncode == 0, done.stderr
     out, back = sorted((campaign / "runs").iterdir())
     assert not list(out.glob("pull/back*")) and len(list(back.glob("pull/*"))) == 7
@@ -117,7 +111,7 @@ def test_the_second_replica_starts_on_the_way_back_into_the_pocket(tmp_path: Pat
 def test_second_run_has_nothing_to_do(reference: Path, tmp_path: Path) -> None:
     campaign = copy(reference, tmp_path / "c")
     before = products(campaign)
-    done = halobind("run", str(campaign))
+    done = halobind_here("run", str(campaign))
     assert (
         done.returncode == 0
         and products(campaign) == before
@@ -125,89 +119,29 @@ def test_second_run_has_nothing_to_do(reference: Path, tmp_path: Path) -> None:
     )
 
 
-def test_killed_at_random_moments_and_resumed_it_is_the_same_campaign(
+def test_prepared_first_cut_by_the_wall_time_and_done_in_parts_it_is_the_same_campaign(
     reference: Path, tmp_path: Path
 ) -> None:
-    """kill -9 of the whole process group, again and again: the same bytes in the end, and nothing
-    published is made twice.
-    """
-    campaign, moments = new(tmp_path / "c"), random.Random(4)
-    seen: dict[str, int] = {}
-    interrupted = 0
-    for _ in range(KILLS):
-        process = subprocess.Popen(
-            [*HALOBIND, "run", str(campaign), "--platform", "CPU"],
-            start_new_session=True,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(moments.uniform(1.5, 4.0))
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            interrupted += 1
-        process.wait()
-        now = products(campaign)
-        assert seen.items() <= now.items()
-        seen = now
-    assert interrupted >= 2
-    print(
-        f"{interrupted} of {KILLS} kills interrupted the campaign; {len(seen)} products were"
-        " published before the last start"
+    campaign = new(tmp_path / "c")
+    run = ("run", str(campaign), "--processes", "1")
+    prepared = halobind_here(*run, "--prepare")
+    assert prepared.returncode == 0 and "10 of 18 products are published" in prepared.stderr, (
+        prepared.stderr
     )
-    done = halobind("run", str(campaign), "--platform", "CPU", "--processes", "2")
-    assert done.returncode == 0, done.stderr
-    assert seen.items() <= products(campaign).items()
-    assert series(campaign) == series(reference)
-    assert tables(campaign) == tables(reference)
-    assert not list(campaign.glob("runs/*/**/.seg-*"))
-
-
-def test_two_commands_on_one_campaign_share_the_work(reference: Path, tmp_path: Path) -> None:
-    campaign = new(tmp_path / "c")
-    both = [
-        subprocess.Popen(
-            [*HALOBIND, "run", str(campaign), "--processes", "1"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in both:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-    lines = [line for line in logs(campaign).splitlines() if ": done in" in line]
-    made = [line.split(": done")[0] for line in lines]
-    assert len(made) == len(set(made)) == 18
-    assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
-
-
-def test_parts_take_their_own_windows(reference: Path, tmp_path: Path) -> None:
-    campaign = new(tmp_path / "c")
-    first = halobind("run", str(campaign), "--part", "1/2", "--processes", "1")
+    assert not list(campaign.glob("runs/*/windows")) and not (campaign / "tables").exists()
+    cut = halobind_here(*run, "--walltime", "0:00:00")
+    assert cut.returncode == 0 and "10 of 18 products are published" in cut.stderr, cut.stderr
+    assert not list(campaign.glob("runs/*/windows/*/*"))
+    shutil.rmtree(next(campaign.glob("runs/*/pull/003-*")))  # a part prepares what is missing too
+    first = halobind_here(*run, "--part", "1/2")
     assert first.returncode == 0, first.stderr
     mine = {name.split("/")[3] for name in products(campaign) if "/windows/" in name}
     assert mine == {"z+0.000-k50000", "z+0.200-k50000"}
     assert "pending: 4 of 8 segments" in first.stdout
     before = products(campaign)
-    second = halobind("run", str(campaign), "--part", "2/2", "--processes", "1")
+    second = halobind_here(*run, "--part", "2/2")
     assert second.returncode == 0, second.stderr
     assert before.items() <= products(campaign).items()
-    assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
-
-
-def test_prepared_first_and_cut_by_the_wall_time_it_is_the_same_campaign(
-    reference: Path, tmp_path: Path
-) -> None:
-    campaign = new(tmp_path / "c")
-    prepared = halobind("run", str(campaign), "--prepare", "--processes", "1")
-    assert prepared.returncode == 0 and "10 of 18 products are published" in prepared.stderr, (
-        prepared.stderr
-    )
-    assert not list(campaign.glob("runs/*/windows")) and not (campaign / "tables").exists()
-    cut = halobind("run", str(campaign), "--walltime", "0:00:00", "--processes", "1")
-    assert cut.returncode == 0 and "10 of 18 products are published" in cut.stderr, cut.stderr
-    assert not list(campaign.glob("runs/*/windows/*/*"))
-    assert halobind("run", str(campaign), "--processes", "1").returncode == 0
     assert series(campaign) == series(reference) and tables(campaign) == tables(reference)
 
 
@@ -215,7 +149,7 @@ def test_more_segments_continue_the_same_run(reference: Path, tmp_path: Path) ->
     campaign = copy(reference, tmp_path / "c")
     before = products(campaign)
     (campaign / "campaign.toml").write_text(CAMPAIGN.replace("segments = 2", "segments = 3"))
-    done = halobind("run", str(campaign), "--processes", "1")
+    done = halobind_here("run", str(campaign), "--processes", "1")
     assert done.returncode == 0, done.stderr
     new_ones = {
         name.rsplit("/", 1)[1]
@@ -225,77 +159,49 @@ def test_more_segments_continue_the_same_run(reference: Path, tmp_path: Path) ->
     assert new_ones == {"seg-002"} and before.items() <= products(campaign).items()
 
 
-def test_interrupting_stops_cleanly(tmp_path: Path) -> None:
-    campaign = new(tmp_path / "c", CAMPAIGN.replace("segments = 2", "segments = 500"))
-    command = [*HALOBIND, "run", str(campaign), "--processes", "2"]
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # tests that a shell runs in the background inherit that it is ignored
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(campaign.glob("runs/*/windows/*/seg-001")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C in a terminal does
-    try:
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert "what was published is kept" in errors and "Traceback" not in errors
-    assert not list(campaign.glob("runs/*/failures")) and "Traceback" not in logs(campaign)
-    assert not list(campaign.glob("runs/*/**/.[a-z0-9]*-*"))  # no scratch left
-    status = halobind("status", str(campaign)).stdout
-    assert "waiting" in status and "/2000" in status
-
-
 def test_exchanging_windows_and_rounds_survive_what_can_happen(
     reference: Path, tmp_path: Path
 ) -> None:
     """Two windows a process that swap, and one round; lost segments come back bit for bit, made
     together with their neighbour.
     """
-    campaign = new(
-        tmp_path / "c",
-        CAMPAIGN.replace("max_rounds = 0", "max_rounds = 1\nexchange_group = 2").replace(
-            "50000.0", "5000.0"
-        ),
+    text = edited(
+        ("max_rounds = 0", "max_rounds = 1\nexchange_group = 2"),
+        ("spacing_nm = 0.1\nk_kJ_mol_nm2 = 50000.0", "spacing_nm = 0.1\nk_kJ_mol_nm2 = 1000.0"),
+        (f"segment_ps = {SEGMENT_PS}", "segment_ps = 1.04"),
+        ("record_ps = 0.02", "record_ps = 0.04"),
+        ("frame_ps = 0.1", "frame_ps = 0.52"),
     )
-    text = (
-        (campaign / "campaign.toml")
-        .read_text()
-        .replace("segment_ps = 0.4", "segment_ps = 1.2")
-        .replace("frame_ps = 0.2", "frame_ps = 0.4")
-    )
-    (campaign / "campaign.toml").write_text(text)
-    done = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
+    campaign = copy_prepared(reference, tmp_path / "c", text)
+    done = halobind_here("run", str(campaign), "--processes", "1", "--platform", "CPU")
     assert done.returncode == 0, done.stderr
     windows = next(campaign.glob("runs/*/windows"))
-    record = json.loads((windows / "z+0.000-k5000" / "seg-001" / "segment.json").read_text())
+    record = json.loads((windows / "z+0.000-k1000" / "seg-001" / "segment.json").read_text())
     assert (
-        record["exchange"]["members"] == [f"windows/z+0.{k}00-k5000/seg-001" for k in (0, 1)]
+        record["exchange"]["members"] == [f"windows/z+0.{k}00-k1000/seg-001" for k in (0, 1)]
         and record["exchange"]["attempts"] == 1
     )
-    first = json.loads((windows / "z+0.100-k5000" / "seg-000" / "segment.json").read_text())
+    first = json.loads((windows / "z+0.100-k1000" / "seg-000" / "segment.json").read_text())
     assert first["start"]["from"] == "pull/001-z+0.100" and first["exchange"]["walkers"] == [
-        "windows/z+0.000-k5000",
-        "windows/z+0.100-k5000",
+        "windows/z+0.000-k1000",
+        "windows/z+0.100-k1000",
     ]
     assert (
-        len(np.load(windows / "z+0.000-k5000" / "seg-001" / "walkers.npy"))
-        == len(np.load(windows / "z+0.000-k5000/seg-001/cv.npy"))
-        == 30
+        len(np.load(windows / "z+0.000-k1000" / "seg-001" / "walkers.npy"))
+        == len(np.load(windows / "z+0.000-k1000/seg-001/cv.npy"))
+        == 26
     )
     kinds = [
         json.loads(path.read_text())["kind"]
         for path in sorted(windows.parent.glob("rounds/*/round.json"))
     ]
     assert kinds in (["end"], ["windows", "end"])
-    status = halobind("status", str(campaign)).stdout
+    status = halobind_here("status", str(campaign)).stdout
     assert (
-        "exchange z+0.000-k5000 to z+0.100-k5000: " in status and "of the swaps accepted" in status
+        "exchange z+0.000-k1000 to z+0.100-k1000: " in status and "of the swaps accepted" in status
     )
     before = series(campaign)
-    shutil.rmtree(windows / "z+0.100-k5000" / "seg-001")
-    again = halobind("run", str(campaign), "--processes", "1", "--platform", "CPU")
+    shutil.rmtree(windows / "z+0.100-k1000" / "seg-001")
+    again = halobind_here("run", str(campaign), "--processes", "1", "--platform", "CPU")
     assert again.returncode == 0, again.stderr
     assert series(campaign) == before

@@ -2,52 +2,57 @@
 published.
 """
 
+import contextlib
+import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from halobind.pipeline.commands.cli import main
 from halobind.pipeline.free_energy.samples import Window
 from halobind.structures.models.integrity import Integrity
 
 HALOBIND = [sys.executable, "-m", "halobind"]
-SEGMENT_PS = os.environ.get("HALOBIND_TEST_PS", "0.4")
+SEGMENT_PS = os.environ.get("HALOBIND_TEST_PS", "0.2")
 CAMPAIGN = """
 [model]
 perovskite = "CsPbBr3"
-cells = "4x4x1"
+cells = "3x3x1"
 ligand = "DA"
 solvent = "acetone"
 gap_nm = 2.5
 [forcefield]
-cutoff_nm = 0.9
+cutoff_nm = 0.8
 [equilibrate]
-warm_ps = 0.2
-npt_ps = 0.4
-nvt_ps = 0.2
-piece_ps = 0.2
+warm_ps = 0.1
+npt_ps = 0.2
+nvt_ps = 0.1
+piece_ps = 0.1
 [pull]
 from_nm = 0.0
 to_nm = 0.3
 step_nm = 0.1
-step_ps = 0.3
+step_ps = 0.15
 k_kJ_mol_nm2 = 50000.0
 [windows]
 spacing_nm = 0.1
 k_kJ_mol_nm2 = 50000.0
 [sampling]
 segments = 2
-segment_ps = 0.4
-record_ps = 0.04
-frame_ps = 0.2
+segment_ps = 0.2
+record_ps = 0.02
+frame_ps = 0.1
 max_rounds = 0
 [estimate]
 discard_fraction = 0.0
 bin_nm = 0.02
 plateau_nm = 0.1
 n_bootstrap = 20
-""".replace("segment_ps = 0.4", f"segment_ps = {SEGMENT_PS}")
+""".replace("segment_ps = 0.2", f"segment_ps = {SEGMENT_PS}")
 
 
 def edited(*changes: tuple[str, str]) -> str:
@@ -60,9 +65,36 @@ def edited(*changes: tuple[str, str]) -> str:
 
 
 def halobind(*arguments: str, **options: object) -> subprocess.CompletedProcess:
+    """A command line in a process of its own.
+
+    Args:
+        arguments: What follows "halobind".
+        options: Of `subprocess.run`.
+    """
     return subprocess.run(
         [*HALOBIND, *arguments], capture_output=True, text=True, timeout=300, **options
     )
+
+
+def halobind_here(*arguments: str) -> subprocess.CompletedProcess:
+    """A command line in this process, which has imported everything; what it starts are processes."""
+    out = io.StringIO()
+    err = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), kept_signals():
+        code = main(list(arguments))
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def kept_signals() -> Iterator[None]:
+    """Put back the handlers of the signals that a command catches."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
 
 
 def new(folder: Path, text: str = CAMPAIGN) -> Path:
@@ -123,6 +155,17 @@ def tables(campaign: Path) -> dict[str, str]:
 
 def copy(campaign: Path, folder: Path) -> Path:
     return Path(shutil.copytree(campaign, folder, copy_function=shutil.copy2))
+
+
+def copy_prepared(campaign: Path, folder: Path, text: str = CAMPAIGN) -> Path:
+    """A copy that has everything up to the pull, and no window, log or table."""
+    prepared = copy(campaign, folder)
+    for run in (prepared / "runs").iterdir():
+        for sampled in (run / "windows", *run.glob("estimate-*")):
+            shutil.rmtree(sampled)
+    for name in ("jobs", "tables"):
+        shutil.rmtree(prepared / name)
+    return new(prepared, text)
 
 
 def put(path: Path, kind: str) -> None:

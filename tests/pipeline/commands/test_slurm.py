@@ -2,8 +2,6 @@
 cancellation; and dask workers.
 """
 
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -14,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from halobind.pipeline.commands.cli import main
 from tests.pipeline import tiny
-from tests.pipeline.tiny import edited, series
+from tests.pipeline.tiny import SEGMENT_PS, edited, halobind_here, series
 
 pytestmark = pytest.mark.slurm
 
@@ -64,20 +61,18 @@ def clusters(slurm: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
         yield
 
 
-def halobind(*arguments: str) -> subprocess.CompletedProcess:
-    """A command line, in this process; jobs run it in processes of their own."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(list(arguments))
-    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
-
-
 def new(folder: Path, text: str = CAMPAIGN) -> Path:
     return tiny.new(folder, text)
 
 
+def with_words(before: str, after: str) -> str:
+    """CAMPAIGN with other words, which must be there."""
+    assert before in CAMPAIGN, before
+    return CAMPAIGN.replace(before, after)
+
+
 def submit(campaign: Path, *more: str) -> str:
-    done = halobind("submit", str(campaign), "--cluster", "node", "--parts", "2", *more)
+    done = halobind_here("submit", str(campaign), "--cluster", "node", "--parts", "2", *more)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -151,9 +146,9 @@ def out_of_time(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     campaign = new(
         tmp_path_factory.mktemp("wall") / "c",
-        CAMPAIGN.replace("segment_ps = 0.4", "segment_ps = 40000.0"),
+        with_words(f"segment_ps = {SEGMENT_PS}", "segment_ps = 40000.0"),
     )
-    done = halobind("submit", str(campaign), "--cluster", "deaf", "--parts", "2")
+    done = halobind_here("submit", str(campaign), "--cluster", "deaf", "--parts", "2")
     assert done.returncode == 0, done.stderr
     (sampling,), (last,) = ids(campaign, "sample"), ids(campaign, "table")
     subprocess.run(["scontrol", "hold", last], check=True)
@@ -175,7 +170,7 @@ def reference(out_of_time: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     ] * 3
     subprocess.run(["scontrol", "hold", last], check=True)
     assert "nothing to add: " in submit(campaign)
-    status = halobind("status", str(campaign)).stdout
+    status = halobind_here("status", str(campaign)).stdout
     assert f"-001-table ({last}): 0 running, 1 queued (JobHeldAdmin)" in status, status
     subprocess.run(["scontrol", "release", last], check=True)
     wait(lambda: queued(campaign).get(f"{sampling}_1") == "R", "the first sampling task", campaign)
@@ -229,8 +224,8 @@ def test_cancelled_half_way_and_submitted_again_it_is_the_same_campaign(
 
 
 def test_rejections_are_shown_and_recorded_and_can_be_taken_back(tmp_path: Path) -> None:
-    campaign = new(tmp_path / "c", CAMPAIGN.replace("spacing_nm = 0.1", "spacing_nm = 0.04"))
-    done = halobind("submit", str(campaign), "--cluster", "narrow", "--parts", "6")
+    campaign = new(tmp_path / "c", with_words("spacing_nm = 0.1", "spacing_nm = 0.04"))
+    done = halobind_here("submit", str(campaign), "--cluster", "narrow", "--parts", "6")
     assert done.returncode == 1
     assert (
         "sbatch rejected halobind-" in done.stderr
@@ -238,11 +233,11 @@ def test_rejections_are_shown_and_recorded_and_can_be_taken_back(tmp_path: Path)
     )
     assert "Lower array_limit" in done.stderr and "halobind cancel takes them back" in done.stderr
     assert [entry["event"] for entry in record(campaign).values()] == ["submitted", "rejected"]
-    cancelled = halobind("cancel", str(campaign))
+    cancelled = halobind_here("cancel", str(campaign))
     assert cancelled.returncode == 0 and cancelled.stdout.count("cancelled halobind-") == 1
     finish(campaign)
-    assert "nothing is queued" in halobind("cancel", str(campaign)).stdout
-    greedy = halobind("submit", str(campaign), "--cluster", "greedy")
+    assert "nothing is queued" in halobind_here("cancel", str(campaign)).stdout
+    greedy = halobind_here("submit", str(campaign), "--cluster", "greedy")
     assert greedy.returncode == 1 and "Memory specification can not be satisfied" in greedy.stderr
 
 

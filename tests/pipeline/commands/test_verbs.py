@@ -105,7 +105,8 @@ def test_commands_of_the_manual_exist(tmp_path: Path, monkeypatch: pytest.Monkey
             assert main(shlex.split(line)) == 0, line
     (model,) = [block.removeprefix("toml\n") for block in blocks if "# cube.toml" in block]
     (tmp_path / "cube.toml").write_text(
-        model.replace("5x5x5", "3x3x3").replace("mine = 12", "mine = 6"), encoding="utf-8"
+        model.replace("5x5x5", "2x2x2").replace("mine = 12", "mine = 4").replace("= 5.0", "= 4.2"),
+        encoding="utf-8",
     )
     assert main(["build", "cube.toml", "--picture", "--format", "pdb"]) == 0
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

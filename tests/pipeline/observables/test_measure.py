@@ -121,10 +121,10 @@ def test_the_table_has_a_row_a_frame_with_its_record_and_weight(
 def test_the_same_everywhere_bit_for_bit(
     drawn, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    drawn.add(0, 14)
+    drawn.add(0, 6)
     other = Path(shutil.copytree(drawn.folder, tmp_path / "other"))
     assert observe(drawn, "--chunk", "100") == 0
-    assert main(["observe", str(other), "--where", "local", "--workers", "2", "--chunk", "9"]) == 0
+    assert main(["observe", str(other), "--where", "local", "--workers", "2", "--chunk", "4"]) == 0
     assert len(results(drawn.folder)) > 80
     assert results(other) == results(drawn.folder)
     assert "Traceback" not in capsys.readouterr().err
