@@ -5,7 +5,12 @@
 theta is the coverage of empty sites that do not see each other, in equilibrium with free ligand at
 concentration c (Langmuir). What fills the site otherwise, a cation of the crystal or of the
 solution, is not in it: where one competes, K_ex is the number that holds, n_a/n_b on the surface
-over c_a/c_b in solution, because the empty site drops out of it.
+over c_a/c_b in solution, because the empty site drops out of it. So it is with the ion that the
+crystal itself has on the site, where that is sampled as a ligand:
+
+    theta(x) = K_ex x / (1 + K_ex x)        x = c_ligand/c_ion in solution
+
+theta is then the part of the sites that the ligand has, and the ion has the rest.
 """
 
 import itertools
@@ -19,6 +24,8 @@ from halobind.pipeline.results.table_rows import TableRow, ligand_rows
 
 CONCENTRATIONS_MOL_L = tuple(10.0**power for power in range(-12, 1))
 """Concentrations at which the coverage is tabulated."""
+CONCENTRATION_RATIOS = tuple(10.0**power for power in range(-6, 7))
+"""Concentrations of a ligand over that of the crystal's own ion at which sharing is tabulated."""
 MAX_EXPONENT = 700.0
 """The largest argument of exp that a float holds."""
 
@@ -62,6 +69,36 @@ class LigandExchange:
     """log10 of the exchange constant K_ex."""
 
 
+@dataclass(frozen=True)
+class SharedSites:
+    """How a ligand and the crystal's own ion share the sites at one ratio of concentrations."""
+
+    ratio: float
+    """Concentration of the free ligand over that of the free ion."""
+    theta: float
+    """The part of the sites that the ligand has."""
+    theta_low: float
+    """The same for a ddG one standard error higher."""
+    theta_high: float
+    """The same for a ddG one standard error lower."""
+
+
+@dataclass(frozen=True)
+class OwnIonExchange:
+    """One ligand in place of the ion that the crystal has on its site."""
+
+    row: TableRow
+    """The ligand over its replicas."""
+    ion: TableRow
+    """The ion over its replicas."""
+    ddG_kJ_mol: Quantity
+    """dG0 of the ligand less that of the ion."""
+    log10_K: Quantity
+    """log10 of the exchange constant K_ex."""
+    points: tuple[SharedSites, ...]
+    """The coverage at each of CONCENTRATION_RATIOS."""
+
+
 def langmuir(c_mol_L: float, dG0_kJ_mol: float, kT: float) -> float:
     """Coverage theta, without overflow; NaN for an energy that is not known.
 
@@ -102,7 +139,7 @@ def find_exchanges(runs: Sequence[TableRow]) -> list[LigandExchange]:
     """
     exchanges = []
     for first, second in itertools.combinations(_rows_with_dG0(runs), 2):
-        if (first.labels[1:], first.mode) != (second.labels[1:], second.mode):
+        if not _compete(first, second):
             continue
         stronger, weaker = sorted(
             (first, second), key=lambda row: row.known_binding.dG0_kJ_mol.value
@@ -114,6 +151,38 @@ def find_exchanges(runs: Sequence[TableRow]) -> list[LigandExchange]:
         log10_K = _log10(Quantity(-ddG.value, ddG.error), kT)
         exchanges.append(LigandExchange(stronger, weaker, ddG, log10_K))
     return exchanges
+
+
+def find_own_ion_exchanges(runs: Sequence[TableRow]) -> list[OwnIonExchange]:
+    """Every ligand against the crystal's own ion, where that is sampled on the same site."""
+    rows = _rows_with_dG0(runs)
+    exchanges = []
+    for row in rows:
+        if row.own_ion is None:
+            continue
+        ion = next(ion for ion in rows if ion.ligand == row.own_ion.ion and _compete(row, ion))
+        exchanges.append(_own_ion_exchange(row, ion, row.own_ion.ddG_kJ_mol))
+    return exchanges
+
+
+def _own_ion_exchange(row: TableRow, ion: TableRow, ddG: Quantity) -> OwnIonExchange:
+    """A ligand against the crystal's own ion; `ddG` (kJ/mol) is the difference of their dG0."""
+    kT = GAS_CONSTANT * row.known_binding.temperature_K
+    points = tuple(
+        SharedSites(
+            ratio=ratio,
+            theta=langmuir(ratio, ddG.value, kT),
+            theta_low=langmuir(ratio, ddG.value + ddG.error, kT),
+            theta_high=langmuir(ratio, ddG.value - ddG.error, kT),
+        )
+        for ratio in CONCENTRATION_RATIOS
+    )
+    return OwnIonExchange(row, ion, ddG, _log10(Quantity(-ddG.value, ddG.error), kT), points)
+
+
+def _compete(first: TableRow, second: TableRow) -> bool:
+    """Whether two rows differ in the ligand only, and both bind in one mode."""
+    return (first.labels[1:], first.mode) == (second.labels[1:], second.mode)
 
 
 def _rows_with_dG0(runs: Sequence[TableRow]) -> list[TableRow]:

@@ -13,8 +13,11 @@ from halobind.pipeline.results.ligand_exchange import (
     Coverage,
     CoveragePoint,
     LigandExchange,
+    OwnIonExchange,
+    SharedSites,
     find_coverages,
     find_exchanges,
+    find_own_ion_exchanges,
 )
 from halobind.pipeline.results.table_columns import COLUMNS, UNKNOWN, full_record
 from halobind.pipeline.results.table_rows import LABELS, PACKAGES, TableRow, ligand_rows, ordered
@@ -26,12 +29,14 @@ from halobind.pipeline.results.text_tables import (
     rounded,
 )
 
-PREDICTION_FILES = ("coverage.csv", "exchange.csv", "enthalpy.csv")
+PREDICTION_FILES = ("own-ion-exchange.csv", "coverage.csv", "exchange.csv", "enthalpy.csv")
 """The files of predictions, each written only where it has a row."""
 TITLE = "Binding free energies"
 """Of the readable tables."""
 SHOWN_MOL_L = (1e-9, 1e-6, 1e-3)
 """Concentrations of the readable table."""
+SHOWN_RATIOS = (1e-3, 1.0, 1e3)
+"""Ratios of concentrations of the readable table."""
 CONVERGED = "converged"
 """The status of a row without problems, and of a prediction from such rows."""
 LANGMUIR_NOTE = (
@@ -41,7 +46,15 @@ LANGMUIR_NOTE = (
 )
 EXCHANGE_NOTE = (
     "K = exp(-(dG0 of the first - dG0 of the second)/kT): the ratio of the two on the surface over"
-    " that in solution. Exchange with a cation of the crystal is not in it."
+    " that in solution."
+)
+NO_OWN_ION_NOTE = " Exchange with a cation of the crystal is not in it."
+"""What EXCHANGE_NOTE goes on with where no ion of the crystal is sampled."""
+OWN_ION_EXCHANGE_NOTE = (
+    "ligand(solution) + ion(surface) -> ligand(surface) + ion(solution), K = exp(-ddG/kT). The"
+    " empty site, the choice of concentration and what the box does to both drop out. Then the part"
+    " of the sites that the ligand has, where it is so many times as concentrated in solution as"
+    " the ion, which has the rest (in brackets one standard error)."
 )
 OWN_ION_NOTE = (
     "ddG is dG0 of the ligand less dG0 of the ion that the crystal has on that site, under the same"
@@ -96,8 +109,19 @@ def prediction_files(runs: Sequence[TableRow], unit: EnergyUnit = KJ_PER_MOL) ->
 
 
 def prediction_records(runs: Sequence[TableRow]) -> dict[str, list[Record]]:
-    """Full numbers of coverage (a record a concentration), exchange (a pair) and enthalpy."""
-    return {
+    """Full numbers of coverage (a record a concentration), exchange (a pair) and enthalpy.
+
+    Those against the crystal's own ion (a record a ratio) are there where it is sampled.
+    """
+    own_ion_exchanges = find_own_ion_exchanges(runs)
+    records: dict[str, list[Record]] = {}
+    if own_ion_exchanges:
+        records["own-ion-exchange"] = [
+            _own_ion_exchange_record(exchange, point)
+            for exchange in own_ion_exchanges
+            for point in exchange.points
+        ]
+    return records | {
         "coverage": [
             _coverage_record(coverage, point)
             for coverage in find_coverages(runs)
@@ -151,6 +175,23 @@ def _exchange_record(exchange: LigandExchange) -> Record:
     }
 
 
+def _own_ion_exchange_record(exchange: OwnIonExchange, point: SharedSites) -> Record:
+    return {
+        "ligand": exchange.row.ligand,
+        "instead_of": exchange.ion.ligand,
+        **_labels(exchange.row, without="ligand"),
+        "ddG_kJ_mol": jsonable(exchange.ddG_kJ_mol.value),
+        "ddG_error_kJ_mol": jsonable(exchange.ddG_kJ_mol.error),
+        "log10_K_exchange": jsonable(exchange.log10_K.value),
+        "log10_K_exchange_error": jsonable(exchange.log10_K.error),
+        "ligand_over_ion_in_solution": jsonable(point.ratio),
+        "theta": jsonable(point.theta),
+        "theta_low": jsonable(point.theta_low),
+        "theta_high": jsonable(point.theta_high),
+        "status": own_ion_exchange_status(exchange),
+    }
+
+
 def _enthalpy_record(enthalpy: Enthalpy) -> Record:
     return _labels(enthalpy.rows[0], without="temperature_K") | {
         "temperatures_K": " ".join(f"{T:g}" for T in enthalpy.temperatures_K),
@@ -167,6 +208,12 @@ def _enthalpy_record(enthalpy: Enthalpy) -> Record:
 def exchange_status(exchange: LigandExchange) -> str:
     """Either CONVERGED, or which of the two ligands is not."""
     rows = (exchange.stronger, exchange.weaker)
+    return _status_of(rows, [row.ligand for row in rows])
+
+
+def own_ion_exchange_status(exchange: OwnIonExchange) -> str:
+    """Either CONVERGED, or which of ligand and ion is not."""
+    rows = (exchange.row, exchange.ion)
     return _status_of(rows, [row.ligand for row in rows])
 
 
@@ -316,14 +363,19 @@ def ddG_text(row: TableRow, unit: EnergyUnit) -> str:
 def _prediction_sections(
     runs: Sequence[TableRow], shown: Sequence[str], unit: EnergyUnit
 ) -> list[ReadableSection]:
-    """The sections on coverage, exchange and enthalpy, each where it has a row."""
+    """The sections on exchange, coverage and enthalpy, each where it has a row."""
     sections = []
+    own_ion_exchanges = find_own_ion_exchanges(runs)
+    if own_ion_exchanges:
+        cells = [_own_ion_exchange_cells(exchange, shown, unit) for exchange in own_ion_exchanges]
+        sections.append(ReadableSection("Exchange with the crystal", cells, OWN_ION_EXCHANGE_NOTE))
     if coverages := find_coverages(runs):
         cells = [_coverage_cells(coverage, shown) for coverage in coverages]
         sections.append(ReadableSection("Coverage", cells, LANGMUIR_NOTE))
     if exchanges := find_exchanges(runs):
         cells = [_exchange_cells(exchange, shown, unit) for exchange in exchanges]
-        sections.append(ReadableSection("Exchange of ligands", cells, EXCHANGE_NOTE))
+        note = EXCHANGE_NOTE + ("" if own_ion_exchanges else NO_OWN_ION_NOTE)
+        sections.append(ReadableSection("Exchange of ligands", cells, note))
     if enthalpies := find_enthalpies(runs):
         cells = [_enthalpy_cells(enthalpy, shown, unit) for enthalpy in enthalpies]
         sections.append(ReadableSection("Enthalpy and entropy", cells, ENTHALPY_NOTE))
@@ -421,10 +473,28 @@ def _coverage_cells(coverage: Coverage, shown: Sequence[str]) -> dict[str, str]:
     cells["log10 c(1/2) (mol/L)"] = row.shown(coverage.log10_half)
     for c in SHOWN_MOL_L:
         point = points[c]
-        text = f"{point.theta:.2g} ({point.theta_low:.2g} to {point.theta_high:.2g})"
-        cells[f"at {c:g} mol/L"] = text.replace("(nan to nan)", "(?)")
+        cells[f"at {c:g} mol/L"] = _theta_text(point)
     cells["status"] = short_status(row)
     return cells
+
+
+def _theta_text(point: CoveragePoint | SharedSites) -> str:
+    """A coverage, in brackets that of one standard error to either side."""
+    text = f"{point.theta:.2g} ({point.theta_low:.2g} to {point.theta_high:.2g})"
+    return text.replace("(nan to nan)", "(?)")
+
+
+def _own_ion_exchange_cells(
+    exchange: OwnIonExchange, shown: Sequence[str], unit: EnergyUnit
+) -> dict[str, str]:
+    row = _least_certain((exchange.row, exchange.ion))
+    points = {point.ratio: point for point in exchange.points}
+    cells = {"ligand": exchange.row.ligand, "instead of": exchange.ion.ligand}
+    cells |= {name: getattr(exchange.row, name) for name in shown if name != "ligand"}
+    cells[f"ddG ({unit.name})"] = row.shown(exchange.ddG_kJ_mol, unit.per_kJ_mol)
+    cells["log10 K"] = row.shown(exchange.log10_K)
+    cells |= {f"at {ratio:g} to 1": _theta_text(points[ratio]) for ratio in SHOWN_RATIOS}
+    return cells | {"status": own_ion_exchange_status(exchange)}
 
 
 def _exchange_cells(

@@ -58,6 +58,13 @@ plateau_nm = 0.1
 discard_fraction = 0.0
 n_bootstrap = 20
 """
+IONS = (
+    SLAB.replace('"MA"', '["MA", "Cs"]')
+    .replace("4x4x2", "4x4x1")
+    .replace("faces = 2\n", "")
+    .replace('"toluene"', '"acetone"')
+    .replace('leaving = "ion_pair"', "")
+)
 CUBE = (
     SLAB.replace(
         'cells = "4x4x2"',
@@ -236,3 +243,27 @@ def test_a_cluster_has_a_path_outwards_from_face_edge_and_corner(
     assert sorted(components) == sorted(NORMALS[site] for site in sites)
     text = (tmp_path / "tables" / "binding.md").read_text()
     assert all(f"cuboid AX 2x2x2 {site}" in text for site in sites) and "Error" not in text
+
+
+def test_the_cation_of_the_crystal_from_file_to_table_and_observables(tmp_path: Path) -> None:
+    run = next(path for path in sampled(tmp_path, IONS) if "-Cs-" in path.name)
+    model = read_model(run / "build")
+    (atom,) = model.groups["ligand"]
+    check = json.loads((run / "build" / "check.json").read_text())
+    assert check["formal_charge"] == 0 and check["anchor_height_nm"] == 0.0
+    audit = json.loads((run / "system" / "audit.json").read_text())
+    assert audit["charge_e"]["ligand"] == pytest.approx(0.75)
+    system = mm.XmlSerializer.deserialize((run / "system" / "system.xml").read_text())
+    walls = next(force for force in system.getForces() if force.getName() == "surface walls")
+    held = {walls.getParticleParameters(k)[0] for k in range(walls.getNumParticles())}
+    assert held == set(model.groups["core"]) - set(model.groups["frozen"])
+    pulled = [np.load(path / "cv.npy")[-1, 0] for path in sorted((run / "pull").iterdir())]
+    assert pulled == pytest.approx([0.0, 0.1, 0.2, 0.3], abs=0.06)
+    for path in run.glob("windows/*/seg-000"):
+        record = json.loads((path / "segment.json").read_text())
+        assert record["slab"]["displaced"] == 0 and not record["slab"]["partner_shift_nm"]
+        assert record["image_nm"] == pytest.approx(min(model.box[:2]))
+        assert len(record["solvent_nm"]) == 1
+    assert main(["observe", str(tmp_path)]) == 0
+    text = (tmp_path / "tables" / "binding.md").read_text()
+    assert "| Cs " in text and "Error" not in text and atom not in model.groups["core"]

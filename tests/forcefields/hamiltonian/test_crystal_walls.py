@@ -22,13 +22,18 @@ CAESIUM = ModelSpec(
     1.5,
     leaving="ion_pair",
 )
+OF_THE_CRYSTAL = replace(CAESIUM, ligand="Cs")
 ORGANIC = replace(
     CAESIUM, crystal=replace(CAESIUM.crystal, perovskite="MAPbBr3"), ligand="DA", gap_nm=2.0
 )
 REACH = 0.15
 
 
-@pytest.fixture(scope="module", params=[CAESIUM, ORGANIC], ids=["CsPbBr3", "MAPbBr3"])
+@pytest.fixture(
+    scope="module",
+    params=[CAESIUM, OF_THE_CRYSTAL, ORGANIC],
+    ids=["CsPbBr3", "Cs leaves", "MAPbBr3"],
+)
 def model(request: pytest.FixtureRequest) -> Model:
     return build_model(request.param)[0]
 
@@ -59,6 +64,7 @@ def test_ions_at_their_places_feel_nothing_and_one_that_goes_is_held(model: Mode
     context, random = walled(model), np.random.default_rng(1)
     free = np.union1d(model.groups["frozen"], model.groups["partner"])
     assert len(free) > len(model.groups["frozen"]) > 0
+    free = np.union1d(free, model.groups["ligand"])
     turned = random.normal(size=model.positions.shape)
     turned *= 0.14 / np.linalg.norm(turned, axis=1)[:, None]
     assert (

@@ -23,7 +23,7 @@ from halobind.forcefields.packs.charges import ion_charges
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.pairs import LennardJones, pair_for
 from halobind.pipeline.sampling.platforms import probe
-from halobind.structures.assembly.build import ModelSpec, build_model
+from halobind.structures.assembly.build import ModelSpec, build_model, plan_model
 from halobind.structures.crystals.crystal import CrystalSpec
 from halobind.structures.models.model import Model
 
@@ -256,3 +256,33 @@ def test_restraint_holds_the_middle_layer_only(model: Model, system: mm.System) 
     moved[model.groups["surface"][0]] += (0.0, 0.0, 0.02)
     context.setPositions(moved)
     assert energy(context, "slab restraint") == pytest.approx(0.5 * 1000 * 0.02**2, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("perovskite", "ion", "solvent"),
+    [("CsPbBr3", "Cs", (("acetone", 1.0),)), ("MAPbBr3", "MA", ())],
+)
+def test_the_cation_of_the_crystal_as_ligand_has_the_hamiltonian_of_the_intact_slab(
+    perovskite: str, ion: str, solvent: tuple
+) -> None:
+    """Energy and forces are the same at any positions, whichever atoms are called the ligand."""
+    crystal = replace(CRYSTAL, perovskite=perovskite, lattice_nm=PACK.lattice_nm[perovskite])
+    spec = replace(SPEC, crystal=crystal, ligand=ion, solvent=solvent)
+    built = build_model(spec)[0]
+    intact = build_model(replace(spec, ligand=None))[0]
+    (removed,) = plan_model(spec).bounds[0].removed
+    n_core = sum(residue.start < len(built.groups["core"]) for residue in built.residues)
+    order = [*range(removed), n_core, *range(removed, n_core)]
+    residues = [built.residues[k] for k in [*order, *range(n_core + 1, len(built.residues))]]
+    atoms = [i for residue in residues for i in range(residue.start, residue.stop)]
+    assert [built.elements[i] for i in atoms] == list(intact.elements)
+    shaken = built.positions + np.random.default_rng(1).normal(0, 0.002, built.positions.shape)
+    results = []
+    for model, positions in ((built, shaken), (intact, shaken[atoms])):
+        context = context_of(make_system(model, PACK, SystemSettings(CUTOFF, 1000.0)), model)
+        context.setPositions(positions)
+        state = context.getState(getEnergy=True, getForces=True)
+        results.append((state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value))
+    (energy_of_built, forces), (energy_of_intact, forces_of_intact) = results
+    assert energy_of_built == pytest.approx(energy_of_intact, rel=1e-9)
+    assert forces[atoms] == pytest.approx(forces_of_intact, rel=1e-6, abs=1e-3)

@@ -497,3 +497,14 @@ def test_numbers_of_a_molecule_are_not_its_prose(old: bytes, new: bytes, same: b
     assert old in content
     numbers = [molecule_numbers(text) for text in (content, content.replace(old, new, 1))]
     assert (numbers[0] == numbers[1]) is same
+
+
+def test_an_ion_of_the_crystal_is_taken_where_its_charge_stays_the_same() -> None:
+    for name in ("bond-increment", "pascazio-primary"):
+        spec = spec_of("CsPbBr3", "slab AX", (2, 2, 1), "Cs")
+        check_pack(PACKS[name], request_of(spec, plan_model(spec)))
+    bromide = spec_of("CsPbBr3", "slab AX", (2, 2, 1), "Br")
+    assert "cannot say how strongly Br is bound: each bond to a metal changes its charge by" in (
+        refusal("bond-increment", bromide)
+    )
+    assert "is not made for Br, a ligand bound as anion" in refusal("pascazio-primary", bromide)

@@ -34,6 +34,13 @@ def test_every_list_is_an_axis(tmp_path: Path) -> None:
             "DAA",
             "[model] ligand = 'DAA': there is no 'DAA'; choose one of DA, DDA, DMDDA",
         ),
+        (
+            "model",
+            "ligand",
+            ["DA", "Pb"],
+            "[model] ligand = 'Pb': Pb does not sit on an A or X site of CsPbBr3 (Cs and Br do)",
+        ),
+        ("model", "ligand", "Br", "cannot say how strongly Br is bound"),
         ("model", "solvent", "benzene", "there is no 'benzene'; choose one of acetone, toluene"),
         ("model", "perovskite", "CsPbI3", "[model] perovskite = 'CsPbI3'"),
         ("model", "termination", "XX", "choose one of AX"),

@@ -2,6 +2,7 @@
 disk.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -328,3 +329,63 @@ def test_the_advised_gap_is_enough() -> None:
 def test_heads_are_one_per_site_of_the_mode(name: str) -> None:
     sites = MODES[LIGANDS[name].mode].sites
     assert len(catalogue_molecule(name).heads) == len(sites)
+
+
+@pytest.mark.parametrize(("ion", "charge"), [("Cs", 1), ("Br", -1)])
+def test_an_ion_of_the_crystal_is_a_ligand_on_its_own_site(ion: str, charge: int) -> None:
+    """The atoms are those of the bare slab in its solvent, in other groups."""
+    built, check = build_model(replace(SLAB, ligand=ion))
+    bare, bare_check = build_model(replace(SLAB, ligand=None))
+    assert check.n_atoms == bare_check.n_atoms
+    assert check.composition == bare_check.composition
+    assert sorted(map(tuple, built.positions)) == sorted(map(tuple, bare.positions))
+    assert check.bound == check.replaced == {ion: 1}
+    assert check.charge_of_bound == check.charge_of_replaced == charge
+    assert (check.formal_charge, check.anchor_height_nm) == (0, 0.0)
+    (atom,) = built.groups["ligand"]
+    assert built.elements[atom] == ion and built.groups["anchor"].tolist() == [atom]
+    assert built.positions[atom] == pytest.approx(built.site_point)
+    assert built.site_normal == pytest.approx((0, 0, 1))
+    for group in ("core", "surface"):
+        assert len(built.groups[group]) == len(bare.groups[group]) - 1
+    assert len(built.groups["frozen"]) == len(bare.groups["frozen"]) > 0
+    assert not len(built.groups["charged"]) and not len(built.groups["tail"])
+
+
+def test_an_ion_of_the_crystal_has_the_site_of_a_molecule(model: Model) -> None:
+    built, _ = build_model(replace(SLAB, ligand="Cs"))
+    assert built.site_point == pytest.approx(model.site_point)
+    assert built.groups["site"].tolist() == model.groups["site"].tolist()
+
+
+def test_ions_of_the_crystal_on_both_faces_in_pairs_and_beside_a_coating() -> None:
+    slab = cut(replace(SLAB, ligand="Cs", gap_nm=3.2, faces=2), cells=(4, 4, 2))
+    built, check = build_model(replace(slab, leaving="ion_pair"))
+    assert check.bound == {"Cs": 2} and len(built.groups["partner"]) == 2
+    heights = np.diff(built.positions[built.groups["anchor"]], axis=0)[0]
+    assert np.abs(heights) == pytest.approx((0, 0, 2 * A_NM), abs=1e-6)
+    coats = (Coat("face", "MA", 0.2),)
+    salt = (("Cs", 1), ("Br", 1))
+    built, check = build_model(replace(SLAB, ligand="Cs", coating=coats, dissolved=salt))
+    assert check.bound == {"Cs": 1, "MA": 6} and check.dissolved == {"Cs": 1, "Br": 1}
+    assert len(built.groups["ligand"]) == 1 and len(built.groups["counterion"]) == 2
+
+
+def test_an_ion_of_a_cuboid_leaves_its_site_vacant_for_others() -> None:
+    built, check = build_model(replace(CUBE, ligand="Cs", site="edge"))
+    assert check.bound == {"Cs": 1} and check.formal_charge == 0
+    apart = np.linalg.norm(built.vacant["CS"] - built.site_point, axis=1)
+    assert apart.min() == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("perovskite", "name", "expected"),
+    [
+        ("CsPbBr3", "Pb", "Pb does not sit on an A or X site of CsPbBr3 (Cs and Br do)"),
+        ("CsPbBr3", "I", "I does not sit on an A or X site of CsPbBr3 (Cs and Br do)"),
+        ("MAPbBr3", "Cs", "Cs does not sit on an A or X site of MAPbBr3 (MA and Br do)"),
+    ],
+)
+def test_an_ion_of_another_crystal_is_refused(perovskite: str, name: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        check_model(cut(replace(SLAB, ligand=name), perovskite=perovskite))
