@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from halobind.structures.crystals.crystal import KINDS, Crystal, charge_of, describe_sites, spread
-from halobind.structures.molecules.catalogue import LIGANDS, MODES, SOLVENTS, Ligand
+from halobind.structures.molecules.catalogue import ION_CHARGES, LIGANDS, MODES, SOLVENTS, Ligand
 from halobind.structures.molecules.limits import shown
 
 PATTERNS = {
@@ -68,6 +68,11 @@ def check_coating(coats: tuple[Coat, ...], ligands: Mapping[str, Ligand], patter
         where = f"coating {coat.kind}: {coat.ligand} = {shown(coat.amount)}"
         if coat.kind not in (*KINDS, "all"):
             raise ValueError(f"{where}: {shown(coat.kind)} is not one of {', '.join(KINDS)}, all")
+        if coat.ligand in ION_CHARGES:
+            raise ValueError(
+                f"{where}: a coating is of molecules, and sites without one keep the ions of the"
+                f" crystal: leave {coat.ligand} out"
+            )
         if coat.ligand not in ligands:
             raise ValueError(
                 f"{where}: there is no ligand {shown(coat.ligand)}; give its SMILES in"

@@ -303,6 +303,7 @@ def test_full_coverage_of_a_crowded_ligand_builds_or_says_how_much_does() -> Non
             {"solvent": (("acetone", 1.5), ("toluene", -0.5))},
             "acetone = 1.5 is not a volume fraction",
         ),
+        ({"coating": (Coat("face", "Cs", 0.5),)}, "keep the ions of the crystal: leave Cs out"),
         ({"coating": (Coat("face", "DA", 1.2),)}, "a coverage is a fraction between 0.0 and 1.0"),
         (
             {"dissolved": (("DA", 2),)},

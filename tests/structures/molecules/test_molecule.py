@@ -9,7 +9,16 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
-from halobind.structures.molecules.catalogue import LIGANDS, MODES, SOLVENTS, Ligand
+from halobind.structures.molecules.catalogue import (
+    ION_CHARGES,
+    LIGANDS,
+    MODES,
+    PEROVSKITES,
+    SOLVENTS,
+    Ligand,
+    catalogue_ligand,
+    exchangeable_ions,
+)
 from halobind.structures.molecules.molecule import (
     bridging_conformers,
     catalogue_molecule,
@@ -353,3 +362,11 @@ def test_missing_files_and_hydrogens_are_told(tmp_path: Path) -> None:
     write_sdf(tmp_path / "salt.sdf", "CCC[NH3+].[Br-]")
     with pytest.raises(ValueError, match="2 molecules in one"):
         ligand_from_file(tmp_path / "salt.sdf", "cation", 1)
+
+
+def test_every_lone_ion_on_a_site_can_be_a_ligand() -> None:
+    for perovskite in PEROVSKITES:
+        for name, mode in zip(exchangeable_ions(perovskite), ("cation", "anion"), strict=True):
+            row = catalogue_ligand(name)
+            assert (row.mode, MODES[row.mode].height_nm) == (mode, 0.0)
+            assert row.charge == ION_CHARGES.get(name, 1)
