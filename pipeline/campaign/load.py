@@ -21,6 +21,7 @@ from halobind.pipeline.campaign.model_settings import (
 from halobind.pipeline.campaign.settings import (
     RUN_SECTIONS,
     SHARED_SECTIONS,
+    AlchemicalSection,
     Campaign,
     CampaignError,
     MetadynamicsSection,
@@ -153,6 +154,7 @@ def parse_campaign(
 
     windows = shared(WindowsSection, "windows")
     metadynamics = shared(MetadynamicsSection, "metadynamics")
+    alchemical = shared(AlchemicalSection, "alchemical")
     sampling = shared(SamplingSection, "sampling")
     estimate = shared(EstimateSettings, "estimate")
     resources = shared(ResourcesSection, "resources")
@@ -176,6 +178,7 @@ def parse_campaign(
         specs=tuple(specs),
         windows=windows,
         metadynamics=metadynamics,
+        alchemical=alchemical,
         sampling=sampling,
         estimate=estimate,
         resources=resources,

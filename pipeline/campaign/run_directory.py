@@ -161,6 +161,11 @@ class Run:
             f"metadynamics/{name}" for name in sorted(names, key=lambda name: (len(name), name))
         ]
 
+    def alchemical_chains(self) -> list[str]:
+        """The chains of all alchemical states on disk, asked for or not."""
+        paths = (self.folder / "alchemical").glob("z*")
+        return sorted(f"alchemical/{path.name}" for path in paths if path.is_dir())
+
     def segments(self, chain: str) -> list[Path]:
         """Published segments of a chain, in order, up to the first one that is missing."""
         return _numbered_folders(self.path(chain), "seg-")

@@ -2,6 +2,7 @@
 defaults and limits.
 """
 
+import itertools
 import math
 from typing import Annotated, Literal
 
@@ -181,13 +182,62 @@ class MetadynamicsSection(Section):
     """Stiffness of the walls at both ends of the path (kJ/mol/nm^2)."""
 
 
+class AlchemicalSection(Section):
+    """The path on which the ligand leaves with scaled charges while the pocket is shut to solvent.
+
+    For `method = "alchemical"`. Charges and pocket are put right at both ends, where that is fast.
+    """
+
+    charge_scales: tuple[float, ...] = (1.0, 0.8, 0.62, 0.45, 0.3)
+    """Factors on the ligand's charges at both ends, from 1 down to that along the path."""
+    gates_kJ_mol: tuple[float, ...] = (0.0, 4.0, 8.0, 13.0, 20.0, 32.0, 55.0, 100.0)
+    """Strengths of the gate that keeps solvent out of the pocket, from open to shut (kJ/mol)."""
+    gate_radius_nm: float = Field(default=0.40, ge=0.2, le=0.8)
+    """Radius of the gate about the site (nm)."""
+    well_nm: float = Field(default=0.05, ge=-0.5, le=1.0)
+    """Where the umbrella of the bound states stands (nm)."""
+    end_k_kJ_mol_nm2: float = Field(default=500.0, ge=50, le=10000)
+    """Stiffness of the umbrella of the states at both ends (kJ/mol/nm^2)."""
+    spacing_nm: float = Field(default=0.05, gt=0.005, le=0.2)
+    """Distance between neighbouring centres of the path between them (nm)."""
+    k_kJ_mol_nm2: float = Field(default=3000.0, ge=100, le=100000)
+    """Stiffness of the umbrellas of that path (kJ/mol/nm^2)."""
+    step_ps: Ps = 10.0
+    """Time in which a start state is moved from one state of the path to the next (ps)."""
+
+    @field_validator("charge_scales", "gates_kJ_mol", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise ValueError("give a list of numbers")
+        if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in value):
+            raise ValueError("give a list of numbers")
+        return tuple(float(x) for x in value)
+
+    @field_validator("charge_scales")
+    @classmethod
+    def _scales(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        falling = all(a > b for a, b in itertools.pairwise(value))
+        if len(value) < 2 or value[0] != 1 or not falling or not 0 <= value[-1] < 1:
+            raise ValueError("give at least two numbers that fall from 1.0 to no less than 0")
+        return value
+
+    @field_validator("gates_kJ_mol")
+    @classmethod
+    def _gates(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        rising = all(a < b for a, b in itertools.pairwise(value))
+        if len(value) < 2 or value[0] != 0 or not rising or not value[-1] <= 1000:
+            raise ValueError("give at least two numbers that rise from 0.0 to at most 1000")
+        return value
+
+
 class SamplingSection(Section):
     """How much is sampled, by which method, and what is written.
 
     More segments continue the same run.
     """
 
-    method: Literal["umbrella", "metadynamics"] = "umbrella"
+    method: Literal["umbrella", "metadynamics", "alchemical"] = "umbrella"
     """How the heights are sampled."""
     replicas: int = Field(default=1, ge=1, le=100)
     """Independent runs of every combination of settings."""
@@ -261,6 +311,7 @@ class Campaign(Section):
     """Its runs; the other sections hold for all of them."""
     windows: WindowsSection
     metadynamics: MetadynamicsSection
+    alchemical: AlchemicalSection
     sampling: SamplingSection
     estimate: EstimateSettings
     resources: ResourcesSection

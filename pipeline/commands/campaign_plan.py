@@ -28,7 +28,9 @@ def show_plan(folder: Path) -> int:
         title=f"{escape(str(folder))}: {len(runs)} run{'s' * (len(runs) != 1)}",
         title_justify="left",
     )
-    chains = "walkers" if campaign.sampling.method == "metadynamics" else "windows"
+    chains = {"umbrella": "windows", "metadynamics": "walkers", "alchemical": "states"}[
+        campaign.sampling.method
+    ]
     for column in (
         "run",
         "atoms",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from halobind.pipeline.free_energy.alchemical_samples import AlchemicalSamples
 from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
@@ -23,7 +24,9 @@ WALL_KT = 8
 """A soft wall lets the anchor as far out as costs this: less than 1e-4 of the samples are there."""
 
 
-def anchor_flags(samples: Samples | WalkerSamples, lateral: Sequence[np.ndarray]) -> list[Flag]:
+def anchor_flags(
+    samples: Samples | WalkerSamples | AlchemicalSamples, lateral: Sequence[np.ndarray]
+) -> list[Flag]:
     """A flag where the anchor was under the crystal, or outside its cylinder, in over 1 % of
     the samples of a window or walker.
 
@@ -33,6 +36,10 @@ def anchor_flags(samples: Samples | WalkerSamples, lateral: Sequence[np.ndarray]
         owners: Sequence[object] = range(len(samples.z))
         lowest = samples.hills.path_nm[0]
         kind = "walkers"
+    elif isinstance(samples, AlchemicalSamples):
+        owners = samples.states
+        lowest = min(state.center_nm for state in samples.states)
+        kind = "states"
     else:
         owners = samples.windows
         lowest = min(window.center_nm for window in samples.windows)
@@ -104,6 +111,16 @@ def walker_cylinder_flags(
         kept = slice(int(settings.discard_fraction * len(r)), None)
         failed += unexplored(r[kept][z[kept] > start], walks.conditions, settings)
     return _unexplored_flags(failed, f"{len(walks.z)} walkers")
+
+
+def plateau_cylinder_flags(
+    samples: AlchemicalSamples, lateral: Sequence[np.ndarray], settings: EstimateSettings
+) -> list[Flag]:
+    """Whether the anchor with whole charges is spread evenly over the cylinder in the last state."""
+    r = lateral[-1]
+    kept = r[int(settings.discard_fraction * len(r)) :]
+    failed = unexplored(kept, samples.conditions, settings)
+    return _unexplored_flags(int(failed), "1 plateau state")
 
 
 def _unexplored_flags(failed: int, total: str) -> list[Flag]:

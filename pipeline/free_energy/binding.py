@@ -19,6 +19,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
 from halobind.pipeline.free_energy.convergence_checks import (
     EstimatorDifference,
     curve_flags,
@@ -206,15 +208,28 @@ def largest(differences: Iterable[float]) -> float:
 
 
 def convergence(pmf: UmbrellaPmf, conditions: Conditions) -> list[tuple[float, ...]]:
+    """The rows of `convergence_rows` for a curve from umbrella windows."""
+    analysis = CurveAnalysis.of(pmf, conditions)
+    marks = find_landmarks(analysis)
+    return convergence_rows(analysis, marks, forward=pmf.forward, backward=pmf.backward)
+
+
+def convergence_rows(
+    analysis: CurveAnalysis, marks: Landmarks, *, forward: np.ndarray, backward: np.ndarray
+) -> list[tuple[float, ...]]:
     """Rows (fraction, then value and error from the first and from the last part of the data, of
     dG0 and of the well depth), kJ/mol.
 
     The error at fraction f is that of all data over sqrt(f).
+
+    Args:
+        analysis: Of the curve from all data.
+        marks: Where its well is.
+        forward: The curve from the first FRACTIONS of the data, (F, n).
+        backward: The curve from the last FRACTIONS of the data, (F, n).
     """
-    analysis = CurveAnalysis.of(pmf, conditions)
-    marks = find_landmarks(analysis)
     dG0, rows = analysis.quantity(analysis.free_energy, marks.stop), []
-    for fraction, parts in zip(FRACTIONS, zip(pmf.forward, pmf.backward, strict=True), strict=True):
+    for fraction, parts in zip(FRACTIONS, zip(forward, backward, strict=True), strict=True):
         row = [fraction]
         for whole, read in (
             (dG0, lambda W: analysis.free_energy(W, marks.stop)),

@@ -78,22 +78,36 @@ def spread_error(values: np.ndarray, factor: float = 1.0) -> np.ndarray:
 
 
 def make_blocks(samples: Samples) -> Blocks:
-    """Blocks of at least 2 g samples, 5 to 20 a window; where the data are too few for 5 such
-    blocks they are shorter.
-
-    Windows that exchanged have the same blocks of time, so as many as the slowest of them allows.
+    """Blocks of the windows of one run; a window weighs what its mean force adds to the variance of
+    a curve, k^2 var(z) g / N.
     """
-    g, counts = samples.inefficiencies(), samples.counts
-    number = np.clip(
-        np.floor(counts / (2 * g)).astype(int), np.minimum(MIN_BLOCKS, counts), MAX_BLOCKS
-    )
-    groups = np.array(samples.groups or range(len(counts)))
-    together = tuple(np.flatnonzero(groups == group) for group in dict.fromkeys(groups.tolist()))
-    for own in together:
-        number[own] = number[own].min()
     variance = np.array(
         [(w.k * z.std()) ** 2 for w, z in zip(samples.windows, samples.z, strict=True)]
     )
+    return cut_blocks(samples.counts, samples.inefficiencies(), samples.groups, variance)
+
+
+def cut_blocks(
+    counts: np.ndarray, g: np.ndarray, groups: tuple[int, ...], variance: np.ndarray
+) -> Blocks:
+    """Blocks of at least 2 g samples, 5 to 20 a series; where the data are too few for 5 such
+    blocks they are shorter.
+
+    Series that exchanged have the same blocks of time, so as many as the slowest of them allows.
+
+    Args:
+        counts: Samples of each series, (K,).
+        g: Their statistical inefficiencies, (K,).
+        groups: A number for each series, equal for those that exchanged; empty: none did.
+        variance: Of what each series adds to the result, (K,); with g / N it is its weight.
+    """
+    number = np.clip(
+        np.floor(counts / (2 * g)).astype(int), np.minimum(MIN_BLOCKS, counts), MAX_BLOCKS
+    )
+    labels = np.array(groups or range(len(counts)))
+    together = tuple(np.flatnonzero(labels == label) for label in dict.fromkeys(labels.tolist()))
+    for own in together:
+        number[own] = number[own].min()
     weight = variance * g / counts
     return Blocks(
         g, counts / number, number, weight if weight.sum() > 0 else np.ones(len(g)), together

@@ -21,7 +21,7 @@ def segments_with_frames(run: Run) -> list[tuple[str, Path]]:
     """The chain and the folder of every published segment that has frames, walkers included."""
     return [
         (chain, folder)
-        for chain in (*run.window_chains(), *run.walker_chains())
+        for chain in (*run.window_chains(), *run.walker_chains(), *run.alchemical_chains())
         for folder in run.segments(chain)
         if (folder / FRAMES).exists()
     ]

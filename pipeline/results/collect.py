@@ -4,11 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from halobind.pipeline.campaign.run_directory import Run, reading
-from halobind.pipeline.campaign.settings import Campaign, MetadynamicsSection
+from halobind.pipeline.campaign.settings import AlchemicalSection, Campaign, MetadynamicsSection
+from halobind.pipeline.free_energy.alchemical_samples import AlchemicalSamples, AlchemicalState
 from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
 from halobind.pipeline.free_energy.samples import Samples, Window
 from halobind.pipeline.results.segment_reader import (
@@ -17,8 +19,12 @@ from halobind.pipeline.results.segment_reader import (
     SegmentData,
     SegmentReader,
 )
-from halobind.pipeline.sampling.segment_files import exchange_members
+from halobind.pipeline.sampling.alchemical_path import alchemical_states, state_label
+from halobind.pipeline.sampling.alchemical_segments import AlchemicalSegment, read_terms
+from halobind.pipeline.sampling.segment_files import SegmentName, exchange_members
 from halobind.pipeline.sampling.walker_segments import hills_label, hills_of, read_push
+
+K = TypeVar("K", Window, AlchemicalState)
 
 
 @dataclass
@@ -45,9 +51,10 @@ class _Recorded:
         return np.concatenate(parts)
 
 
-def collect_samples(
-    run: Run, campaign: Campaign
-) -> RunSamples[Samples] | RunSamples[WalkerSamples] | None:
+AnySamples = RunSamples[Samples] | RunSamples[WalkerSamples] | RunSamples[AlchemicalSamples]
+
+
+def collect_samples(run: Run, campaign: Campaign) -> AnySamples | None:
     """What is sampled of a run by the method of its campaign; None where nothing is.
 
     Raises:
@@ -55,6 +62,8 @@ def collect_samples(
     """
     if campaign.sampling.method == "umbrella":
         return collect_windows(run)
+    if campaign.sampling.method == "alchemical":
+        return collect_alchemical(run, campaign.alchemical)
     return collect_walkers(run, campaign.metadynamics)
 
 
@@ -137,6 +146,62 @@ def collect_walkers(run: Run, settings: MetadynamicsSection) -> RunSamples[Walke
     return reader.run_samples(walks, tuple(values[:, 1] for values in records))
 
 
+def collect_alchemical(
+    run: Run, settings: AlchemicalSection
+) -> RunSamples[AlchemicalSamples] | None:
+    """The samples of every state of the alchemical path that has a segment; None where none has.
+
+    Segments that were recorded at different intervals are thinned to the least common multiple of
+    these.
+
+    Raises:
+        DamagedError: names a segment that cannot be read.
+    """
+    reader = SegmentReader(run.spec)
+    recorded: dict[AlchemicalState, _Recorded] = {}
+    exchanged_with: dict[str, set[str]] = {}
+    state_of: dict[str, AlchemicalState] = {}
+    for state in alchemical_states(run.spec, settings):
+        chain = SegmentName(AlchemicalSegment.stage, state_label(state, settings), 0).chain
+        segments = run.segments(chain)
+        for data, segment in zip(reader.read(chain, segments), segments, strict=True):
+            state_of[chain] = state
+            exchanged_with.setdefault(chain, {chain}).update(
+                member.chain for member in exchange_members(data.record)
+            )
+            values = _with_terms(data.coordinate, segment)
+            recorded.setdefault(state, _Recorded()).add(data, values)
+    if not recorded:
+        return None
+    interval = _common_interval(list(recorded.values()))
+    series = [values.thinned(interval) for values in recorded.values()]
+    states = tuple(recorded)
+    samples = AlchemicalSamples(
+        states=states,
+        z=tuple(values[:, 0] for values in series),
+        terms=tuple(values[:, 2:] for values in series),
+        interval_ps=interval / INTERVALS_PER_PS,
+        temperature_K=run.spec.simulation.temperature_K,
+        radius_nm=run.spec.coordinate.radius_nm,
+        wall_k=run.spec.coordinate.wall_kJ_mol_nm2,
+        groups=_exchange_groups(states, state_of, exchanged_with),
+    )
+    return reader.run_samples(samples, tuple(values[:, 1] for values in series))
+
+
+def _with_terms(coordinate: np.ndarray, segment: Path) -> np.ndarray:
+    """Height, distance from the axis, fill, b and c of each record, (records, 5).
+
+    Raises:
+        DamagedError: terms.npy of the segment cannot be read, or is not as long.
+    """
+    terms = read_terms(segment)
+    with reading(segment):
+        if len(terms) != len(coordinate):
+            raise ValueError(f"terms.npy has {len(terms)} records and cv.npy {len(coordinate)}")
+    return np.column_stack([coordinate, terms])
+
+
 def _common_interval(recorded: Sequence[_Recorded]) -> int:
     """The least common multiple of the intervals of all segments."""
     return math.lcm(*(interval for window in recorded for interval in window.intervals))
@@ -156,8 +221,8 @@ def _with_push(coordinate: np.ndarray, segment: Path) -> np.ndarray:
 
 
 def _exchange_groups(
-    windows: Sequence[Window],
-    window_of: dict[str, Window],
+    windows: Sequence[K],
+    window_of: dict[str, K],
     exchanged_with: dict[str, set[str]],
 ) -> tuple[int, ...]:
     """The number of the exchange group of each window; empty where no two windows exchanged."""

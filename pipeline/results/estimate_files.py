@@ -1,11 +1,17 @@
 """The files of a published estimate: curve, windows, overlap, convergence and binding numbers."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from halobind.pipeline.free_energy.alchemical_binding import (
+    AlchemicalPmf,
+    ReadyAlchemicalSamples,
+    alchemical_convergence,
+)
 from halobind.pipeline.free_energy.binding import Binding, convergence
 from halobind.pipeline.free_energy.equilibration import EquilibratedSamples
 from halobind.pipeline.free_energy.kinetics import diffusion
@@ -34,6 +40,24 @@ WINDOW_COLUMNS = (
     "D_nm2_ns",
     "D_error_nm2_ns",
     "D_is_lower_bound",
+)
+STATE_COLUMNS = (
+    "center_nm",
+    "k_kJ_mol_nm2",
+    "gate_kJ_mol",
+    "charge_scale",
+    "recorded",
+    "equilibrated_from",
+    "used_from",
+    "samples",
+    "independent_samples",
+    "mean_nm",
+    "sd_nm",
+    "mean_fill",
+    "f_kJ_mol",
+    "f_error_kJ_mol",
+    "f_integrated_kJ_mol",
+    "overlap_with_next",
 )
 CONVERGENCE_COLUMNS = (
     "fraction",
@@ -82,6 +106,60 @@ def write_walker_estimate(out: Path, pmf: Pmf, binding: Binding) -> None:
     curve = zip(pmf.z_nm, pmf.W, pmf.W_error, strict=True)
     write_csv(out / "pmf.csv", CURVE_COLUMNS, curve)
     _write_binding(out, binding)
+
+
+def write_alchemical_estimate(
+    out: Path, ready: ReadyAlchemicalSamples, pmf: AlchemicalPmf, binding: Binding
+) -> None:
+    """Write everything about an estimate from alchemical states.
+
+    pmf.csv holds the curve at both ends, states.csv a row for each state, overlap.csv the overlap
+    matrix, convergence.csv dG0 and well depth from parts of the data.
+
+    Args:
+        out: the folder to write into.
+        ready: the samples that were used.
+        pmf: the curve.
+        binding: the binding numbers.
+    """
+    samples = ready.samples
+    other_columns = [f"W_{name.replace(' ', '_')}_kJ_mol" for name in pmf.others]
+    curves = zip(pmf.z_nm, pmf.W, pmf.W_error, *pmf.others.values(), strict=True)
+    write_csv(out / "pmf.csv", (*CURVE_COLUMNS, *other_columns), curves)
+    write_csv(out / "states.csv", STATE_COLUMNS, _state_rows(ready, pmf))
+    names = [f"state-{number:03d}" for number in range(len(samples.states))]
+    write_csv(out / "overlap.csv", names, pmf.overlap)
+    rows = alchemical_convergence(pmf, samples.conditions)
+    write_csv(out / "convergence.csv", CONVERGENCE_COLUMNS, rows)
+    _write_binding(out, binding)
+
+
+def _state_rows(ready: ReadyAlchemicalSamples, pmf: AlchemicalPmf) -> list[list[object]]:
+    """The rows of states.csv, in the order of STATE_COLUMNS."""
+    samples = ready.samples
+    independent = samples.counts / samples.inefficiencies()
+    overlaps = [*pmf.next_overlap, math.nan]
+    return [
+        [
+            state.center_nm,
+            state.k,
+            state.gate,
+            state.scale,
+            ready.start[i] + samples.counts[i],
+            ready.detected[i],
+            ready.start[i],
+            samples.counts[i],
+            independent[i],
+            samples.z[i].mean(),
+            samples.z[i].std(),
+            samples.terms[i][:, 0].mean(),
+            pmf.f_k[i] * samples.kT,
+            pmf.f_k_error[i] * samples.kT,
+            pmf.f_integrated[i] * samples.kT,
+            overlaps[i],
+        ]
+        for i, state in enumerate(samples.states)
+    ]
 
 
 def write_faces(out: Path, rows: Iterable[Sequence[float]]) -> None:

@@ -11,6 +11,12 @@ from pathlib import Path
 from halobind.jobs.publish import clear_dead_scratch, publishing
 from halobind.pipeline.campaign.run_directory import Run, derived_seed
 from halobind.pipeline.campaign.versions import versions
+from halobind.pipeline.free_energy.alchemical_binding import (
+    alchemical_binding,
+    discard_alchemical_equilibration,
+    estimate_alchemical,
+)
+from halobind.pipeline.free_energy.alchemical_samples import AlchemicalSamples
 from halobind.pipeline.free_energy.binding import Binding, compute_binding
 from halobind.pipeline.free_energy.equilibration import discard_equilibration
 from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples, walk_binding
@@ -18,17 +24,16 @@ from halobind.pipeline.free_energy.samples import Samples
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
+from halobind.pipeline.results.collect import AnySamples
 from halobind.pipeline.results.estimate_files import (
     read_estimate,
+    write_alchemical_estimate,
     write_faces,
     write_walker_estimate,
     write_window_estimate,
 )
-from halobind.pipeline.results.segment_reader import RunSamples
 
 REVISION = 4  # of how an estimate is made and what is written of it: raise it when that changes
-
-AnySamples = RunSamples[Samples] | RunSamples[WalkerSamples]
 
 
 def estimate_folder(run: Run, run_samples: AnySamples, settings: EstimateSettings) -> Path:
@@ -72,6 +77,8 @@ def ensure_estimate(run: Run, run_samples: AnySamples, settings: EstimateSetting
     samples = run_samples.samples
     if isinstance(samples, WalkerSamples):
         return _publish_walkers(folder, samples, settings, seed)
+    if isinstance(samples, AlchemicalSamples):
+        return _publish_alchemical(folder, samples, settings, seed)
     faces_seed = derived_seed(run.id, folder.name, "faces")
     return _publish_windows(
         folder, samples, run_samples.heads, settings, seed=seed, faces_seed=faces_seed
@@ -91,6 +98,19 @@ def _publish_walkers(
     with publishing(folder) as out:
         write_walker_estimate(out, pmf, numbers)
     return numbers
+
+
+def _publish_alchemical(
+    folder: Path, samples: AlchemicalSamples, settings: EstimateSettings, seed: int
+) -> Binding:
+    """Estimate from alchemical states and publish it. Raises EstimateError."""
+    ready = discard_alchemical_equilibration(samples, settings)
+    pmf = estimate_alchemical(ready.samples, settings, seed)
+    binding = alchemical_binding(pmf, ready.samples, settings)
+    binding = replace(binding, flags=(*binding.flags, *ready.flags()))
+    with publishing(folder) as out:
+        write_alchemical_estimate(out, ready, pmf, binding)
+    return binding
 
 
 def _publish_windows(

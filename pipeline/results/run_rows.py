@@ -7,17 +7,19 @@ from dataclasses import replace
 from halobind.pipeline.campaign.run_directory import DamagedError, Run
 from halobind.pipeline.campaign.settings import Campaign, RunSpec
 from halobind.pipeline.campaign.versions import versions
+from halobind.pipeline.free_energy.alchemical_samples import AlchemicalSamples
 from halobind.pipeline.free_energy.anchor_checks import (
     anchor_flags,
     cylinder_flags,
+    plateau_cylinder_flags,
     walker_cylinder_flags,
 )
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
 from halobind.pipeline.free_energy.samples import EstimateError
-from halobind.pipeline.results.collect import collect_samples
+from halobind.pipeline.results.collect import AnySamples, collect_samples
 from halobind.pipeline.results.estimate_files import read_curve
-from halobind.pipeline.results.estimates import AnySamples, ensure_estimate, estimate_folder
+from halobind.pipeline.results.estimates import ensure_estimate, estimate_folder
 from halobind.pipeline.results.segment_reader import SegmentReport
 from halobind.pipeline.results.table_rows import BACK, OUT, TableRow
 from halobind.pipeline.sampling.failures import open_failures
@@ -114,12 +116,17 @@ def physics_flags(run_samples: AnySamples, campaign: Campaign) -> tuple[Flag, ..
     if isinstance(samples, WalkerSamples):
         total = f"{len(samples.z)} walkers"
         cylinder = walker_cylinder_flags(samples, lateral, campaign.estimate)
+    elif isinstance(samples, AlchemicalSamples):
+        total = f"{len(samples.states)} states"
+        cylinder = plateau_cylinder_flags(samples, lateral, campaign.estimate)
     else:
         total = f"{len(samples.distinct)} windows"
         cylinder = cylinder_flags(samples, lateral, campaign.estimate)
+    # of an alchemical path the gate decides whether there is solvent in the pocket
+    alchemical = isinstance(samples, AlchemicalSamples)
     flags = [
         *_crystal_flags(run_samples.report, total),
-        *_exchange_flags(run_samples.report, total),
+        *(() if alchemical else _exchange_flags(run_samples.report, total)),
         *_image_flags(run_samples.report, total, run_samples.heads),
         *anchor_flags(samples, lateral),
         *cylinder,

@@ -12,6 +12,7 @@ import numpy as np
 
 from halobind.pipeline.campaign.run_directory import reading
 from halobind.pipeline.campaign.settings import RunSpec
+from halobind.pipeline.free_energy.alchemical_samples import AlchemicalSamples
 from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
 from halobind.pipeline.free_energy.samples import Samples
 from halobind.pipeline.sampling.segment_files import SegmentRecord, read_segment
@@ -27,7 +28,7 @@ PERSISTENT_FRACTION = 0.2
 INTERVALS_PER_PS = 1_000_000
 """Record intervals are compared as whole numbers of 1e-6 ps."""
 
-S = TypeVar("S", Samples, WalkerSamples)
+S = TypeVar("S", Samples, WalkerSamples, AlchemicalSamples)
 
 
 @dataclass(frozen=True)

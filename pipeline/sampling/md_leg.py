@@ -16,6 +16,7 @@ import numpy as np
 import openmm as mm
 from openmm import unit
 
+from halobind.forcefields.hamiltonian.alchemical_forces import AlchemicalForces
 from halobind.forcefields.hamiltonian.binding_coordinate import BIAS_GROUP, Coordinate, set_bias
 from halobind.forcefields.hamiltonian.system import FORCE_GROUPS
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
@@ -49,6 +50,8 @@ class MDEngine:
     """The binding coordinate, whose umbrella is in `system`."""
     platform: MDPlatform
     """What computes."""
+    alchemy: AlchemicalForces | None = None
+    """Gate and charge scaling, where they are in `system`."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ class Leg:
     """Between two frames."""
     frame_atoms: np.ndarray | None = None
     """Indices (n,) of the atoms in a frame; no frames are written without any."""
+    gate: tuple[float, float] = (0.0, 0.0)
+    """Strength of the gate (kJ/mol), at the begin and at the end; it changes linearly."""
+    charge_scale: tuple[float, float] = (1.0, 1.0)
+    """Factor on the ligand's charges, at the begin and at the end; it changes linearly."""
 
     @property
     def steps(self) -> int:
@@ -118,6 +125,8 @@ class LegResult:
     """What was simulated: whole steps in whole records, at least one."""
     wall_s: float
     """Seconds of stepping."""
+    terms: np.ndarray | None = None
+    """What AlchemicalForces.measure gave at each record, (n, 3); None without them."""
 
 
 class UnstableError(RuntimeError):
@@ -150,9 +159,9 @@ def run_leg(
     settled: MDState | None = None
     smallest_gap = np.inf
     began = time.perf_counter()
-    with Recorder(leg, engine.coordinate, folder) as recorder:
+    with Recorder(leg, engine, folder) as recorder:
         for k in range(leg.records):
-            _drive(context, integrator, leg, (k + 1) / leg.records)
+            _drive(engine, context, integrator, leg, (k + 1) / leg.records)
             integrator.step(leg.steps)
             recorder.take(context)
             if leg.settle_box_nm is not None and k >= leg.records // 2:
@@ -170,11 +179,13 @@ class Recorder:
     A context manager.
     """
 
-    def __init__(self, leg: Leg, coordinate: Coordinate, folder: Path) -> None:
+    def __init__(self, leg: Leg, engine: MDEngine, folder: Path) -> None:
         self.cv: list[np.ndarray] = []
         self.box_z: list[float] = []
+        self.terms: list[np.ndarray] = []
         self._leg = leg
-        self._coordinate = coordinate
+        self._coordinate = engine.coordinate
+        self._alchemy = engine.alchemy
         self._frames = DCDWriter(folder / "frames.dcd")
 
     def __enter__(self) -> "Recorder":
@@ -194,6 +205,8 @@ class Recorder:
                 f"the anchor's position is not finite {after} (umbrella at"
                 f" {self._leg.center_nm[1]:g} nm)"
             )
+        if self._alchemy is not None:
+            self.terms.append(self._alchemy.measure(context, positions, box))
         every = self._leg.records_per_frame
         if every and len(self.cv) % every == 0:
             self._frames.write(positions[self._leg.frame_atoms], box)
@@ -221,6 +234,7 @@ class Recorder:
             temperature_K=temperature,
             duration_ps=round(len(self.cv) * self._leg.steps * self._leg.timestep_fs / 1000, 9),
             wall_s=wall_s,
+            terms=np.array(self.terms) if self.terms else None,
         )
 
 
@@ -256,7 +270,7 @@ def make_context(
     context = engine.platform.context(system, integrator)
     set_box(context, start.box)
     context.setPositions(start.positions)
-    set_bias(context, leg.k, leg.center_nm[0])
+    set_state(engine, context, leg, 0.0)
     if leg.minimise:
         mm.LocalEnergyMinimizer.minimize(context, MINIMISE_TOLERANCE, MINIMISE_MAX_ITERATIONS)
     if start.velocities is None:
@@ -264,6 +278,20 @@ def make_context(
     else:
         context.setVelocities(start.velocities)
     return context, integrator
+
+
+def set_state(engine: MDEngine, context: mm.Context, leg: Leg, fraction: float) -> None:
+    """Set umbrella, gate and charge scale of a context to where they are at a fraction of a leg."""
+    set_bias(context, leg.k, _between(leg.center_nm, fraction))
+    if engine.alchemy is not None:
+        gate = _between(leg.gate, fraction)
+        engine.alchemy.set_state(context, gate, _between(leg.charge_scale, fraction))
+
+
+def _between(ends: tuple[float, float], fraction: float) -> float:
+    """A value that changes linearly from the first end to the last one."""
+    first, last = ends
+    return first + (last - first) * fraction if first != last else first
 
 
 def set_box(context: mm.Context, box: np.ndarray) -> None:
@@ -280,12 +308,15 @@ def current_state(context: mm.Context) -> MDState:
 
 
 def _drive(
-    context: mm.Context, integrator: mm.LangevinMiddleIntegrator, leg: Leg, fraction: float
+    engine: MDEngine,
+    context: mm.Context,
+    integrator: mm.LangevinMiddleIntegrator,
+    leg: Leg,
+    fraction: float,
 ) -> None:
-    """Move bias centre and thermostat to where they belong at this fraction of the leg."""
-    first, last = leg.center_nm
-    if first != last:
-        set_bias(context, leg.k, first + (last - first) * fraction)
+    """Move bias, gate, charges and thermostat to where they belong at this fraction of the leg."""
+    if any(first != last for first, last in (leg.center_nm, leg.gate, leg.charge_scale)):
+        set_state(engine, context, leg, fraction)
     cold, warm = leg.temperature_K
     if cold != warm:
         integrator.setTemperature(cold + (warm - cold) * fraction)

@@ -91,7 +91,7 @@ def run_walk(
     push = np.empty(leg.records)
     advance = walker.stepper(context, integrator)
     began = time.perf_counter()
-    with Recorder(leg, engine.coordinate, folder) as recorder:
+    with Recorder(leg, engine, folder) as recorder:
         for k in range(leg.records):
             advance(leg.steps)
             recorder.take(context)

@@ -5,8 +5,8 @@ Two neighbouring windows i and j, held by walkers at heights x and y, swap with 
 
     min(1, exp(-D))        D = [u_i(y) + u_j(x) - u_i(x) - u_j(y)] / kT
 
-with u the umbrella energies, because the Hamiltonians differ in nothing else: so no energy is
-computed for it. What is recorded is sorted by window, so a window's series is a series of its own
+with u the energies of umbrella, gate and scaled charges, because the Hamiltonians differ in nothing
+else, and each follows from what is recorded. What is recorded is sorted by window, so a window's series is a series of its own
 biased ensemble, whichever walker is in it.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from halobind.forcefields.hamiltonian.binding_coordinate import set_bias
+from halobind.forcefields.hamiltonian.alchemical_forces import alchemical_energy
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.sampling.md_leg import (
     Leg,
@@ -27,6 +27,7 @@ from halobind.pipeline.sampling.md_leg import (
     MDState,
     Recorder,
     make_context,
+    set_state,
 )
 
 
@@ -68,32 +69,50 @@ class ExchangeResult:
     """Swaps (windows - 1,) made."""
 
 
-def umbrella_energy(leg: Leg, cv: np.ndarray) -> float:
-    """Energy (kJ/mol) of an umbrella at a record.
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What the bias of a window depends on, at one moment."""
+
+    cv: np.ndarray
+    """Heights and lateral distances (2 * heads,), head after head, in nm."""
+    terms: np.ndarray | None = None
+    """fill, b and c (3,) of alchemical_forces.py; None where nothing alchemical is sampled."""
+
+
+def last_record(recorder: Recorder) -> Record:
+    """What a recorder took last."""
+    return Record(recorder.cv[-1], recorder.terms[-1] if recorder.terms else None)
+
+
+def bias_energy(leg: Leg, record: Record) -> float:
+    """Energy (kJ/mol) of umbrella, gate and scaled charges of a window at a record.
 
     Args:
-        leg: With the umbrella.
-        cv: Heights and lateral distances (2 * heads,), head after head, in nm.
+        leg: With the umbrella, the gate and the charge scale.
+        record: Of any window of the group.
     """
-    return float(0.5 * leg.k * np.sum((cv[0::2] - leg.center_nm[1]) ** 2))
+    umbrella = float(0.5 * leg.k * np.sum((record.cv[0::2] - leg.center_nm[1]) ** 2))
+    if record.terms is None:
+        return umbrella
+    return umbrella + alchemical_energy(record.terms, leg.gate[1], leg.charge_scale[1])
 
 
-def swap_energy(leg_i: Leg, leg_j: Leg, cv_i: np.ndarray, cv_j: np.ndarray) -> float:
+def swap_energy(leg_i: Leg, leg_j: Leg, record_i: Record, record_j: Record) -> float:
     """What it costs two windows to swap their walkers.
 
     Args:
         leg_i: The first window.
         leg_j: The second window.
-        cv_i: Record (2 * heads,) of the walker in the first window, in nm.
-        cv_j: Record (2 * heads,) of the walker in the second window, in nm.
+        record_i: Of the walker in the first window.
+        record_j: Of the walker in the second window.
 
     Returns:
-        D kT in kJ/mol: the umbrella energies after the swap less those before it.
+        D kT in kJ/mol: the bias energies after the swap less those before it.
     """
-    u_i_of_j = umbrella_energy(leg_i, cv_j)
-    u_j_of_i = umbrella_energy(leg_j, cv_i)
-    u_i_of_i = umbrella_energy(leg_i, cv_i)
-    u_j_of_j = umbrella_energy(leg_j, cv_j)
+    u_i_of_j = bias_energy(leg_i, record_j)
+    u_j_of_i = bias_energy(leg_j, record_i)
+    u_i_of_i = bias_energy(leg_i, record_i)
+    u_j_of_j = bias_energy(leg_j, record_j)
     return u_i_of_j + u_j_of_i - u_i_of_i - u_j_of_j
 
 
@@ -124,7 +143,7 @@ def run_exchange(
     kT = GAS_CONSTANT * legs[0].temperature_K[0]
     random = np.random.default_rng(swaps.seed)
     simulations = [make_context(engine, window.start, window.leg) for window in group]
-    recorders = [Recorder(window.leg, engine.coordinate, window.folder) for window in group]
+    recorders = [Recorder(window.leg, engine, window.folder) for window in group]
     holder = list(range(n_windows))  # the walker in each window
     walkers = np.zeros((n_windows, n_records), dtype=np.uint16)
     attempts = np.zeros(n_windows - 1, dtype=int)
@@ -146,7 +165,9 @@ def run_exchange(
     def try_swap(i: int) -> None:
         """Let window i and the next one swap their walkers, each where its last record was."""
         j = i + 1
-        D = swap_energy(legs[i], legs[j], recorders[i].cv[-1], recorders[j].cv[-1]) / kT
+        record_i = last_record(recorders[i])
+        record_j = last_record(recorders[j])
+        D = swap_energy(legs[i], legs[j], record_i, record_j) / kT
         swap = random.random() < np.exp(min(0.0, -D))
         attempts[i] += 1
         accepted[i] += swap
@@ -157,7 +178,7 @@ def run_exchange(
         holder[j] = walker
         for window in (i, j):
             context, _ = simulations[holder[window]]
-            set_bias(context, legs[window].k, legs[window].center_nm[1])
+            set_state(engine, context, legs[window], 1.0)
 
     began = time.perf_counter()
     with ExitStack() as files:

@@ -1,5 +1,6 @@
 """What making a product of a run needs: its model, System and coordinate, a platform, a seed."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import openmm as mm
 
+from halobind.forcefields.hamiltonian.alchemical_forces import AlchemicalForces
 from halobind.forcefields.hamiltonian.binding_coordinate import Coordinate
 from halobind.forcefields.packs.pack import load_pack
 from halobind.pipeline.campaign.run_directory import Run, derived_seed, reading
@@ -52,6 +54,19 @@ class RunContext:
             out: Where frames go.
         """
         return run_leg(self.engine, start, leg, out, self.progress)
+
+    def alchemical_engine(self, radius_nm: float) -> MDEngine:
+        """The same with a gate of that radius (nm) and charge scaling. Raises DamagedError."""
+        run = self.run
+        alchemy = AlchemicalForces.of(self.model, radius_nm)
+        system = _alchemical_system(run.path("system"), run.path("build"), radius_nm, self.platform)
+        return MDEngine(system, coordinate_of(run.spec, self.model), self.platform, alchemy)
+
+    def run_alchemical_leg(
+        self, radius_nm: float, start: MDState, leg: Leg, out: Path
+    ) -> LegResult:
+        """Run one leg of the run's System with gate and charge scaling."""
+        return run_leg(self.alchemical_engine(radius_nm), start, leg, out, self.progress)
 
 
 def unbiased_leg(run: Run, product: str) -> Leg:
@@ -132,6 +147,16 @@ def load_system(folder: Path) -> mm.System:
     """The published System of a run. Raises DamagedError."""
     with reading(folder):
         return read_system(folder / "system.xml")
+
+
+@lru_cache(maxsize=2)
+def _alchemical_system(
+    system_folder: Path, build_folder: Path, radius_nm: float, platform: MDPlatform
+) -> mm.System:
+    """A copy of a published System, in the form of a platform, with gate and charge scaling."""
+    system = copy.deepcopy(platform.form(load_system(system_folder)))
+    AlchemicalForces.of(built_model(build_folder), radius_nm).add_to(system)
+    return system
 
 
 def crystal_integrity(run: Run, state: MDState) -> Integrity:

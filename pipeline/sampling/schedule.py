@@ -11,11 +11,12 @@ from itertools import zip_longest
 
 from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.campaign.settings import Campaign
+from halobind.pipeline.sampling.alchemical_segments import alchemical_segments
 from halobind.pipeline.sampling.product import Product
 from halobind.pipeline.sampling.products import prepare_products, sampling_chains
 from halobind.pipeline.sampling.rounds import rounds_of
-from halobind.pipeline.sampling.steps import ExchangeStep, SingleStep
-from halobind.pipeline.sampling.window_segments import WindowSegment, grid_windows, window_segments
+from halobind.pipeline.sampling.steps import ExchangeStep, ExchangingSegment, SingleStep
+from halobind.pipeline.sampling.window_segments import grid_windows, window_segments
 
 Step = SingleStep | ExchangeStep
 Chain = list[Step]
@@ -44,12 +45,14 @@ def phases_of(run: Run, campaign: Campaign) -> Phases:
         run: The run.
         campaign: Says how much sampling is asked for.
     """
-    preparation = [single_steps(prepare_products(run))]
+    preparation = [single_steps(prepare_products(run, campaign))]
     sampling = campaign.sampling
     if sampling.method == "metadynamics":
         walkers = [single_steps(chain) for chain in sampling_chains(run, campaign)]
         return Phases(preparation, walkers, [])
     size = max(1, sampling.exchange_group)
+    if sampling.method == "alchemical":
+        return Phases(preparation, _grouped(alchemical_segments(run, campaign), size), [])
     n_segments = dict.fromkeys(grid_windows(run.spec, campaign.windows), sampling.segments)
     windows = [window_segments(window, n, sampling) for window, n in n_segments.items()]
     rounds = []
@@ -90,7 +93,7 @@ def first_missing(chain: Chain, published: set[str]) -> int | None:
     return None
 
 
-def _grouped(windows: list[list[WindowSegment]], size: int) -> list[Chain]:
+def _grouped(windows: Sequence[Sequence[ExchangingSegment]], size: int) -> list[Chain]:
     """Chains of `size` neighbouring windows each.
 
     The windows of a group go on together while they have segments to make.

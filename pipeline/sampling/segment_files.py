@@ -2,7 +2,7 @@
 
 `state.xml` is where it ended, `cv.npy` the coordinate at each record, `segment.json` what it says
 of itself; `box_z.npy` the box heights under a barostat. Frames are in `frames.dcd`, walkers add
-`bias.npy` and `push.npy`, windows that exchange `walkers.npy`.
+`bias.npy` and `push.npy`, windows that exchange `walkers.npy`, alchemical states `terms.npy`.
 """
 
 import io
@@ -30,7 +30,7 @@ class SegmentName:
     """The name of a segment of a window or walker: "windows/z+0.350-k2000/seg-000"."""
 
     stage: str
-    """"windows" or "metadynamics"."""
+    """"windows", "metadynamics" or "alchemical"."""
     label: str
     """The window or walker: "z+0.350-k2000"."""
     number: int
@@ -100,6 +100,12 @@ class SegmentRecord(TypedDict):
     exchange: NotRequired[ExchangeRecord]
     metadynamics: NotRequired[dict[str, float]]
     """Of a walker: the settings of its bias."""
+    gate_kJ_mol: NotRequired[tuple[float, float]]
+    """Of an alchemical leg: strength of the gate at the begin and at the end."""
+    charge_scale: NotRequired[tuple[float, float]]
+    """Of an alchemical leg: factor on the ligand's charges at the begin and at the end."""
+    gate_radius_nm: NotRequired[float]
+    """Of an alchemical leg: radius of the gate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +225,35 @@ def write_segment(
     if leg.pressure_bar is not None:
         np.save(out / "box_z.npy", result.box_z)
     write_json(out / "segment.json", {**_record(context, leg, result), **extra})
+
+
+def write_alchemical_segment(
+    context: RunContext,
+    out: Path,
+    leg: Leg,
+    result: LegResult,
+    radius_nm: float,
+    extra: Mapping[str, object],
+) -> None:
+    """Write the files of an alchemical leg into `out`: those of any other, and terms.npy.
+
+    Args:
+        context: Whose leg it is.
+        out: The directory.
+        leg: What was done.
+        result: What came of it.
+        radius_nm: Of the gate.
+        extra: What else goes into segment.json.
+    """
+    if result.terms is None:
+        raise ValueError("the leg was run without gate and charge scaling")
+    np.save(out / "terms.npy", result.terms)
+    alchemy = {
+        "gate_kJ_mol": leg.gate,
+        "charge_scale": leg.charge_scale,
+        "gate_radius_nm": radius_nm,
+    }
+    write_segment(context, out, leg, result, {**alchemy, **extra})
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

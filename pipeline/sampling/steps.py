@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from halobind.pipeline.campaign.run_directory import Run, derived_seed
+from halobind.pipeline.sampling.alchemical_segments import AlchemicalSegment
 from halobind.pipeline.sampling.product import Product
 from halobind.pipeline.sampling.replica_exchange import (
     ExchangeResult,
@@ -15,9 +16,10 @@ from halobind.pipeline.sampling.replica_exchange import (
     run_exchange,
 )
 from halobind.pipeline.sampling.run_context import RunContext
-from halobind.pipeline.sampling.segment_files import ExchangeRecord, read_record, write_segment
+from halobind.pipeline.sampling.segment_files import ExchangeRecord, read_record
 from halobind.pipeline.sampling.window_segments import Start, WindowSegment
 
+ExchangingSegment = WindowSegment | AlchemicalSegment
 SWAP_EVERY_PS = 1.0  # between two attempts, or one record where records are further apart
 
 
@@ -49,10 +51,10 @@ class SingleStep:
 
 @dataclass(frozen=True)
 class ExchangeStep:
-    """Segments of neighbouring windows, by height, made together with swaps."""
+    """Segments of neighbouring windows or alchemical states, in order, made together with swaps."""
 
-    segments: tuple[WindowSegment, ...]
-    """One of each window, by height."""
+    segments: tuple[ExchangingSegment, ...]
+    """One of each window or state, in order."""
 
     @property
     def products(self) -> tuple[Product, ...]:
@@ -97,12 +99,12 @@ class ExchangeStep:
             every_records=max(1, round(SWAP_EVERY_PS / group[0].leg.record_ps)),
             seed=derived_seed(context.run.id, "exchange", *names),
         )
-        result = run_exchange(context.engine, group, swaps, context.progress)
+        result = run_exchange(self.segments[0].engine(context), group, swaps, context.progress)
         walkers = self._walker_names(starts)
         for i, (window, out) in enumerate(zip(group, outs, strict=True)):
             np.save(out / "walkers.npy", result.walkers[i])
             extra = {**starts[i].record, "exchange": _exchange_record(result, i, names, walkers)}
-            write_segment(context, out, window.leg, result.results[i], extra)
+            self.segments[i].write(context, out, window.leg, result.results[i], extra)
 
     def _walker_names(self, starts: Sequence[Start]) -> list[str]:
         """The name of the walker that begins in each window: the chain it comes from.
@@ -114,7 +116,7 @@ class ExchangeStep:
         return names if len(set(names)) == len(names) else chains
 
 
-def _step_of(segments: tuple[WindowSegment, ...]) -> SingleStep | ExchangeStep:
+def _step_of(segments: tuple[ExchangingSegment, ...]) -> SingleStep | ExchangeStep:
     return SingleStep(segments[0]) if len(segments) == 1 else ExchangeStep(segments)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from halobind.pipeline.campaign.run_directory import Run, derived_seed
 from halobind.pipeline.campaign.settings import Campaign, RunSpec, SamplingSection, WindowsSection
 from halobind.pipeline.free_energy.samples import Window
-from halobind.pipeline.sampling.md_leg import Leg, MDState
+from halobind.pipeline.sampling.md_leg import Leg, LegResult, MDEngine, MDState
 from halobind.pipeline.sampling.pull_steps import pulled_states
 from halobind.pipeline.sampling.rounds import rounds_of
 from halobind.pipeline.sampling.run_context import (
@@ -115,11 +115,26 @@ class WindowSegment:
         """Its length."""
         return self.sampling.segment_ps
 
+    def engine(self, context: RunContext) -> MDEngine:
+        """The run's System. Raises DamagedError."""
+        return context.engine
+
     def make(self, context: RunContext, out: Path) -> None:
         """Sample the window, alone."""
         start = self.start(context, out)
         leg = self.leg(context)
-        write_segment(context, out, leg, context.run_leg(start.state, leg, out), start.record)
+        self.write(context, out, leg, context.run_leg(start.state, leg, out), start.record)
+
+    def write(
+        self,
+        context: RunContext,
+        out: Path,
+        leg: Leg,
+        result: LegResult,
+        extra: Mapping[str, object],
+    ) -> None:
+        """Write the files of the segment, `extra` in its record."""
+        write_segment(context, out, leg, result, extra)
 
     def leg(self, context: RunContext) -> Leg:
         """What the segment does. Raises DamagedError."""

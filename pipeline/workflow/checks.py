@@ -20,14 +20,17 @@ from halobind.pipeline.campaign.settings import (
     RunSpec,
     SamplingSection,
 )
+from halobind.pipeline.sampling.alchemical_path import alchemical_states
 from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.window_segments import grid_windows
 from halobind.structures.assembly.build import ModelPlan, check_model, plan_model
 from halobind.structures.crystals.ion_pair import check_solvent
+from halobind.structures.molecules.catalogue import LIGANDS
 from halobind.structures.molecules.limits import check_size
 
 MAX_EQUILIBRATION_PIECES = 1000
 MAX_SEGMENTS = 200_000
+MIN_ALCHEMICAL_PATH_NM = 0.5
 MIN_HILL_WIDTHS_ON_PATH = 10
 CYLINDER_MARGIN_NM = 0.4  # of the box, beside the cylinder
 
@@ -50,6 +53,8 @@ def check_runs(runs: Sequence[Run], campaign: Campaign) -> None:
         step_ps = run.spec.simulation.timestep_fs / 1000
         if campaign.sampling.method == "metadynamics":
             check_hills(run.spec, campaign, step_ps)
+        if campaign.sampling.method == "alchemical":
+            check_alchemical(run.spec, campaign)
         check_times(campaign.sampling, step_ps)
 
 
@@ -57,6 +62,8 @@ def check_amount(runs: Sequence[Run], campaign: Campaign) -> None:
     """Raise CampaignError for more segments than a file system, or anybody's patience, holds."""
     if campaign.sampling.method == "metadynamics":
         n_chains = len(runs) * campaign.metadynamics.walkers
+    elif campaign.sampling.method == "alchemical":
+        n_chains = sum(len(alchemical_states(run.spec, campaign.alchemical)) for run in runs)
     else:
         n_chains = sum(len(grid_windows(run.spec, campaign.windows)) for run in runs)
     n_segments = n_chains * campaign.sampling.segments
@@ -89,7 +96,10 @@ def check_spec(spec: RunSpec, run_id: str, campaign: Campaign) -> None:
         )
     check_radius(spec.coordinate.radius_nm, model_plan)
     check_path(spec, campaign.estimate.plateau_nm)
-    n_windows = len(grid_windows(spec, campaign.windows))
+    if campaign.sampling.method == "alchemical":
+        n_windows = len(alchemical_states(spec, campaign.alchemical))
+    else:
+        n_windows = len(grid_windows(spec, campaign.windows))
     check_group(campaign.sampling.exchange_group, n_windows)
     check_pieces(spec.equilibrate)
 
@@ -204,6 +214,44 @@ def check_hills(spec: RunSpec, campaign: Campaign, step_ps: float) -> None:
             f"[metadynamics] width_nm = {hills.width_nm:g} is too wide for a path of"
             f" {length_nm:g} nm: use {max_width_nm:.2g} or less"
         )
+
+
+def check_alchemical(spec: RunSpec, campaign: Campaign) -> None:
+    """Refuse what the alchemical path cannot do yet, each with the reason. Raises CampaignError."""
+    settings = campaign.alchemical
+    if campaign.sampling.target_kJ_mol is not None:
+        raise CampaignError(
+            f"[sampling] target_kJ_mol = {campaign.sampling.target_kJ_mol:g} is for umbrella"
+            ' windows: remove it, or set method = "umbrella"'
+        )
+    if spec.model.faces != 1:
+        raise CampaignError(
+            f"[model] faces = {spec.model.faces}: the alchemical path has one gate, at one site, and"
+            ' scales the charges of one ligand; set faces = 1, or method = "umbrella"'
+        )
+    if spec.coordinate.leaving != "cation":
+        raise CampaignError(
+            f'[coordinate] leaving = "{spec.coordinate.leaving}": with its charges scaled down a'
+            ' ligand does not hold its partner; set leaving = "cation", or method = "umbrella"'
+        )
+    mode = binding_mode(spec)
+    if mode != "cation":
+        raise CampaignError(
+            f"[model] ligand = {spec.model.ligand!r} binds as {mode}: the alchemical path is for"
+            ' cations, whose heads leave an empty pocket; set method = "umbrella"'
+        )
+    if settings.well_nm > spec.pull.to_nm - MIN_ALCHEMICAL_PATH_NM:
+        raise CampaignError(
+            f"[alchemical] well_nm = {settings.well_nm:g} is less than {MIN_ALCHEMICAL_PATH_NM:g} nm"
+            f" below [pull] to_nm = {spec.pull.to_nm:g}: raise to_nm"
+        )
+
+
+def binding_mode(spec: RunSpec) -> str:
+    """How the sampled ligand of a run binds, a key of MODES."""
+    name = str(spec.model.ligand)
+    record = spec.ligands.get(name)
+    return record.mode if record else LIGANDS[name].mode
 
 
 def check_times(sampling: SamplingSection, step_ps: float) -> None:

@@ -122,7 +122,7 @@ def segment_speeds(run: Run, platform: str | None = None) -> list[float]:
     """
     segments = (
         segment
-        for chain in (*run.window_chains(), *run.walker_chains())
+        for chain in (*run.window_chains(), *run.walker_chains(), *run.alchemical_chains())
         for segment in run.segments(chain)
     )
     speeds = []

@@ -13,7 +13,7 @@ from halobind.pipeline.workflow.cost import SECONDS_PER_DAY, plan_run
 from halobind.pipeline.workflow.planning import round_name
 from halobind.pipeline.workflow.rounds_due import replicas_of, round_due
 
-PREPARED = ("build", "system", "equilibrate", "pull")  # stages of the chain PREPARE
+PREPARED = ("build", "system", "equilibrate", "pull", "path")  # stages of the chain PREPARE
 Queued = tuple[str, Task]  # the stage ("prepare", "sample") and the state of a job
 
 

@@ -40,7 +40,13 @@ class WorkError(RuntimeError):
 MACHINE_ERRORS = (OSError, CampaignError, PlatformError, MemoryError)
 PROGRESS_EVERY_S = 1.0
 WAIT_S = 0.5
-TIMED_STAGES = ("pull", "windows", "metadynamics")  # their products are many and alike
+TIMED_STAGES = (
+    "pull",
+    "path",
+    "windows",
+    "metadynamics",
+    "alchemical",
+)  # their products are many and alike
 SECONDS_PER_PS_AT_1_NS_DAY = 86.4
 
 StepMaker = Callable[[RunContext, Step, Sequence[Path]], None]

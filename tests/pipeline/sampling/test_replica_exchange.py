@@ -19,11 +19,12 @@ from halobind.pipeline.sampling.platforms import MDPlatform
 from halobind.pipeline.sampling.replica_exchange import (
     ExchangeResult,
     GroupWindow,
+    Record,
     SwapSchedule,
     acceptance,
+    bias_energy,
     round_trips,
     run_exchange,
-    umbrella_energy,
 )
 
 BOX = np.array([2.0, 2.5, 3.0])
@@ -171,9 +172,9 @@ def test_round_trips_count_there_and_back() -> None:
 
 
 def test_two_heads_swap_on_the_sum_of_their_umbrellas() -> None:
-    assert umbrella_energy(
-        replace(LEG, center_nm=(0.3, 0.3)), np.array([0.4, 0.9, 0.1, 0.9])
-    ) == pytest.approx(600 * (0.01 + 0.04))
+    record = Record(np.array([0.4, 0.9, 0.1, 0.9]))
+    energy = bias_energy(replace(LEG, center_nm=(0.3, 0.3)), record)
+    assert energy == pytest.approx(600 * (0.01 + 0.04))
 
 
 @pytest.mark.skipif(
