@@ -45,7 +45,7 @@ from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.time_blocks import Blocks, cut_blocks
 from halobind.pipeline.free_energy.umbrella_pmf import FRACTIONS
 
-MAX_SAMPLES = 20_000
+MAX_SAMPLES = 40_000
 """Above this total, every state is thinned evenly: each resample solves MBAR for all of them."""
 MIN_SAMPLES_PER_STATE = 4
 """Below it there are no two halves to compare."""

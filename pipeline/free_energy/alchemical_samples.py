@@ -20,6 +20,9 @@ from halobind.pipeline.free_energy.autocorrelation import inefficiency
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
 from halobind.pipeline.free_energy.samples import Conditions, EstimateError
 
+NEGLIGIBLE_SLOPE = 1e-3
+"""Standard deviation (kT) of a slope below which nothing hangs on it: a gate that nothing is in."""
+
 
 @dataclass(frozen=True)
 class AlchemicalState:
@@ -133,7 +136,7 @@ class AlchemicalSamples:
         of its height.
         """
         pairs = zip(self.slopes(), self.z, strict=True)
-        return np.array([max(inefficiency(slope), inefficiency(z)) for slope, z in pairs])
+        return np.array([max(_slope_inefficiency(slope), inefficiency(z)) for slope, z in pairs])
 
     def from_start(self, start: np.ndarray) -> "AlchemicalSamples":
         """Without the first start[k] samples of each state."""
@@ -161,3 +164,8 @@ class AlchemicalSamples:
         z = tuple(series[part] for series, part in zip(self.z, parts, strict=True))
         terms = tuple(series[part] for series, part in zip(self.terms, parts, strict=True))
         return replace(self, z=z, terms=terms)
+
+
+def _slope_inefficiency(slope: np.ndarray) -> float:
+    """Statistical inefficiency of a slope (kT), 1 for one that does not vary."""
+    return inefficiency(slope) if slope.std() > NEGLIGIBLE_SLOPE else 1.0

@@ -35,7 +35,7 @@ def main(folder: Path, pairs: int) -> None:
     campaign = load_campaign(campaign_file(folder))
     run = runs_of(folder, campaign)[0]
     model, system = built_model(run.path("build")), load_system(run.path("system"))
-    start = read_state(run.path(prepare_products(run)[-1].name) / "state.xml")
+    start = read_state(run.path(prepare_products(run, campaign)[-1].name) / "state.xml")
     choice = choose(campaign.resources.platform)
     coordinate = coordinate_of(run.spec, model)
     center = run.spec.pull.to_nm

@@ -154,15 +154,15 @@ def submit(campaign: Path, *more: str) -> int:
 
 def prepare(campaign: Path) -> list[Run]:
     """Publish empty preparations of all runs."""
-    runs = open_campaign(campaign).runs
-    for run in runs:
-        for product in prepare_products(run):
+    opened = open_campaign(campaign)
+    for run in opened.runs:
+        for product in prepare_products(run, opened.settings):
             run.path(product.name).mkdir(parents=True)
         (run.path("system") / "system.xml").write_text("<System/>")
         (run.path("system") / "audit.json").write_text(
             json.dumps({"sha256": hashlib.sha256(b"<System/>").hexdigest()})
         )
-    return runs
+    return opened.runs
 
 
 def test_a_dry_run_prints_what_is_then_submitted_and_writes_nothing(

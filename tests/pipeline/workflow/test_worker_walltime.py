@@ -123,7 +123,7 @@ def test_parts_of_the_preparation_are_runs(tmp_path: Path) -> None:
     ]
     assert dealt == [["0", "2"], ["1"]]
     for run in runs:
-        for product in prepare_products(run):
+        for product in prepare_products(run, campaign):
             run.path(product.name).mkdir(parents=True)
     assert next_steps(runs, campaign, Part(0, 2, prepare=True)) == []
     everything = next_steps(runs, campaign, Part.WHOLE)
