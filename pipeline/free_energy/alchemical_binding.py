@@ -245,8 +245,8 @@ def alchemical_binding(
         sampling_ns=conditions.sampling_ns,
         n_windows=len(samples.states),
         min_overlap=float(pmf.next_overlap.min()),
-        dG0_difference_kJ_mol=largest(difference for difference, _ in others.values()),
-        well_depth_difference_kJ_mol=largest(difference for _, difference in others.values()),
+        dG0_difference_kJ_mol=largest(difference.dG0 for difference in others.values()),
+        well_depth_difference_kJ_mol=largest(difference.depth for difference in others.values()),
         flags=flags,
     )
 
