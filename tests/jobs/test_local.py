@@ -14,9 +14,10 @@ import pytest
 from halobind.jobs.local import run_side_by_side
 from halobind.jobs.stop import Stopped
 
-MARK = "waiting-for-a-signal-in-test-local"
-WAITING = """
-# waiting-for-a-signal-in-test-local
+MARK = f"waiting-for-a-signal-of-test-{os.getpid()}"  # other test runs look for their own
+WAITING = (
+    f"# {MARK}"
+    + """
 import time
 from halobind.jobs.stop import StopSignal
 stop = StopSignal().listen()
@@ -25,6 +26,7 @@ while True:
     stop.check()
     time.sleep(0.05)
 """
+)
 PARENT = """
 import sys
 from pathlib import Path
@@ -33,10 +35,11 @@ from halobind.jobs.stop import StopSignal
 StopSignal().listen()
 run_side_by_side([sys.executable, "-c", sys.argv[2]], [{}] * 2, Path(sys.argv[1]), lambda: None)
 """
+PATIENCE_S = 120.0
 
 
-def wait_for(condition, seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
+def wait_for(condition) -> bool:
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if condition():
             return True
@@ -76,7 +79,7 @@ def test_a_process_started_to_ignore_a_signal_keeps_ignoring_it() -> None:
     time.sleep(0.3)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) != 0
+    assert process.wait(timeout=PATIENCE_S) != 0
 
 
 def test_processes_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:

@@ -427,7 +427,7 @@ def test_two_at_once_wait_for_each_other(
     )
     assert held.stdout.readline() == "held\n"
     monkeypatch.setattr("halobind.pipeline.commands.submission.PATIENCE_S", 60)
-    assert submit(campaign) == 0 and held.wait(timeout=10) == 0 and len(pbs.calls()) == 3
+    assert submit(campaign) == 0 and held.wait(timeout=120) == 0 and len(pbs.calls()) == 3
 
 
 def test_no_more_parts_are_submitted_than_can_have_something_to_do(

@@ -244,14 +244,16 @@ def test_without_rounds_nothing_is_added(tmp_path) -> None:
 def test_replicas_reach_the_target_together_and_windows_that_matter_get_more(
     tmp_path, monkeypatch
 ) -> None:
-    campaign = campaign_of(replicas=2, target_kJ_mol=0.25, budget_ns=200.0, max_rounds=3)
+    campaign = campaign_of(
+        replicas=2, target_kJ_mol=0.35, budget_ns=200.0, max_rounds=3, record_ps=0.2
+    )
     runs = work(tmp_path, campaign, DrawnSegments(well))
     assert [run.leads for run in runs] == [True, False] and not (runs[1].folder / "rounds").exists()
     rounds = rounds_of(runs[1])
     assert rounds == rounds_of(runs[0]) and rounds[-1].notes[-1].endswith("reached")
     assert sum(one.kind == "target" for one in rounds) >= 2
     dG0 = combine([evidence_of(run, campaign).binding for run in runs]).dG0_kJ_mol
-    assert dG0.error <= 0.25
+    assert dG0.error <= 0.35
     for run in runs:
         asked = {w.center_nm: n for w, n in windows_of(run, campaign).items()}
         assert max(n for c, n in asked.items() if 0.15 < c < 0.45) > 2 * asked[max(asked)]
