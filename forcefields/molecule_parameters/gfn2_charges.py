@@ -1,5 +1,6 @@
-"""A second opinion on AM1-BCC charges: those of GFN2-xTB at the same geometry, compared where two
-charge models can be compared.
+"""A second opinion on AM1-BCC charges: those of GFN2-xTB at the same geometry.
+
+They are compared where two charge models can be compared.
 
 GFN2 charges are populations (Mulliken), AM1-BCC charges reproduce the potential around a molecule:
 atom by atom they differ by up to 1.6 e (the phosphorus of a phosphonate). Over a head with the
@@ -18,8 +19,10 @@ from halobind.structures.molecules.molecule import Molecule, rdkit_molecule
 
 BOHR_NM = 0.0529177210903  # CODATA 2018
 DEBYE_PER_E_NM = 48.0320471  # CODATA 2018
-HEAD_E = 0.25  # heads that differ by more are warned of
-DIPOLE_D, DIPOLE_PART = 1.0, 0.2  # dipole moments that differ by more than both are warned of
+MAX_HEAD_DIFFERENCE_E = 0.25  # heads that differ by more are warned of
+# Dipole moments that differ by more than both are warned of.
+MAX_DIPOLE_DIFFERENCE_D = 1.0
+MAX_DIPOLE_FRACTION = 0.2
 MISSING = (
     "no GFN2-xTB charges beside them: tblite is not installed: pip install -c constraints.txt"
     ' ".[params]"'
@@ -28,27 +31,40 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Opinion:
-    """Partial charges (n_atoms,) in e and the dipole moment in D, of an ion about its centre of
-    mass.
-    """
+    """What a charge model says of a molecule."""
 
     charges: np.ndarray
+    """Partial charges (n_atoms,) in e."""
     dipole_D: float
+    """Dipole moment in D, about the centre of mass."""
 
 
 def of_points(item: Molecule, charges: np.ndarray, positions: np.ndarray) -> Opinion:
-    """The opinion of point charges (e) at `positions` (n_atoms, 3) in nm."""
-    return Opinion(
-        charges,
-        float(np.linalg.norm(charges @ (positions - _centre(item, positions)))) * DEBYE_PER_E_NM,
-    )
+    """The opinion of point charges.
+
+    Args:
+        item: The molecule.
+        charges: (n_atoms,) in e.
+        positions: (n_atoms, 3) in nm.
+    """
+    dipole_e_nm = charges @ (positions - _centre_of_mass(item, positions))
+    return Opinion(charges, float(np.linalg.norm(dipole_e_nm)) * DEBYE_PER_E_NM)
 
 
 def of_gfn2(item: Molecule, positions: np.ndarray) -> Opinion | None:
-    """GFN2-xTB (J. Chem. Theory Comput. 2019, 15, 1652) in vacuum at `positions` in nm, atomic
-    dipoles included; None without tblite.
+    """The opinion of GFN2-xTB (J. Chem. Theory Comput. 2019, 15, 1652) in vacuum.
 
-    Raises RuntimeError when it does not converge.
+    Its dipole moment has the atomic dipoles in it.
+
+    Args:
+        item: The molecule.
+        positions: (n_atoms, 3) in nm.
+
+    Returns:
+        The opinion; None without tblite.
+
+    Raises:
+        RuntimeError: The calculation does not converge.
     """
     if util.find_spec("tblite") is None:
         return None
@@ -60,39 +76,39 @@ def of_gfn2(item: Molecule, positions: np.ndarray) -> Opinion | None:
     calculator = Calculator(
         "GFN2-xTB",
         numbers,
-        (positions - _centre(item, positions)) / BOHR_NM,
+        (positions - _centre_of_mass(item, positions)) / BOHR_NM,
         charge=float(item.charge),
     )
     calculator.set("verbosity", 0)
-    found = calculator.singlepoint()
+    result = calculator.singlepoint()
     return Opinion(
-        np.array(found.get("charges")),
-        float(np.linalg.norm(found.get("dipole"))) * BOHR_NM * DEBYE_PER_E_NM,
+        np.array(result.get("charges")),
+        float(np.linalg.norm(result.get("dipole"))) * BOHR_NM * DEBYE_PER_E_NM,
     )
 
 
-def _centre(item: Molecule, positions: np.ndarray) -> np.ndarray:
+def _centre_of_mass(item: Molecule, positions: np.ndarray) -> np.ndarray:
+    """The centre of mass (3,) in nm of positions (n_atoms, 3) in nm."""
     return np.average(positions, axis=0, weights=item.masses)
 
 
-def united(item: Molecule) -> dict[int, list[int]]:
-    """Every heavy atom with the hydrogens on it (a hydrogen without one stands for itself)."""
+def united_atoms(item: Molecule) -> dict[int, list[int]]:
+    """Every heavy atom with the hydrogens on it; a hydrogen without one stands for itself."""
     owner = list(range(item.n_atoms))
     for i, j in item.bonds.tolist():
         for hydrogen, heavy in ((i, j), (j, i)):
             if item.elements[hydrogen] == "H" and item.elements[heavy] != "H":
                 owner[hydrogen] = heavy
-    found: dict[int, list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for atom, heavy in enumerate(owner):
-        found.setdefault(heavy, []).append(atom)
-    return dict(sorted(found.items()))
+        groups.setdefault(heavy, []).append(atom)
+    return dict(sorted(groups.items()))
 
 
 def head_groups(item: Molecule) -> dict[int, list[int]]:
-    """Every head of the molecule: its atom, with all atoms of it and of the heavy atoms bonded to
-    it, their hydrogens included.
-    """
-    groups, distance = united(item), Chem.GetDistanceMatrix(rdkit_molecule(item))
+    """The atoms of every head: it and the heavy atoms bonded to it, with their hydrogens."""
+    groups = united_atoms(item)
+    distance = Chem.GetDistanceMatrix(rdkit_molecule(item))
     return {
         head: [i for heavy, atoms in groups.items() if distance[head, heavy] <= 1 for i in atoms]
         for head in dict.fromkeys(item.heads)
@@ -100,14 +116,25 @@ def head_groups(item: Molecule) -> dict[int, list[int]]:
 
 
 def compare(
-    item: Molecule, kinds: tuple[str, ...], ours: Opinion, other: Opinion | None
+    item: Molecule, types: tuple[str, ...], am1_bcc: Opinion, gfn2: Opinion | None
 ) -> tuple[list[str], list[str]]:
-    """The table to print (a row for each heavy atom: its type, its own charge, that with its
-    hydrogens; e and D) and the warnings about it. `kinds` are GAFF types.
+    """Compare two opinions.
+
+    Args:
+        item: The molecule.
+        types: GAFF type of each atom.
+        am1_bcc: The opinion of AM1-BCC.
+        gfn2: The opinion of GFN2-xTB, where there is one.
+
+    Returns:
+        The lines of a table (a row for each heavy atom: its type, its charge, and that with its
+        hydrogens; in e and D), and the warnings about it.
     """
-    columns = {"AM1-BCC": ours} | ({"GFN2": other} if other else {})
+    opinions = {"AM1-BCC": am1_bcc}
+    if gfn2:
+        opinions["GFN2"] = gfn2
     width = max(4, *(len(name) for name in item.names))
-    names = "".join(f"{name:>9}" for name in columns)
+    names = "".join(f"{name:>9}" for name in opinions)
     lines = [
         (
             f"  {'':{width + 8}}{'charge (e)':>{len(names) + 3}}    "
@@ -115,29 +142,30 @@ def compare(
         ),
         f"  {'atom':{width}}  type     {names}     {names}",
     ]
-    for heavy, atoms in united(item).items():
-        alone = "".join(f"{one.charges[heavy]:>+9.3f}" for one in columns.values())
-        whole = "".join(f"{one.charges[atoms].sum():>+9.3f}" for one in columns.values())
-        lines.append(f"  {item.names[heavy]:<{width}}  {kinds[heavy]:<9}{alone}     {whole}")
+    for heavy, atoms in united_atoms(item).items():
+        alone = "".join(f"{opinion.charges[heavy]:>+9.3f}" for opinion in opinions.values())
+        whole = "".join(f"{opinion.charges[atoms].sum():>+9.3f}" for opinion in opinions.values())
+        lines.append(f"  {item.names[heavy]:<{width}}  {types[heavy]:<9}{alone}     {whole}")
     warnings = []
     for head, atoms in head_groups(item).items():
-        sums = {name: float(one.charges[atoms].sum()) for name, one in columns.items()}
+        sums = {name: float(opinion.charges[atoms].sum()) for name, opinion in opinions.items()}
         text = f"head {item.names[head]} with the groups bonded to it: {_listed(sums, '+.2f', 'e')}"
         lines.append(f"  {text}")
-        if max(sums.values()) - min(sums.values()) > HEAD_E:
-            warnings.append(f"{text}: they differ by more than {HEAD_E} e")
-    dipoles = {name: one.dipole_D for name, one in columns.items()}
+        if max(sums.values()) - min(sums.values()) > MAX_HEAD_DIFFERENCE_E:
+            warnings.append(f"{text}: they differ by more than {MAX_HEAD_DIFFERENCE_E} e")
+    dipoles = {name: opinion.dipole_D for name, opinion in opinions.items()}
     text = (
         f"dipole moment{' about the centre of mass' if item.charge else ''}:"
         f" {_listed(dipoles, '.2f', 'D')}"
     )
     lines.append(f"  {text}")
-    apart = max(dipoles.values()) - min(dipoles.values())
-    if apart > max(DIPOLE_D, DIPOLE_PART * max(dipoles.values())):
+    difference = max(dipoles.values()) - min(dipoles.values())
+    if difference > max(MAX_DIPOLE_DIFFERENCE_D, MAX_DIPOLE_FRACTION * max(dipoles.values())):
         warnings.append(
-            f"{text}: they differ by more than {DIPOLE_D:g} D and {100 * DIPOLE_PART:.0f} %"
+            f"{text}: they differ by more than {MAX_DIPOLE_DIFFERENCE_D:g} D and"
+            f" {100 * MAX_DIPOLE_FRACTION:.0f} %"
         )
-    if other is None:
+    if gfn2 is None:
         warnings.append(MISSING)
     return lines, warnings
 

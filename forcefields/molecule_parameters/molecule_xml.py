@@ -255,7 +255,7 @@ def check_file(path: Path, item: Molecule) -> None:
     if residue is None:
         raise ValueError(f"{path} has no residue {item.name!r}")
     smiles = root.findtext("./Info/SMILES")
-    if smiles is not None and _canonical(smiles) != _canonical(item.smiles):
+    if smiles is not None and _canonical(path, smiles) != _canonical(path, item.smiles):
         raise ValueError(f"{path} is of {smiles}, not of {item.smiles}")
     bonds = {
         frozenset((bond.get("atomName1"), bond.get("atomName2")))
@@ -277,6 +277,13 @@ def check_file(path: Path, item: Molecule) -> None:
     check_content(path, root)
 
 
-def _canonical(smiles: str) -> str:
-    """The canonical form of a SMILES, by RDKit (whose function has no types)."""
-    return str(Chem.CanonSmiles(smiles))  # type: ignore[no-untyped-call]
+def _canonical(path: Path, smiles: str) -> str:
+    """The canonical form of a SMILES.
+
+    Raises:
+        ValueError: RDKit cannot read it; the message names the file that it stands in.
+    """
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise ValueError(f"{path} is of {smiles}, which is no SMILES that RDKit reads")
+    return str(Chem.MolToSmiles(mol))

@@ -1,6 +1,4 @@
-"""Force-field packs: one readable TOML file each, checked when loaded and turned into one unit
-system (nm, kJ/mol, e).
-"""
+"""Force-field packs: one readable TOML file each, checked when it is loaded."""
 
 import hashlib
 import io
@@ -40,58 +38,69 @@ PACK_PROSE: dict[str, Any] = {  # fields of a pack that are for readers, as pyda
 }
 
 
-class _Row(BaseModel):
+class _PackPart(BaseModel):
+    """A part of a pack file; keys that it does not know are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BondIncrement(_Row):
-    """Ions get their charge from bonds: increment `t` (e) a bond, bonds shorter than `bond_nm`,
-    everything charged times `charge_scale`.
-    """
+class BondIncrement(_PackPart):
+    """The charge rule by which ions get their charge from bonds."""
 
     rule: Literal["bond-increment"]
+    """Name of the rule."""
     t: float = Field(ge=0, lt=0.5)
+    """Charge in e that a halide gets and a metal loses by each bond, before scaling."""
     charge_scale: float = Field(gt=0, le=1)
+    """Factor of all charges of ions and of charged molecules."""
     bond_nm: float = Field(gt=0.2, lt=0.5)
+    """Distance in nm below which a metal and a halide are bonded."""
     source: str
+    """Where the numbers come from."""
 
 
-class Fixed(_Row):
-    """Every ion has the charge (e) of its element in `ions`. Charged molecules are multiplied by
-    `charge_scale`, but those of `molecules` have the charges written there, by the atom names of
-    their force-field file.
-    """
+class Fixed(_PackPart):
+    """The charge rule by which every ion has the charge of its element."""
 
     rule: Literal["fixed"]
+    """Name of the rule."""
     ions: dict[str, float]
+    """Charge in e of each element."""
     molecules: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Charges in e of molecules, by molecule and by the atom names of its force-field file."""
     charge_scale: float = Field(gt=0, le=1)
+    """Factor of the charges of all other charged molecules."""
     source: str
+    """Where the numbers come from."""
 
 
-class Validity(_Row):
-    """What the numbers were made for: shapes (bulk, "slab AX", ...), binding modes, and, where
-    `heads` are given (name -> SMARTS), the only positively charged groups that a ligand may have.
-    """
+class Validity(_PackPart):
+    """What the numbers of a pack were made for."""
 
     shapes: tuple[Literal["bulk", "slab AX", "slab BX2", "cuboid", "molecular"], ...]
+    """Shapes of the crystal."""
     modes: tuple[Literal["cation", "anion", "donor", "zwitterion"], ...]
+    """Ways in which a ligand binds."""
     heads: dict[str, str] = Field(default_factory=dict)
+    """The only positively charged groups that a ligand may have, name to SMARTS; none: any."""
 
 
-class PairTable(_Row):
-    """Pair parameters in the units of their source; buckingham: (A, rho, C), lennard-jones:
-    (epsilon, sigma).
-    """
+class PairTable(_PackPart):
+    """Pair parameters of one form, in the units of their source."""
 
     form: Literal["buckingham", "lennard-jones"]
+    """The form of the potential."""
     energy: Literal["eV", "kcal/mol", "kJ/mol"]
+    """Unit of energies."""
     length: Literal["angstrom", "nm"]
+    """Unit of lengths."""
     source: str
+    """Where the numbers come from."""
     pairs: dict[str, tuple[float, ...]]
+    """(A, rho, C) or (epsilon, sigma) of each pair, named "ION-ION" or "ION-CLASS"."""
 
     @model_validator(mode="after")
-    def _columns(self) -> "PairTable":
+    def _check_columns(self) -> "PairTable":
         columns = {"buckingham": 3, "lennard-jones": 2}[self.form]
         for key, values in self.pairs.items():
             if len(values) != columns:
@@ -99,36 +108,51 @@ class PairTable(_Row):
         return self
 
 
-class Mixing(_Row):
-    """Ion Lennard-Jones (epsilon, sigma) for pairs that no table lists."""
+class Mixing(_PackPart):
+    """Lennard-Jones numbers of ions, for pairs that no table lists."""
 
     energy: Literal["eV", "kcal/mol", "kJ/mol"]
+    """Unit of epsilon."""
     length: Literal["angstrom", "nm"]
+    """Unit of sigma."""
     source: str
+    """Where the numbers come from."""
     ions: dict[str, tuple[float, float]]
+    """(epsilon, sigma) of each element."""
 
 
-class Pack(_Row):
-    """One force field for perovskite, ligand and solvent, every number with its source. Its
-    perovskites are those of `lattice_nm`.
-    """
+class Pack(_PackPart):
+    """One force field for perovskite, ligand and solvent, every number with its source."""
 
     name: str
+    """Name of the pack and of its file."""
     title: str
+    """What it is, in a line."""
     organics: str
+    """What describes ligands and solvents, in a line."""
     halides: tuple[str, ...]
+    """Elements of the halides."""
     metals: tuple[str, ...]
+    """Elements of the metals."""
     lattice_source: str
+    """Where the lattice constants come from."""
     validity: Validity
+    """What the numbers were made for."""
     charges: Annotated[BondIncrement | Fixed, Field(discriminator="rule")]
+    """The charge rule."""
     formal: dict[str, int]
+    """Formal charge in e of each ion."""
     lattice_nm: dict[str, float]
+    """Lattice constant in nm of each perovskite that the pack has."""
     organic_class: dict[str, str]
+    """Class in the pair tables of GAFF types."""
     table: tuple[PairTable, ...]
+    """The listed pairs."""
     mixing: Mixing
+    """Numbers for all other pairs with an ion."""
 
     @model_validator(mode="after")
-    def _whole(self) -> "Pack":
+    def _check_names(self) -> "Pack":
         charged = self.charges.ions if isinstance(self.charges, Fixed) else self.formal
         if not set(self.formal) == set(charged) == set(self.mixing.ions):
             raise ValueError("formal, mixing.ions and charges.ions must name the same ions")
@@ -155,8 +179,11 @@ class Pack(_Row):
 
 
 def load_pack(name: str) -> Pack:
-    """The pack of that name. Raises KeyError for an unknown name and pydantic's ValidationError for
-    a broken file.
+    """The pack of that name.
+
+    Raises:
+        KeyError: There is none.
+        pydantic.ValidationError: Its file is broken.
     """
     if name not in FORCEFIELDS:
         raise KeyError(f"no force field {name!r}; there are {', '.join(FORCEFIELDS)}")

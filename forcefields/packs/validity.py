@@ -121,8 +121,8 @@ def ligand_problem(pack: Pack, name: str, ligand: Ligand) -> str | None:
     if name in pack.halides and not isinstance(pack.charges, Fixed):
         return (
             f"cannot say how strongly {name} is bound: each bond to a metal changes its charge by"
-            f" {pack.charges.charge_scale * pack.charges.t:g} e, so it is another ion in solution, and"
-            " no number of the pack says what moving that charge costs"
+            f" {pack.charges.charge_scale * pack.charges.t:g} e, so it is another ion in solution,"
+            " and no number of the pack says what moving that charge costs"
         )
     if ligand.mode not in valid.modes:
         return (

@@ -1,12 +1,11 @@
-"""What a check returns: rows with a value, its error, a target with a source, and a verdict that
-never flatters.
-"""
+"""What a check returns: rows with a value, its error, a target with a source, and a verdict."""
 
 import csv
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import openmm as mm
@@ -14,143 +13,226 @@ from scipy.stats import t as student
 
 from halobind.forcefields.packs.pack import Pack
 
-BLOCKS = 5
-LEVEL = 0.95  # of the error bar that decides a verdict
-PASS, FAIL, OPEN, UNCLAIMED, UNJUDGED = "pass", "fail", "not converged", "not claimed", "no target"
+N_BLOCKS = 5
+CONFIDENCE_LEVEL = 0.95  # of the error bar that decides a verdict
+PASS = "pass"
+FAIL = "fail"
+OPEN = "not converged"
+UNCLAIMED = "not claimed"
+UNJUDGED = "no target"
 REFERENCE = resources.files("halobind.forcefields") / "data" / "reference"
 Engine = Callable[[mm.System, mm.Integrator], mm.Context]
 
 
 @dataclass(frozen=True)
-class Target:
-    """A number to meet: `value` with what may be missing to it (`tolerance`), both in `unit`, and
-    where they come from.
-    """
+class RowName:
+    """What a row is about."""
 
-    value: float
-    tolerance: float
-    unit: str
-    source: str
+    check: str
+    """Name of the check."""
+    system: str
+    """What it was run for."""
+    quantity: str
+    """What was measured; "all" where a row stands for a whole check."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table. `error` is the standard error (NaN: unknown), `verdict` one of the
-    five words or "error: why".
-    """
+class Measurement:
+    """A number with its error, in the unit of its target."""
+
+    value: float
+    """The number; NaN where there is none."""
+    error: float
+    """Its standard error, or a bound of its error; NaN where it is unknown."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A number to meet."""
+
+    value: float
+    """The number, in `unit`; NaN where there is none."""
+    tolerance: float
+    """How far off a value may be, in `unit`."""
+    unit: str
+    """The unit of both."""
+    source: str
+    """Where they come from."""
+
+
+NO_MEASUREMENT = Measurement(math.nan, math.nan)
+NO_TARGET = Target(math.nan, math.nan, "", "")
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One line of the table of checks; its fields are the columns of the published table."""
 
     check: str
+    """Name of the check."""
     system: str
+    """What it was run for."""
     quantity: str
+    """What was measured."""
     value: float
+    """The number, in `unit`; NaN where there is none."""
     error: float
+    """Its standard error or bound, in `unit`; NaN where it is unknown."""
     unit: str
+    """The unit of all numbers."""
     target: float
+    """The number to meet, in `unit`; NaN where there is none."""
     tolerance: float
+    """How far off a value may be, in `unit`."""
     source: str
+    """Where target and tolerance come from."""
     verdict: str
+    """One of the five words, or "error: why"."""
     note: str = ""
+    """How it was measured."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """The rows of one check and its `curves`: name -> (x, y) lists, for the plot."""
+    """What a check found."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[CheckRow, ...]
+    """Its rows."""
     curves: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+    """Curves (x, y) for the plot, by name."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """Something to run: the `name` that --only takes, the system, the settings and molecule files
-    that its outcome depends on.
-    """
+    """Something to run."""
 
     name: str
+    """The name that --only takes."""
     system: str
-    settings: dict
+    """What it is run for."""
+    settings: dict[str, Any]
+    """The settings that its outcome depends on, as JSON can hold them."""
     molecules: tuple[str, ...]
+    """The molecules on whose files its outcome depends."""
     run: Callable[[Pack, Engine], Result]
+    """Runs it for a pack; the engine makes the contexts of its runs."""
 
 
-def verdict(value: float, error: float, target: float, tolerance: float) -> str:
-    """Whether `value` meets `target` within `tolerance`: PASS or FAIL when the whole error bar says
-    so, else OPEN.
+def decide_verdict(value: float, half_bar: float, target: Target) -> str:
+    """Whether a value meets a target.
 
-    `error` is half the length of the bar; an unknown one (NaN) or an infinite value is OPEN.
-    Without a target (NaN): UNJUDGED.
+    Args:
+        value: The value, in the unit of the target.
+        half_bar: Half the length of its error bar.
+        target: The target.
+
+    Returns:
+        PASS or FAIL when the whole bar says so, else OPEN; OPEN for an unknown bar (NaN) or an
+        infinite value, UNJUDGED without a target (NaN).
     """
-    if math.isnan(target):
+    if math.isnan(target.value):
         return UNJUDGED
-    if not (math.isfinite(value) and math.isfinite(error)) or error < 0:
+    if not (math.isfinite(value) and math.isfinite(half_bar)) or half_bar < 0:
         return OPEN
-    away = abs(value - target)
-    if away + error <= tolerance * (1 + 1e-9):
+    distance = abs(value - target.value)
+    if distance + half_bar <= target.tolerance * (1 + 1e-9):
         return PASS
-    return FAIL if away - error > tolerance else OPEN
+    return FAIL if distance - half_bar > target.tolerance else OPEN
 
 
-def bar(error: float, blocks: int = BLOCKS) -> float:
-    """Half the length of the 95 % bar of a standard error from so many blocks (Student's t)."""
-    return float(student.ppf(0.5 + LEVEL / 2, blocks - 1)) * error
+def half_bar_of(error: float, n_blocks: int = N_BLOCKS) -> float:
+    """Half the length of the 95 % bar of a standard error from time blocks, by Student's t."""
+    return float(student.ppf(0.5 + CONFIDENCE_LEVEL / 2, n_blocks - 1)) * error
 
 
-def judged(
-    place: tuple[str, str, str],
-    measured: tuple[float, float],
+def judge(
+    name: RowName,
+    measurement: Measurement,
     target: Target,
     note: str = "",
+    *,
     sampled: bool = True,
-) -> Row:
-    """The Row of (check, system, quantity) with measured = (value, standard error). `sampled` tells
-    a mean over BLOCKS blocks, whose bar is Student's, from an error that is a bound already.
+) -> CheckRow:
+    """A row with the verdict that its number deserves.
+
+    Args:
+        name: What the row is about.
+        measurement: The number and its error.
+        target: The number to meet.
+        note: How it was measured.
+        sampled: Whether it is a mean over N_BLOCKS blocks, whose bar is Student's; otherwise its
+            error is a bound already.
     """
-    value, error = measured
-    word = verdict(value, bar(error) if sampled else error, target.value, target.tolerance)
-    return Row(
-        *place, value, error, target.unit, target.value, target.tolerance, target.source, word, note
-    )
+    half_bar = half_bar_of(measurement.error) if sampled else measurement.error
+    verdict = decide_verdict(measurement.value, half_bar, target)
+    return make_row(name, verdict, note, measurement, target)
 
 
-def told(
-    place: tuple[str, str, str],
-    word: str,
+def make_row(
+    name: RowName,
+    verdict: str,
     note: str,
-    numbers: tuple[float, float, Target] | None = None,
-) -> Row:
-    """A Row whose verdict is given: what a pack does not claim, or an error; with (value, error,
-    target) where there are some.
+    measurement: Measurement = NO_MEASUREMENT,
+    target: Target = NO_TARGET,
+) -> CheckRow:
+    """A row with a verdict of its own: what a pack does not claim, or an error.
+
+    Args:
+        name: What the row is about.
+        verdict: One of the five words, or "error: why".
+        note: Why, or how it was measured.
+        measurement: The number, where there is one.
+        target: The number to meet, where there is one.
     """
-    value, error, target = numbers or (math.nan, math.nan, Target(math.nan, math.nan, "", ""))
-    return Row(
-        *place, value, error, target.unit, target.value, target.tolerance, target.source, word, note
+    return CheckRow(
+        check=name.check,
+        system=name.system,
+        quantity=name.quantity,
+        value=measurement.value,
+        error=measurement.error,
+        unit=target.unit,
+        target=target.value,
+        tolerance=target.tolerance,
+        source=target.source,
+        verdict=verdict,
+        note=note,
     )
 
 
-def block_mean(series: Sequence[float] | np.ndarray, blocks: int = BLOCKS) -> tuple[float, float]:
-    """Mean of a time series and its standard error from `blocks` blocks; NaN error for fewer than
-    two samples a block.
+def block_mean(series: Sequence[float] | np.ndarray, n_blocks: int = N_BLOCKS) -> Measurement:
+    """Mean of a time series and its standard error from blocks of time.
+
+    Args:
+        series: Values in the order of time.
+        n_blocks: Number of blocks.
+
+    Returns:
+        The mean, NaN for an empty series; the error is NaN for fewer than two values a block.
     """
     values = np.asarray(series, dtype=float)
-    if len(values) < 2 * blocks:
-        return (float(values.mean()) if len(values) else math.nan), math.nan
-    means = [part.mean() for part in np.array_split(values, blocks)]
-    return float(values.mean()), float(np.std(means, ddof=1) / math.sqrt(blocks))
+    if len(values) < 2 * n_blocks:
+        return Measurement(float(values.mean()) if len(values) else math.nan, math.nan)
+    means = [block.mean() for block in np.array_split(values, n_blocks)]
+    error = float(np.std(means, ddof=1) / math.sqrt(n_blocks))
+    return Measurement(float(values.mean()), error)
 
 
 def reference_table(name: str) -> list[dict[str, str]]:
-    """The rows of forcefields/reference/<name>.csv, comments left out. Raises FileNotFoundError
-    when there is none.
+    """The rows of forcefields/data/reference/NAME.csv, comments left out.
+
+    Raises:
+        FileNotFoundError: There is no such table.
     """
     lines = (REFERENCE / f"{name}.csv").read_text(encoding="utf-8").splitlines()
     return list(csv.DictReader(line for line in lines if line and not line.startswith("#")))
 
 
 def target_of(quantity: str, system: str) -> Target:
-    """The Target of reference/targets.csv for a quantity of a system ("*": of every system), else
-    one of NaN (no target).
+    """The target of targets.csv for a quantity of a system; NO_TARGET where there is none.
+
+    A row of the table with the system "*" is for every system.
     """
     for row in reference_table("targets"):
         if row["quantity"] == quantity and row["system"] in (system, "*"):
             return Target(float(row["target"]), float(row["tolerance"]), row["unit"], row["source"])
-    return Target(math.nan, math.nan, "", "")
+    return NO_TARGET

@@ -1,4 +1,4 @@
-"""Short constant-temperature runs for the checks: a generator of frames from a System and a start."""
+"""Short constant-temperature runs for the checks: a generator of frames of a System."""
 
 import copy
 from collections.abc import Iterator
@@ -12,35 +12,41 @@ from halobind.forcefields.validation.check_rows import Engine
 
 TIMESTEP_PS = 0.004
 SOFT_PS = 0.5  # at a quarter of the time step, after minimisation
-FRICTION = 1.0  # 1/ps
-BAROSTAT_EVERY = 25
+FRICTION_PER_PS = 1.0
+BAROSTAT_STEPS = 25
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How long and under what: `frames` frames over `measure_ps` after `settle_ps`; a barostat on
-    "xyz" (1 bar), "z" or not at all.
-
-    `pressure_bar` is for "z": a liquid beside a slab needs 1 bar and what the cutoff takes from it
-    (forcefields/hamiltonian/dispersion_tail.py).
-    """
+    """How long a run is, and under what conditions."""
 
     temperature_K: float
+    """Temperature in K."""
     settle_ps: float
+    """Time in ps before the first frame is counted."""
     measure_ps: float
+    """Time in ps over which the frames are spread."""
     frames: int
+    """Number of frames."""
     barostat: str = ""
+    """The axes that a barostat scales: "xyz" (at 1 bar), "z", or none."""
     seed: int = 1
+    """Seed of velocities, integrator and barostat."""
     pressure_bar: float = 1.0
+    """Pressure in bar for "z": beside a slab 1 bar and what the cutoff takes from the liquid, see
+    `hamiltonian/dispersion_tail.py`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Positions (n, 3) and box (3,) in nm (zeros without a box), potential energy in kJ/mol."""
+    """One moment of a run."""
 
     positions: np.ndarray
+    """(n_atoms, 3) in nm."""
     box: np.ndarray
+    """Edges (3,) in nm; zeros without a box."""
     energy: float
+    """Potential energy in kJ/mol."""
 
 
 class UnstableError(RuntimeError):
@@ -50,22 +56,31 @@ class UnstableError(RuntimeError):
 def sample(
     system: mm.System, positions: np.ndarray, box: np.ndarray | None, how: Sampling, engine: Engine
 ) -> Iterator[Frame]:
-    """Minimise, settle, then yield `how.frames` frames. Raises UnstableError when an energy is not
-    finite.
+    """Minimise, settle, then yield frames.
+
+    Args:
+        system: The System; it is copied, and the copy gets the barostat.
+        positions: Start (n_atoms, 3) in nm.
+        box: Edges (3,) in nm; None: no box.
+        how: Lengths and conditions.
+        engine: Makes the context.
+
+    Raises:
+        UnstableError: An energy is not finite.
     """
     system = copy.deepcopy(system)
     kelvin = how.temperature_K
     if how.barostat == "xyz":
-        system.addForce(mm.MonteCarloBarostat(1.0, kelvin, BAROSTAT_EVERY))
+        system.addForce(mm.MonteCarloBarostat(1.0, kelvin, BAROSTAT_STEPS))
     elif how.barostat == "z":
         system.addForce(
             mm.MonteCarloAnisotropicBarostat(
-                mm.Vec3(0, 0, how.pressure_bar), kelvin, False, False, True, BAROSTAT_EVERY
+                mm.Vec3(0, 0, how.pressure_bar), kelvin, False, False, True, BAROSTAT_STEPS
             )
         )
     if how.barostat:
         system.getForce(system.getNumForces() - 1).setRandomNumberSeed(how.seed)
-    motion = mm.LangevinMiddleIntegrator(kelvin, FRICTION, TIMESTEP_PS / 4)
+    motion = mm.LangevinMiddleIntegrator(kelvin, FRICTION_PER_PS, TIMESTEP_PS / 4)
     motion.setRandomNumberSeed(how.seed)
     context = engine(system, motion)
     if box is not None:
@@ -82,9 +97,8 @@ def sample(
         energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
         if not np.isfinite(energy):
             raise UnstableError(f"the energy is {energy}")
-        sides = (
-            np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer))
-            if box is not None
-            else np.zeros(3)
-        )
-        yield Frame(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), sides, energy)
+        edges = np.zeros(3)
+        if box is not None:
+            vectors = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
+            edges = np.diag(vectors)
+        yield Frame(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), edges, energy)

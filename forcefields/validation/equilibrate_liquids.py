@@ -1,8 +1,9 @@
-"""Equilibrated boxes of the solvents, which the builder tiles: constant-pressure runs with the
-shipped parameters.
+"""Equilibrated boxes of the solvents, which the builder tiles, by runs at constant pressure.
 
-python -m halobind.forcefields.validation.equilibrate_liquids              every solvent row
-python -m halobind.forcefields.validation.equilibrate_liquids acetone      some of them
+For every solvent row, or for some of them:
+
+    python -m halobind.forcefields.validation.equilibrate_liquids
+    python -m halobind.forcefields.validation.equilibrate_liquids acetone
 """
 
 import sys
@@ -14,6 +15,7 @@ import openmm as mm
 from openmm import app, unit
 
 from halobind.forcefields.hamiltonian.system import HYDROGEN_MASS_DA, make_water_rigid
+from halobind.forcefields.molecule_parameters.openmm_topology import add_residue
 from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
 from halobind.structures.assembly.liquid_boxes import LIQUIDS_FOLDER, Liquid, write_liquid
 from halobind.structures.assembly.packmol import MoleculeCount, pack_box
@@ -27,48 +29,50 @@ TEMPERATURE_K = 298.15
 PRESSURE_BAR = 1.0
 CUTOFF_NM = 1.0
 TIMESTEP_PS = 0.004
-# packed chains are straight: a hot start under pressure lets them coil before they settle
+# Packed chains are straight: a hot start under pressure lets them coil before they settle.
 HOT_K = 500.0
 HOT_BAR = 1000.0
 HOT_PS = 30.0
 SETTLE_PS = 60.0
 MEASURE_PS = 140.0
-START_DENSITY = 0.95  # of the target: packed a little loosely
+START_DENSITY_FRACTION = 0.95  # of the target: packed a little loosely
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A System of one kind of molecule with its start positions (n, 3) in nm and cubic box edge in
-    nm.
-    """
+    """A cubic box of one kind of molecule."""
 
     system: mm.System
+    """Its System."""
     topology: app.Topology
+    """Its topology."""
     positions: np.ndarray
+    """Start positions (n_atoms, 3) in nm."""
     edge_nm: float
+    """Edge in nm."""
 
 
 def liquid_cell(item: Molecule, count: int, edge_nm: float) -> Cell:
-    """A packed cubic box of `count` molecules as an openmm.System (PME, dispersion correction,
-    H-bond constraints, 3 Da hydrogens).
-    """
+    """A packed cubic box of `count` molecules with the edge `edge_nm` in nm."""
     return periodic_cell(item, pack_box([MoleculeCount(item, count)], edge_nm, seed=1)[0], edge_nm)
 
 
 def periodic_cell(item: Molecule, positions: np.ndarray, edge_nm: float) -> Cell:
-    """The Cell of molecules at `positions` (count, n_atoms, 3) in nm."""
+    """The cell of molecules at given positions.
+
+    Its System has PME, a dispersion correction, H-bond constraints and hydrogens of 3 Da.
+
+    Args:
+        item: The molecule.
+        positions: (count, n_atoms, 3) in nm.
+        edge_nm: Edge of the box in nm.
+    """
     count = len(positions)
     topology = app.Topology()
     chain = topology.addChain()
     residues = []
     for number in range(count):
-        owner = topology.addResidue(item.name, chain)
-        atoms = [
-            topology.addAtom(n, app.Element.getBySymbol(e), owner)
-            for n, e in zip(item.names, item.elements, strict=True)
-        ]
-        for i, j in item.bonds:
-            topology.addBond(atoms[i], atoms[j])
+        add_residue(topology, chain, item)
         residues.append(Residue(item.name, number * item.n_atoms, (number + 1) * item.n_atoms))
     topology.setUnitCellDimensions((edge_nm,) * 3)
     system = app.ForceField(str(SHIPPED_MOLECULES.path(item.name))).createSystem(
@@ -83,14 +87,16 @@ def periodic_cell(item: Molecule, positions: np.ndarray, edge_nm: float) -> Cell
 
 
 def equilibrate(name: str) -> Liquid:
-    """Run a solvent at 298.15 K and 1 bar on one CPU thread and return its last frame with the
-    density it had (kg/m3).
+    """Run a solvent at 298.15 K and 1 bar on one CPU thread.
+
+    Returns:
+        Its last frame, with the mean density of the run in kg/m3 and its error.
     """
     item = catalogue_molecule(name)
     count = max(24, round(molecules_per_nm3(item, SOLVENTS[name].density_kg_m3) * EDGE_NM**3))
-    edge = (count / molecules_per_nm3(item, START_DENSITY * SOLVENTS[name].density_kg_m3)) ** (
-        1 / 3
-    )
+    edge = (
+        count / molecules_per_nm3(item, START_DENSITY_FRACTION * SOLVENTS[name].density_kg_m3)
+    ) ** (1 / 3)
     cell = liquid_cell(item, count, edge)
     cell.system.addForce(
         mm.MonteCarloBarostat(PRESSURE_BAR * unit.bar, TEMPERATURE_K * unit.kelvin, 25)
@@ -146,20 +152,20 @@ def equilibrate(name: str) -> Liquid:
 
 
 def main(names: list[str]) -> int:
-    """Equilibrate the named solvents (all when empty) and write their boxes."""
+    """Write the boxes of the named solvents (all when empty); returns the exit code."""
     for name in names or list(SOLVENTS):
         if name not in SOLVENTS:
             print(
                 f"there is no solvent {name!r}; the rows are {', '.join(SOLVENTS)}", file=sys.stderr
             )
             return 1
-        found = equilibrate(name)
-        write_liquid(found, LIQUIDS_FOLDER / f"{name}.txt")
+        liquid = equilibrate(name)
+        write_liquid(liquid, LIQUIDS_FOLDER / f"{name}.txt")
         target = SOLVENTS[name].density_kg_m3
         print(
-            f"{name}: {len(found.positions)} molecules, {found.density_kg_m3:.1f} +-"
-            f" {found.error_kg_m3:.1f} kg/m3, target {target}"
-            f" ({100 * (found.density_kg_m3 / target - 1):+.1f} %)",
+            f"{name}: {len(liquid.positions)} molecules, {liquid.density_kg_m3:.1f} +-"
+            f" {liquid.error_kg_m3:.1f} kg/m3, target {target}"
+            f" ({100 * (liquid.density_kg_m3 / target - 1):+.1f} %)",
             flush=True,
         )
     return 0

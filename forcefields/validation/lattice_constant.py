@@ -1,8 +1,9 @@
-"""The bulk crystal of a pack, without surfaces, and its lattice constant by a constant-pressure
-run.
+"""The bulk crystal of a pack, and its lattice constant by a run at constant pressure.
 
-python -m halobind.forcefields.validation.lattice_constant PACK PEROVSKITE           at 300 K
-python -m halobind.forcefields.validation.lattice_constant PACK PEROVSKITE 425       at another temperature (K)
+At 300 K, or at another temperature in K:
+
+    python -m halobind.forcefields.validation.lattice_constant PACK PEROVSKITE
+    python -m halobind.forcefields.validation.lattice_constant PACK PEROVSKITE 425
 """
 
 import sys
@@ -24,21 +25,26 @@ TIMESTEP_PS = 0.004
 WARM_PS = 10.0  # at half the time step
 SETTLE_PS = 20.0  # not counted
 MEASURE_PS = 80.0
-BLOCKS = 8
+N_BLOCKS = 8
 RECORD_STEPS = 25
 
 
 def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) -> Model:
-    """`cells` x `cells` x `cells` unit cells of the cubic crystal, periodic along all three axes,
-    molecules on A sites turned by seed.
+    """A cubic crystal, periodic along all three axes.
 
-    Raises ValueError for a perovskite that has no row.
+    Args:
+        perovskite: The crystal.
+        lattice_nm: Its lattice constant in nm.
+        cells: Unit cells along each axis.
+        seed: How molecules on A sites are turned.
+
+    Raises:
+        ValueError: The perovskite has no row.
     """
     crystal = make_crystal(CrystalSpec(perovskite, "slab", (cells,) * 3, "AX", lattice_nm))
     height = crystal.positions[:, 2]
-    upper = {
-        int(i) for i in np.flatnonzero(height > height.max() - 1e-6)
-    }  # the periodic image of the lowest layer
+    # The uppermost layer is the periodic image of the lowest one.
+    upper = {int(i) for i in np.flatnonzero(height > height.max() - 1e-6)}
     parts = ModelParts(crystal_residues(crystal, upper, seed), [], [], [], [])
     model = assemble_model(crystal, parts, (), np.full(3, cells * lattice_nm))
     nothing = dict.fromkeys(("surface", "frozen"), np.zeros(0, dtype=int))
@@ -48,11 +54,21 @@ def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) ->
 def lattice_constant(
     pack: Pack, perovskite: str, temperature_K: float, ps: float, cells: int = 4, seed: int = 1
 ) -> tuple[float, float]:
-    """Mean cubic lattice constant at 1 bar and its standard error from `BLOCKS` blocks of `ps`
-    picoseconds, both in nm.
+    """The cubic lattice constant at 1 bar, by a run.
 
     The three edges move independently; one CPU thread, so that the same seed gives the same number
     on the same machine.
+
+    Args:
+        pack: The force field.
+        perovskite: The crystal.
+        temperature_K: Temperature in K.
+        ps: Time in ps that is counted.
+        cells: Unit cells along each axis.
+        seed: Seed of model, barostat, integrator and velocities.
+
+    Returns:
+        The mean and its standard error from blocks of time, both in nm.
     """
     model = bulk_model(perovskite, pack.lattice_nm[perovskite], cells, seed)
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
@@ -72,18 +88,18 @@ def lattice_constant(
     integrator.step(round(2 * WARM_PS / TIMESTEP_PS))
     integrator.setStepSize(TIMESTEP_PS)
     integrator.step(round(SETTLE_PS / TIMESTEP_PS))
-    records = BLOCKS * max(1, round(ps / TIMESTEP_PS / RECORD_STEPS / BLOCKS))
-    found = np.empty(records)
-    for k in range(records):
+    n_records = N_BLOCKS * max(1, round(ps / TIMESTEP_PS / RECORD_STEPS / N_BLOCKS))
+    lengths = np.empty(n_records)
+    for k in range(n_records):
         integrator.step(RECORD_STEPS)
         edges = context.getState().getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
-        found[k] = np.diag(edges).mean() / cells
-    blocks = found.reshape(BLOCKS, -1).mean(axis=1)
-    return float(found.mean()), float(blocks.std(ddof=1) / np.sqrt(BLOCKS))
+        lengths[k] = np.diag(edges).mean() / cells
+    blocks = lengths.reshape(N_BLOCKS, -1).mean(axis=1)
+    return float(lengths.mean()), float(blocks.std(ddof=1) / np.sqrt(N_BLOCKS))
 
 
 def main(arguments: list[str]) -> int:
-    """Print the lattice constant of one perovskite of one pack."""
+    """Print the lattice constant of one perovskite of one pack; returns the exit code."""
     if len(arguments) not in (2, 3):
         print(__doc__, file=sys.stderr)
         return 2

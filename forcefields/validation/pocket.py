@@ -1,9 +1,8 @@
-"""Pocket curves: rigid ammonium heads lowered into the central A vacancy of Pb4Br20Cs11, in the gas
-phase, by the pack's own numbers.
-"""
+"""Pocket curves: rigid ammonium heads over the A vacancy of Pb4Br20Cs11 in the gas phase."""
 
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,13 +12,15 @@ from halobind.forcefields.packs.pairs import LennardJones, pair_for
 from halobind.forcefields.packs.validity import ligand_problem
 from halobind.forcefields.validation.check_rows import (
     UNCLAIMED,
+    CheckRow,
     Engine,
+    Measurement,
     Result,
-    Row,
+    RowName,
     Target,
-    judged,
+    judge,
+    make_row,
     reference_table,
-    told,
 )
 from halobind.structures.molecules.catalogue import LIGANDS
 
@@ -27,9 +28,22 @@ LATTICE_NM = 0.584  # of the cluster, as in the reference calculations
 AWAY_NM = 0.8  # energies are against this height
 COULOMB = 138.93545764  # kJ/mol nm/e2
 HEADS = ("MA", "dimethylammonium", "tetramethylammonium")
-METHOD, ENVIRONMENT = "GFN2-xTB", "gas"
-MINIMUM_NM = 0.05  # how far the minimum may be from the reference's: one step of its grid
-DEPTH = 0.10  # relative
+METHOD = "GFN2-xTB"
+ENVIRONMENT = "gas"
+MINIMUM_TOLERANCE_NM = 0.05  # of the height of the minimum: one step of the reference's grid
+DEPTH_TOLERANCE = 0.10  # relative
+
+
+@dataclass(frozen=True, eq=False)
+class PocketCurve:
+    """Energies of a head over the pocket."""
+
+    heights_nm: np.ndarray
+    """Heights (n,) of its N over the outer Br plane in nm."""
+    energies_kJ: np.ndarray
+    """Energies (n,) in kJ/mol."""
+    source: str = ""
+    """Where they come from; empty for a pack's own."""
 
 
 def heads_of(pack: Pack) -> tuple[str, ...]:
@@ -38,12 +52,11 @@ def heads_of(pack: Pack) -> tuple[str, ...]:
 
 
 def cluster() -> tuple[list[str], np.ndarray]:
-    """Elements and positions (35, 3) in nm of Pb4Br20Cs11: four corner-sharing octahedra under an A
-    site at the origin, which is empty.
+    """Elements and positions (35, 3) in nm of Pb4Br20Cs11, four corner-sharing octahedra.
 
-    Its outer Br plane is z = 0; of the A sites around it the four corners of the upper layer and
-    two neighbouring ones of the lower are empty too. This is the cluster that gives the force-field
-    rows of the reference to 0.5 kJ/mol.
+    They lie under an A site at the origin, which is empty; the outer Br plane is z = 0. Of the A
+    sites around it the four corners of the upper layer and two neighbouring ones of the lower are
+    empty too. This is the cluster that gives the force-field rows of the reference to 0.5 kJ/mol.
     """
     metals = [(i, j, -0.5) for i in (-0.5, 0.5) for j in (-0.5, 0.5)]
     steps = np.concatenate([np.eye(3), -np.eye(3)]) / 2
@@ -64,42 +77,43 @@ def cluster_charges(pack: Pack, elements: list[str], positions: np.ndarray) -> n
     near = np.linalg.norm(positions[:, None] - positions[None], axis=-1) < pack.charges.bond_nm
     bonds = near & np.isin(kind, pack.metals)[:, None] & np.isin(kind, pack.halides)[None]
     formal = np.array([pack.formal[name] for name in elements], dtype=float)
-    return pack.charges.charge_scale * (
-        formal - pack.charges.t * bonds.sum(axis=1) + pack.charges.t * bonds.sum(axis=0)
-    )
+    increments = formal - pack.charges.t * bonds.sum(axis=1) + pack.charges.t * bonds.sum(axis=0)
+    charges: np.ndarray = pack.charges.charge_scale * increments
+    return charges
 
 
 def head_geometry(name: str) -> np.ndarray:
-    """The rigid head, (n_atoms, 3) in nm with N at the origin, in the atom order of its molecule
-    file.
-    """
-    found = {
+    """The rigid head (n_atoms, 3) in nm, N at the origin, atoms in the order of their file."""
+    places = {
         row["atom"]: [float(row[f"{axis}_nm"]) for axis in "xyz"]
         for row in reference_table("pocket_heads")
         if row["head"] == name
     }
-    return np.array(
-        [found[atom.get("name")] for atom in _template(name).findall("./Residues/Residue/Atom")]
-    )
+    atoms = _molecule_file(name).findall("./Residues/Residue/Atom")
+    return np.array([places[atom.attrib["name"]] for atom in atoms])
 
 
-def _template(name: str) -> ET.Element:
+def _molecule_file(name: str) -> ET.Element:
+    """The parsed force-field file of a molecule."""
     return ET.parse(SHIPPED_MOLECULES.path(name)).getroot()
 
 
 def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, LennardJones]]:
-    """Charges (n_atoms,) in e, type of every atom ("c3:n4" for a carbon of the head), (epsilon,
-    sigma) in kJ/mol and nm of each type.
+    """The parameters of a head.
+
+    Returns:
+        Charges (n_atoms,) in e, the type of every atom ("c3:n4" for a carbon on its N), and the
+        Lennard-Jones numbers of each type.
     """
-    root = _template(name)
+    root = _molecule_file(name)
     atoms = root.findall("./Residues/Residue/Atom")
-    kinds = {atom.get("name"): atom.get("type").rsplit("-", 1)[1] for atom in atoms}
-    plain = dict(kinds)
+    types = {atom.attrib["name"]: atom.attrib["type"].rsplit("-", 1)[1] for atom in atoms}
+    plain = dict(types)
     for bond in root.findall("./Residues/Residue/Bond"):
-        ends = (bond.get("atomName1"), bond.get("atomName2"))
+        ends = (bond.attrib["atomName1"], bond.attrib["atomName2"])
         for carbon, other in (ends, ends[::-1]):
             if (plain[carbon], plain[other]) == ("c3", "n4"):
-                kinds[carbon] = "c3:n4"
+                types[carbon] = "c3:n4"
     lj = {
         row.attrib["class"].rsplit("-", 1)[1]: LennardJones(
             float(row.attrib["epsilon"]), float(row.attrib["sigma"])
@@ -108,105 +122,120 @@ def head_parameters(name: str) -> tuple[np.ndarray, list[str], dict[str, Lennard
     }
     lj |= {"c3:n4": lj["c3"]} if "c3" in lj else {}
     return (
-        np.array([float(atom.get("charge")) for atom in atoms]),
-        [kinds[atom.get("name")] for atom in atoms],
+        np.array([float(atom.attrib["charge"]) for atom in atoms]),
+        [types[atom.attrib["name"]] for atom in atoms],
         lj,
     )
 
 
 def energy(pack: Pack, name: str, heights_nm: np.ndarray) -> np.ndarray:
-    """Energy (n,) in kJ/mol of the head with its N at the heights over the outer Br plane: all
-    charges and pairs, no cutoff, no solvent.
+    """Energy of a head over the pocket: all charges and pairs, no cutoff, no solvent.
+
+    Args:
+        pack: The force field.
+        name: The head.
+        heights_nm: Heights (n,) in nm of its N over the outer Br plane.
+
+    Returns:
+        Energies (n,) in kJ/mol.
     """
     elements, ions = cluster()
-    charges = cluster_charges(pack, elements, ions)
-    atoms, (own, kinds, lj) = head_geometry(name), head_parameters(name)
-    own = own * pack.charges.charge_scale
-    found = np.zeros(len(heights_nm))
+    ion_charges = cluster_charges(pack, elements, ions)
+    atoms = head_geometry(name)
+    charges, types, lj = head_parameters(name)
+    charges = charges * pack.charges.charge_scale
+    energies = np.zeros(len(heights_nm))
     pairs = {
-        (ion, kind): pair_for(pack, ion, kind, lj[kind])
+        (ion, type_): pair_for(pack, ion, type_, lj[type_])
         for ion in set(elements)
-        for kind in set(kinds)
+        for type_ in set(types)
     }
     for k, height in enumerate(heights_nm):
         distance = np.linalg.norm(atoms[:, None] + [0.0, 0.0, height] - ions[None], axis=-1)
-        found[k] = COULOMB * float(np.sum(own[:, None] * charges[None] / distance))
-        for (ion, kind), pair in pairs.items():
-            rows, columns = (
-                np.flatnonzero(np.array(kinds) == kind),
-                np.flatnonzero(np.array(elements) == ion),
-            )
-            found[k] += float(np.sum(pair.energy(distance[np.ix_(rows, columns)])))
-    return found
+        energies[k] = COULOMB * float(np.sum(charges[:, None] * ion_charges[None] / distance))
+        for (ion, type_), pair in pairs.items():
+            rows = np.flatnonzero(np.array(types) == type_)
+            columns = np.flatnonzero(np.array(elements) == ion)
+            energies[k] += float(np.sum(pair.energy(distance[np.ix_(rows, columns)])))
+    return energies
 
 
 def curve(pack: Pack, name: str, heights_nm: np.ndarray) -> np.ndarray:
     """`energy` against the one at 0.8 nm."""
-    return energy(pack, name, heights_nm) - energy(pack, name, np.array([AWAY_NM]))[0]
+    difference: np.ndarray = (
+        energy(pack, name, heights_nm) - energy(pack, name, np.array([AWAY_NM]))[0]
+    )
+    return difference
 
 
-def references() -> dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray, str]]:
-    """Reference curves by (method, environment, head): heights (n,) in nm, energies (n,) in kJ/mol,
-    source.
-    """
-    found: dict[tuple[str, str, str], list[tuple[float, float, str]]] = {}
+def references() -> dict[tuple[str, str, str], PocketCurve]:
+    """The reference curves by (method, environment, head)."""
+    rows_of: dict[tuple[str, str, str], list[dict[str, str]]] = {}
     for row in reference_table("pocket_curves"):
         key = (row["method"], row["environment"], row["head"])
-        found.setdefault(key, []).append(
-            (float(row["height_nm"]), float(row["energy_kJ_mol"]), row["source"])
-        )
+        rows_of.setdefault(key, []).append(row)
     return {
-        key: (np.array([r[0] for r in rows]), np.array([r[1] for r in rows]), rows[0][2])
-        for key, rows in found.items()
+        key: PocketCurve(
+            heights_nm=np.array([float(row["height_nm"]) for row in rows]),
+            energies_kJ=np.array([float(row["energy_kJ_mol"]) for row in rows]),
+            source=rows[0]["source"],
+        )
+        for key, rows in rows_of.items()
     }
 
 
 def pocket_check(pack: Pack, _engine: Engine) -> Result:
-    """Depth and place of the minimum of each head's gas-phase curve against GFN2-xTB; all curves
-    for the plot.
-    """
+    """Depth and height of the minimum of each head's curve against GFN2-xTB; all curves to plot."""
     fine = np.linspace(-0.05, 0.4, 91)
-    rows, curves = [], {}
+    rows = []
+    curves = {}
     for head in heads_of(pack):
-        grid, wanted, source = references()[METHOD, ENVIRONMENT, head]
-        mine = curve(pack, head, grid)
+        reference = references()[METHOD, ENVIRONMENT, head]
+        own_curve = PocketCurve(reference.heights_nm, curve(pack, head, reference.heights_nm))
         curves[f"{pack.name}|gas|{head}"] = (fine.tolist(), curve(pack, head, fine).tolist())
-        rows += _rows(pack, head, (grid, mine), (wanted, source))
-    for (method, environment, head), (grid, values, _) in references().items():
-        curves[f"{method}|{environment}|{head}"] = (grid.tolist(), values.tolist())
+        rows += _minimum_rows(pack, head, own_curve, reference)
+    for (method, environment, head), reference in references().items():
+        curves[f"{method}|{environment}|{head}"] = (
+            reference.heights_nm.tolist(),
+            reference.energies_kJ.tolist(),
+        )
     return Result(tuple(rows), curves)
 
 
-def _rows(
-    pack: Pack, head: str, mine: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, str]
-) -> list[Row]:
-    """Depth and height of the minimum on the grid of the reference. Both are exact: there is
-    nothing to sample.
+def _minimum_rows(
+    pack: Pack, head: str, own_curve: PocketCurve, reference: PocketCurve
+) -> list[CheckRow]:
+    """Depth and height of the minimum, at the heights of the reference.
+
+    Both are exact: there is nothing to sample.
     """
-    (grid, values), (wanted, source) = mine, reference
     scale = pack.charges.charge_scale
-    best, true = int(values.argmin()), int(wanted.argmin())
-    depth = Target(
-        float(wanted[true]), DEPTH * abs(float(wanted[true])), "kJ/mol", f"{source}, minimum"
+    lowest = int(own_curve.energies_kJ.argmin())
+    target_lowest = int(reference.energies_kJ.argmin())
+    target_depth = float(reference.energies_kJ[target_lowest])
+    depth_target = Target(
+        target_depth, DEPTH_TOLERANCE * abs(target_depth), "kJ/mol", f"{reference.source}, minimum"
     )
-    place = Target(float(grid[true]), MINIMUM_NM, "nm", f"{source}, place of the minimum")
+    height_target = Target(
+        float(reference.heights_nm[target_lowest]),
+        MINIMUM_TOLERANCE_NM,
+        "nm",
+        f"{reference.source}, place of the minimum",
+    )
     note = f"rigid head, gas phase, the pack's own charge_scale {scale:g}"
     system = f"{head} over Pb4Br20Cs11"
+    depth = Measurement(float(own_curve.energies_kJ[lowest]), 0.0)
+    depth_name = RowName("pocket", system, "depth")
     if math.isclose(scale, 1.0):
-        first = judged(
-            ("pocket", system, "depth"), (float(values[best]), 0.0), depth, note, sampled=False
-        )
+        depth_row = judge(depth_name, depth, depth_target, note, sampled=False)
     else:
         why = (
             f"{note}: scaled charges stand for a polarisable surrounding, a gas-phase depth is not"
             " what they claim"
         )
-        first = told(("pocket", system, "depth"), UNCLAIMED, why, (float(values[best]), 0.0, depth))
-    if true in (0, len(grid) - 1):
+        depth_row = make_row(depth_name, UNCLAIMED, why, depth, depth_target)
+    if target_lowest in (0, len(reference.heights_nm) - 1):
         note += "; the reference is lowest at the end of its range"
-    return [
-        first,
-        judged(
-            ("pocket", system, "minimum at"), (float(grid[best]), 0.0), place, note, sampled=False
-        ),
-    ]
+    height = Measurement(float(own_curve.heights_nm[lowest]), 0.0)
+    height_name = RowName("pocket", system, "minimum at")
+    return [depth_row, judge(height_name, height, height_target, note, sampled=False)]

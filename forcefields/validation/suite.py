@@ -1,224 +1,225 @@
-"""Which checks a pack gets: everything for the perovskites and surfaces it claims, and a row that
-says so for what it does not.
-"""
+"""Which checks a pack gets, and a row for each perovskite and surface that it does not claim."""
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from halobind.forcefields.packs.pack import Pack, molecule_checksums, pack_numbers
 from halobind.forcefields.packs.validity import ligand_problem
-from halobind.forcefields.validation.check_rows import REFERENCE, UNCLAIMED, Check, Row, told
+from halobind.forcefields.validation.check_rows import (
+    REFERENCE,
+    UNCLAIMED,
+    Check,
+    CheckRow,
+    RowName,
+    make_row,
+)
 from halobind.forcefields.validation.crystals import elastic_check, lattice_check
 from halobind.forcefields.validation.dynamics import Sampling
 from halobind.forcefields.validation.pocket import heads_of, pocket_check
-from halobind.forcefields.validation.pocket_pmf import BOX_NM, pocket_pmf_check, standard
+from halobind.forcefields.validation.pocket_pmf import BOX_NM, pocket_pmf_check, standard_sampling
 from halobind.forcefields.validation.solvents import solvent_check
 from halobind.forcefields.validation.surfaces import Setup, heads_check, integrity_check
 from halobind.structures.molecules.catalogue import ION_CHARGES, LIGANDS, PEROVSKITES, SOLVENTS
 
-PAIRS = (
-    ("MA", "tetramethylammonium"),
-    ("DA", "DMDDA"),
-)  # primary and quaternary heads that are held against each other; quick: the first
+# Primary and quaternary heads that are held against each other; quick: the first pair.
+HEAD_PAIRS = (("MA", "tetramethylammonium"), ("DA", "DMDDA"))
 NAMES = ("lattice", "elastic", "integrity", "heads", "pocket", "pocket-pmf", "solvent")
 REVISION = 2  # raise it when a check measures something else under the same settings
 LIQUID_K = 298.15
 
 
 def checks(pack: Pack, quick: bool) -> list[Check]:
-    """Every check that applies to the pack; `quick`: CsPbBr3 (or the one perovskite there is) and
-    acetone only, little sampling.
+    """Every check that applies to a pack.
+
+    Args:
+        pack: The force field.
+        quick: Only CsPbBr3 (or the one perovskite that the pack has), only acetone, and short runs.
     """
-    claimed = [name for name in PEROVSKITES if name in pack.lattice_nm]
-    claimed = claimed[:1] if quick else claimed
-    found: list[Check] = []
-    for perovskite in claimed:
-        found += bulk_checks(perovskite, quick)
-        found += _surfaces(perovskite, pack, quick)
+    perovskites = [name for name in PEROVSKITES if name in pack.lattice_nm]
+    applicable: list[Check] = []
+    for perovskite in perovskites[:1] if quick else perovskites:
+        applicable += bulk_checks(perovskite, quick)
+        applicable += _surface_checks(perovskite, pack, quick)
     if "AX" in pack.terminations and {"Cs", "Pb", "Br"} <= set(pack.formal):
-        found.append(
-            Check(
-                "pocket",
-                "Pb4Br20Cs11",
-                {"heads": list(heads_of(pack))},
-                heads_of(pack),
-                pocket_check,
-            )
-        )
-        found += (
-            []
-            if quick
-            else [
-                pocket_pmf(head, solvent)
-                for head in heads_of(pack)
-                for solvent in ("acetone", "toluene")
-            ]
-        )
+        heads = heads_of(pack)
+        settings = {"heads": list(heads)}
+        applicable.append(Check("pocket", "Pb4Br20Cs11", settings, heads, pocket_check))
+        if not quick:
+            for head in heads:
+                applicable += [pocket_pmf(head, solvent) for solvent in ("acetone", "toluene")]
     if pack.terminations:
         for name in ("acetone",) if quick else SOLVENTS:
-            found.append(_solvent(name, quick))
-    return sorted(found, key=lambda check: NAMES.index(check.name))
+            applicable.append(_solvent_check(name, quick))
+    return sorted(applicable, key=lambda check: NAMES.index(check.name))
 
 
-def unclaimed(pack: Pack, quick: bool) -> list[Row]:
-    """A row for each perovskite and surface that is not claimed (a quick table leaves out what
-    quick does not look at).
+def unclaimed(pack: Pack, quick: bool) -> list[CheckRow]:
+    """A row for each perovskite, surface and head that a pack does not claim.
+
+    Args:
+        pack: The force field.
+        quick: Leave out what quick checks do not look at.
     """
     rows = []
     for perovskite in PEROVSKITES:
         if perovskite not in pack.lattice_nm:
-            rows.append(
-                told(
-                    ("lattice", perovskite, "all"),
-                    UNCLAIMED,
-                    f"pack {pack.name} has no {perovskite}",
-                )
-            )
+            rows.append(_unclaimed_row("lattice", perovskite, pack, f"has no {perovskite}"))
     for perovskite in pack.lattice_nm:
         for termination in ("AX", "BX2"):
             if termination not in pack.terminations:
-                what = f"{perovskite} {termination} slab"
-                rows.append(
-                    told(
-                        ("integrity", what, "all"),
-                        UNCLAIMED,
-                        f"pack {pack.name} is not for {termination} surfaces",
-                    )
-                )
+                slab = f"{perovskite} {termination} slab"
+                reason = f"is not for {termination} surfaces"
+                rows.append(_unclaimed_row("integrity", slab, pack, reason))
     if "AX" not in pack.terminations:
-        rows += [
-            told((name, "all", "all"), UNCLAIMED, f"pack {pack.name} is for the bulk")
-            for name in ("heads", "pocket", "solvent")
-        ]
+        for name in ("heads", "pocket", "solvent"):
+            rows.append(_unclaimed_row(name, "all", pack, "is for the bulk"))
     else:
-        for name in dict.fromkeys(
-            name for pair in (PAIRS[:1] if quick else PAIRS) for name in pair
-        ):
-            reason = ligand_problem(pack, name, LIGANDS[name])
-            rows += (
-                [told(("heads", name, "all"), UNCLAIMED, f"pack {pack.name} {reason}")]
-                if reason
-                else []
-            )
-    return (
-        rows
-        if not quick
-        else [
-            row for row in rows if "MAPbBr3" not in row.system or "CsPbBr3" not in pack.lattice_nm
-        ]
-    )
+        pairs = HEAD_PAIRS[:1] if quick else HEAD_PAIRS
+        for ligand in dict.fromkeys(ligand for pair in pairs for ligand in pair):
+            problem = ligand_problem(pack, ligand, LIGANDS[ligand])
+            if problem:
+                rows.append(_unclaimed_row("heads", ligand, pack, problem))
+    if quick and "CsPbBr3" in pack.lattice_nm:
+        rows = [row for row in rows if "MAPbBr3" not in row.system]
+    return rows
 
 
-def _taken(pack: Pack, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in names if ligand_problem(pack, name, LIGANDS[name]) is None)
+def _unclaimed_row(check: str, system: str, pack: Pack, reason: str) -> CheckRow:
+    """The row of a system that a pack is not for; the reason is the rest of a sentence."""
+    return make_row(RowName(check, system, "all"), UNCLAIMED, f"pack {pack.name} {reason}")
 
 
-def _of_a_site(perovskite: str) -> tuple[str, ...]:
+def _claimed(pack: Pack, ligands: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the ligands that a pack takes."""
+    return tuple(name for name in ligands if ligand_problem(pack, name, LIGANDS[name]) is None)
+
+
+def _a_site_molecules(perovskite: str) -> tuple[str, ...]:
+    """The molecule on the A sites of a perovskite; empty when it is an ion."""
     a_site = PEROVSKITES[perovskite].a_site
     return () if a_site in ION_CHARGES else (a_site,)
 
 
 def bulk_checks(perovskite: str, quick: bool) -> list[Check]:
     """Lattice constants and, for crystals without molecules, elastic constants."""
-    settle, measure, count = (4.0, 24.0, 120) if quick else (50.0, 500.0, 1000)
     cells = 4 if quick else 5
-    molecules = _of_a_site(perovskite)
-    how = tuple(Sampling(kelvin, settle, measure, count, "xyz") for kelvin in (300.0, 425.0))
-    settings = {"cells": cells, "sampling": [asdict(item) for item in how]}
-    found = [
-        Check(
-            "lattice",
-            perovskite,
-            settings,
-            molecules,
-            partial(lattice_check, perovskite, how, cells),
-        )
-    ]
-    if (
-        not molecules
-    ):  # with molecules on the A sites the static energy has many minima, and no target
-        found.append(
-            Check("elastic", perovskite, {"cells": 5}, (), partial(elastic_check, perovskite, 5))
-        )
-    return found
+    if quick:
+        colder = Sampling(300.0, settle_ps=4.0, measure_ps=24.0, frames=120, barostat="xyz")
+    else:
+        colder = Sampling(300.0, settle_ps=50.0, measure_ps=500.0, frames=1000, barostat="xyz")
+    warmer = replace(colder, temperature_K=425.0)
+    molecules = _a_site_molecules(perovskite)
+    lattice = Check(
+        name="lattice",
+        system=perovskite,
+        settings={"cells": cells, "sampling": [asdict(colder), asdict(warmer)]},
+        molecules=molecules,
+        run=partial(
+            lattice_check, perovskite=perovskite, cells=cells, colder=colder, warmer=warmer
+        ),
+    )
+    if molecules:  # their static energy has many minima, and no target
+        return [lattice]
+    run = partial(elastic_check, perovskite=perovskite, cells=5)
+    return [lattice, Check("elastic", perovskite, {"cells": 5}, (), run)]
 
 
-def _surfaces(perovskite: str, pack: Pack, quick: bool) -> list[Check]:
-    found, solvents = [], ("acetone",) if quick else ("acetone", "toluene")
-    molecules = _of_a_site(perovskite)
-    how = Sampling(300.0, 4.0, 10.0, 50, "z") if quick else Sampling(300.0, 50.0, 300.0, 600, "z")
-    setups = [
-        Setup(perovskite, "slab", kind, (4, 4, 3), s, 2.0 if quick else 3.0)
-        for kind in pack.terminations
-        for s in solvents
-    ]
-    if "cuboid" in pack.validity.shapes and not quick:
-        setups += [Setup(perovskite, "cuboid", "AX", (4, 4, 4), s, 2.0) for s in solvents]  # 2.4 nm
-    for setup in setups:
-        sampling = (
-            how
-            if setup.shape == "slab"
-            else Sampling(how.temperature_K, how.settle_ps, how.measure_ps, how.frames)
-        )
-        settings = {"setup": asdict(setup), "sampling": asdict(sampling)}
-        run = partial(integrity_check, setup, sampling)
-        found.append(Check("integrity", setup.label, settings, (*molecules, setup.solvent), run))
+def _surface_checks(perovskite: str, pack: Pack, quick: bool) -> list[Check]:
+    """Integrity of each surface that a pack claims, and its heads on the AX surface."""
+    surface_checks = _integrity_checks(perovskite, pack, quick)
     if "AX" not in pack.terminations or "cation" not in pack.validity.modes:
-        return found
-    how = Sampling(300.0, 4.0, 12.0, 60, "z") if quick else Sampling(300.0, 100.0, 500.0, 1000, "z")
-    for pair in (_taken(pack, pair) for pair in (PAIRS[:1] if quick else PAIRS)):
-        setup = Setup(
-            perovskite, "slab", "AX", (4, 4, 1 if quick else 3), "acetone", 2.2 if quick else 4.5
+        return surface_checks
+    if quick:
+        sampling = Sampling(300.0, settle_ps=4.0, measure_ps=12.0, frames=60, barostat="z")
+        setup = Setup(perovskite, "slab", "AX", (4, 4, 1), "acetone", gap_nm=2.2)
+    else:
+        sampling = Sampling(300.0, settle_ps=100.0, measure_ps=500.0, frames=1000, barostat="z")
+        setup = Setup(perovskite, "slab", "AX", (4, 4, 3), "acetone", gap_nm=4.5)
+    for pair in HEAD_PAIRS[:1] if quick else HEAD_PAIRS:
+        ligands = _claimed(pack, pair)
+        check = Check(
+            name="heads",
+            system=f"{' and '.join(ligands)} on {setup.label}",
+            settings={"setup": asdict(setup), "ligands": ligands, "sampling": asdict(sampling)},
+            molecules=(*_a_site_molecules(perovskite), *ligands, setup.solvent),
+            run=partial(heads_check, setup=setup, ligands=ligands, sampling=sampling),
         )
-        settings = {"setup": asdict(setup), "ligands": pair, "sampling": asdict(how)}
-        label = f"{' and '.join(pair)} on {setup.label}"
-        found.append(
-            Check(
-                "heads",
-                label,
-                settings,
-                (*molecules, *pair, setup.solvent),
-                partial(heads_check, setup, pair, how),
-            )
+        surface_checks.append(check)
+    return surface_checks
+
+
+def _integrity_checks(perovskite: str, pack: Pack, quick: bool) -> list[Check]:
+    """Whether the ions of each shape that a pack claims stay, in one solvent or two."""
+    solvents = ("acetone",) if quick else ("acetone", "toluene")
+    gap_nm = 2.0 if quick else 3.0
+    setups = [
+        Setup(perovskite, "slab", termination, (4, 4, 3), solvent, gap_nm)
+        for termination in pack.terminations
+        for solvent in solvents
+    ]
+    if "cuboid" in pack.validity.shapes and not quick:  # of 2.4 nm
+        setups += [
+            Setup(perovskite, "cuboid", "AX", (4, 4, 4), solvent, 2.0) for solvent in solvents
+        ]
+    if quick:
+        slab = Sampling(300.0, settle_ps=4.0, measure_ps=10.0, frames=50, barostat="z")
+    else:
+        slab = Sampling(300.0, settle_ps=50.0, measure_ps=300.0, frames=600, barostat="z")
+    integrity_checks = []
+    for setup in setups:
+        sampling = slab if setup.shape == "slab" else replace(slab, barostat="")
+        check = Check(
+            name="integrity",
+            system=setup.label,
+            settings={"setup": asdict(setup), "sampling": asdict(sampling)},
+            molecules=(*_a_site_molecules(perovskite), setup.solvent),
+            run=partial(integrity_check, setup=setup, sampling=sampling),
         )
-    return found
+        integrity_checks.append(check)
+    return integrity_checks
 
 
 def pocket_pmf(head: str, solvent: str) -> Check:
-    """The check of one head in one solvent."""
-    how, where = standard(), (head, solvent)
-    settings = {"box_nm": BOX_NM, "sampling": asdict(how)}
+    """The check of the free energy of a head from pocket to solvent."""
+    sampling = standard_sampling()
     return Check(
-        "pocket-pmf", f"{head} in {solvent}", settings, where, partial(pocket_pmf_check, where, how)
+        name="pocket-pmf",
+        system=f"{head} in {solvent}",
+        settings={"box_nm": BOX_NM, "sampling": asdict(sampling)},
+        molecules=(head, solvent),
+        run=partial(pocket_pmf_check, head=head, solvent=solvent, how=sampling),
     )
 
 
-def _solvent(name: str, quick: bool) -> Check:
-    liquid = (
-        Sampling(LIQUID_K, 4.0, 24.0, 120, "xyz")
-        if quick
-        else Sampling(LIQUID_K, 50.0, 1000.0, 2000, "xyz")
+def _solvent_check(name: str, quick: bool) -> Check:
+    """The check of density and heat of vaporisation of a solvent."""
+    if quick:
+        liquid = Sampling(LIQUID_K, settle_ps=4.0, measure_ps=24.0, frames=120, barostat="xyz")
+        gas = Sampling(LIQUID_K, settle_ps=20.0, measure_ps=1000.0, frames=2000)
+    else:
+        liquid = Sampling(LIQUID_K, settle_ps=50.0, measure_ps=1000.0, frames=2000, barostat="xyz")
+        gas = Sampling(LIQUID_K, settle_ps=100.0, measure_ps=10000.0, frames=20000)
+    return Check(
+        name="solvent",
+        system=name,
+        settings={"sampling": [asdict(liquid), asdict(gas)]},
+        molecules=(name,),
+        run=partial(solvent_check, name=name, liquid=liquid, gas=gas),
     )
-    gas = (
-        Sampling(LIQUID_K, 20.0, 1000.0, 2000)
-        if quick
-        else Sampling(LIQUID_K, 100.0, 10000.0, 20000)
-    )
-    settings = {"sampling": [asdict(liquid), asdict(gas)]}
-    return Check("solvent", name, settings, (name,), partial(solvent_check, name, (liquid, gas)))
 
 
 def key(pack: Pack, check: Check) -> str:
-    """16 hex digits over all that the outcome depends on: check, settings, the pack's numbers,
-    molecule files, reference tables.
+    """16 hex digits over all that the outcome of a check depends on.
+
+    These are the check, its settings, the numbers of the pack and of molecules, and the reference
+    tables.
     """
-    mine = (
-        "pocket" if check.name == "pocket" else "targets"
-    )  # a new pocket curve costs nobody else a new run
+    # A new pocket curve makes no other check run anew.
+    prefix = "pocket" if check.name == "pocket" else "targets"
     files = sorted(
-        (path for path in REFERENCE.iterdir() if path.name.startswith(mine)),
+        (path for path in REFERENCE.iterdir() if path.name.startswith(prefix)),
         key=lambda path: path.name,
     )
     tables = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -1,6 +1,4 @@
-"""Slabs and clusters in a solvent: do the ions stay, and how does an ammonium head sit in its A
-site?
-"""
+"""Slabs and clusters in a solvent: whether ions stay, and how a head sits in its A site."""
 
 from dataclasses import dataclass, replace
 
@@ -10,11 +8,13 @@ from halobind.forcefields.hamiltonian.dispersion_tail import tail_pressure_bar
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.pack import Pack
 from halobind.forcefields.validation.check_rows import (
+    CheckRow,
     Engine,
+    Measurement,
     Result,
-    Row,
+    RowName,
     block_mean,
-    judged,
+    judge,
     target_of,
 )
 from halobind.forcefields.validation.dynamics import Frame, Sampling, sample
@@ -30,30 +30,34 @@ from halobind.structures.models.model import Model
 from halobind.structures.molecules.periodic import minimum_image
 
 CUTOFF_NM = 1.0
-RESTRAINT_K = (
-    1000.0  # kJ/mol/nm2 on each ion of the middle layer (of the central octahedron of a cluster)
-)
-WIDER = HydrogenBondCriterion(0.30)  # told beside it
+# kJ/mol/nm2 on each ion of the middle layer (of the central octahedron of a cluster)
+RESTRAINT_K = 1000.0
+WIDER = HydrogenBondCriterion(0.30)  # a second criterion, for the note
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A crystal in a solvent: perovskite, shape, termination, cells, solvent, gap between opposite
-    faces in nm.
-    """
+    """A crystal in a solvent."""
 
     perovskite: str
+    """The crystal."""
     shape: str
+    """"slab" or "cuboid"."""
     termination: str
+    """The face of a slab, "AX" or "BX2"."""
     cells: tuple[int, int, int]
+    """Unit cells along x, y and z."""
     solvent: str
+    """The solvent."""
     gap_nm: float
+    """Distance in nm between opposite faces."""
 
     @property
     def label(self) -> str:
+        """What it is, in the table."""
         size = "x".join(str(n) for n in self.cells)
-        what = f"{self.termination} slab" if self.shape == "slab" else "cube"
-        return f"{self.perovskite} {what} {size}, {self.solvent}"
+        shape = f"{self.termination} slab" if self.shape == "slab" else "cube"
+        return f"{self.perovskite} {shape} {size}, {self.solvent}"
 
     def spec(self, pack: Pack, ligand: str | None = None) -> ModelSpec:
         """The builder's settings, at the pack's own lattice constant."""
@@ -67,22 +71,27 @@ class Setup:
         return ModelSpec(crystal, ligand, "face", ((self.solvent, 1.0),), self.gap_nm)
 
 
-def _run(
-    setup: Setup, pack: Pack, ligand: str | None, how: Sampling, engine: Engine
+def _sample_crystal(
+    setup: Setup, ligand: str | None, sampling: Sampling, pack: Pack, engine: Engine
 ) -> tuple[Model, list[Frame]]:
+    """A built crystal, with a ligand where one is named, and the frames of its run."""
     model, _ = build_model(setup.spec(pack, ligand))
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, RESTRAINT_K))
-    how = replace(
-        how, pressure_bar=how.pressure_bar - tail_pressure_bar({setup.solvent: 1.0}, CUTOFF_NM)
-    )
-    return model, list(sample(system, model.positions, model.box, how, engine))
+    tail_bar = tail_pressure_bar({setup.solvent: 1.0}, CUTOFF_NM)
+    sampling = replace(sampling, pressure_bar=sampling.pressure_bar - tail_bar)
+    return model, list(sample(system, model.positions, model.box, sampling, engine))
 
 
-def integrity_check(setup: Setup, how: Sampling, pack: Pack, engine: Engine) -> Result:
-    """The ion that is farthest from its site, and the metal that lost most halides, both averaged
-    over the frames.
+def integrity_check(pack: Pack, engine: Engine, *, setup: Setup, sampling: Sampling) -> Result:
+    """The ion that is farthest from its site, and the metal that lost most halides, on average.
+
+    Args:
+        pack: The force field.
+        engine: Makes the context.
+        setup: The crystal and its solvent.
+        sampling: The run.
     """
-    model, frames = _run(setup, pack, None, how, engine)
+    model, frames = _sample_crystal(setup, None, sampling, pack, engine)
     shifts = np.array([displacements(model, frame.positions, frame.box)[1] for frame in frames])
     counts = np.array(
         [
@@ -91,64 +100,90 @@ def integrity_check(setup: Setup, how: Sampling, pack: Pack, engine: Engine) -> 
         ]
     )
     built = coordination(model, model.positions, model.box, pack.metals, pack.halides)
-    far, where = worst(shifts), ("integrity", setup.label)
-    lost = block_mean((built - counts)[:, int((built - counts.mean(axis=0)).argmax())])
-    halides = f"a metal has {counts.mean():.2f} halides, built {built.mean():.2f}"
-    note = f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K; {halides}"
-    quantities = ("largest mean displacement", "halides lost by one metal")
+    lost = (built - counts)[:, int((built - counts.mean(axis=0)).argmax())]
+    note = (
+        f"{sampling.settle_ps + sampling.measure_ps:g} ps at {sampling.temperature_K:g} K; a metal"
+        f" has {counts.mean():.2f} halides, built {built.mean():.2f}"
+    )
+    measurements = {
+        "largest mean displacement": largest_mean_displacement(shifts),
+        "halides lost by one metal": block_mean(lost),
+    }
     rows = [
-        judged((*where, q), v, target_of(q, setup.label), note)
-        for q, v in zip(quantities, (far, lost), strict=True)
+        judge(
+            RowName("integrity", setup.label, quantity),
+            measurement,
+            target_of(quantity, setup.label),
+            note,
+        )
+        for quantity, measurement in measurements.items()
     ]
     return Result(tuple(rows))
 
 
-def worst(shifts: np.ndarray) -> tuple[float, float]:
-    """Length (nm) of the largest mean of displacements (n_frames, n_ions, 3) in nm, and the block
-    error of its part along itself.
+def largest_mean_displacement(shifts: np.ndarray) -> Measurement:
+    """Length in nm of the largest mean displacement of an ion.
+
+    Args:
+        shifts: Displacements (n_frames, n_ions, 3) in nm.
+
+    Returns:
+        The length, with the block error of the part of that ion's displacement along its mean.
     """
     mean = shifts.mean(axis=0)
     length = np.linalg.norm(mean, axis=1)
     which = int(length.argmax())
     direction = mean[which] / max(length[which], 1e-12)
-    return float(length[which]), block_mean(shifts[:, which] @ direction)[1]
+    return Measurement(float(length[which]), block_mean(shifts[:, which] @ direction).error)
 
 
 def heads_check(
-    setup: Setup, ligands: tuple[str, ...], how: Sampling, pack: Pack, engine: Engine
+    pack: Pack, engine: Engine, *, setup: Setup, ligands: tuple[str, ...], sampling: Sampling
 ) -> Result:
-    """A primary and, where the pack takes one, a quaternary ammonium, each alone in its A site:
-    hydrogen bonds, heights of N over Br.
+    """How ammonium heads sit in an A site: hydrogen bonds, and heights of N over Br.
+
+    Args:
+        pack: The force field.
+        engine: Makes the contexts.
+        setup: The crystal and its solvent.
+        ligands: A primary ammonium and, where the pack takes one, a quaternary; each is alone.
+        sampling: The run of each.
     """
-    rows: list[Row] = []
+    rows: list[CheckRow] = []
     heights = []
     for kind, ligand in zip(("primary", "quaternary"), ligands, strict=False):
-        model, frames = _run(setup, pack, ligand, how, engine)
+        model, frames = _sample_crystal(setup, ligand, sampling, pack, engine)
         bonds = block_mean([hydrogen_bonds(model, frame, pack) for frame in frames])
         height = block_mean([anchor_height(model, frame, pack) for frame in frames])
         heights.append(height)
-        where, note = (
-            ("heads", f"{ligand} on {setup.label}"),
-            f"{how.settle_ps + how.measure_ps:g} ps at {how.temperature_K:g} K",
-        )
+        system = f"{ligand} on {setup.label}"
+        note = f"{sampling.settle_ps + sampling.measure_ps:g} ps at {sampling.temperature_K:g} K"
         if kind == "primary":
             wider = np.mean([hydrogen_bonds(model, frame, pack, WIDER) for frame in frames])
-            about = f"{note}; H to Br below {DISTANCE.max_nm:g} nm (below {WIDER.max_nm:g} nm: {wider:.2f})"
-            rows.append(
-                judged((*where, "N-H...Br bonds"), bonds, target_of("N-H...Br bonds", kind), about)
+            bonds_note = (
+                f"{note}; H to Br below {DISTANCE.max_nm:g} nm (below {WIDER.max_nm:g} nm:"
+                f" {wider:.2f})"
             )
-        rows.append(judged((*where, "N height"), height, target_of("N height", kind), note))
+            quantity = "N-H...Br bonds"
+            name = RowName("heads", system, quantity)
+            rows.append(judge(name, bonds, target_of(quantity, kind), bonds_note))
+        name = RowName("heads", system, "N height")
+        rows.append(judge(name, height, target_of("N height", kind), note))
     if len(heights) < 2:  # the pack takes no quaternary heads
         return Result(tuple(rows))
-    gap = (heights[1][0] - heights[0][0], float(np.hypot(heights[0][1], heights[1][1])))
-    where = ("heads", f"{ligands[1]} and {ligands[0]} on {setup.label}", "N height over primary")
-    return Result((*rows, judged(where, gap, target_of("N height over primary", "quaternary"))))
+    primary, quaternary = heights
+    gap = Measurement(
+        quaternary.value - primary.value, float(np.hypot(primary.error, quaternary.error))
+    )
+    quantity = "N height over primary"
+    name = RowName("heads", f"{ligands[1]} and {ligands[0]} on {setup.label}", quantity)
+    return Result((*rows, judge(name, gap, target_of(quantity, "quaternary"))))
 
 
 def hydrogen_bonds(
     model: Model, frame: Frame, pack: Pack, criterion: HydrogenBondCriterion = DISTANCE
 ) -> int:
-    """How many hydrogens on the anchor are bonded to a halide of the crystal."""
+    """Number of hydrogens on the anchor that are bonded to a halide of the crystal."""
     anchor = int(model.groups["anchor"][0])
     neighbours = [int(j if i == anchor else i) for i, j in model.bonds if anchor in (i, j)]
     halides = [int(i) for i in model.groups["core"] if model.elements[i] in pack.halides]
@@ -167,9 +202,7 @@ def hydrogen_bonds(
 
 
 def anchor_height(model: Model, frame: Frame, pack: Pack) -> float:
-    """Height (nm) of the anchor over the mean plane of the halides of its face, as they are in the
-    frame.
-    """
+    """Height in nm of the anchor over the mean plane of the halides of its face, in a frame."""
     side = np.sign(model.site_point[2])
     plane = [
         int(i)

@@ -1,6 +1,4 @@
-"""Trial packs of a calibration: the default pack with another charge scale and other repulsions,
-from calibration.toml.
-"""
+"""Trial packs of a calibration: a pack with another charge scale and other repulsions."""
 
 import tomllib
 from importlib import resources
@@ -17,33 +15,31 @@ SOLVENT = "acetone"
 
 
 class Trial(BaseModel):
-    """One row: the charge scale, and what the repulsion A of a listed pair of the source is
-    multiplied by (1 where it is not named).
-    """
+    """The numbers of one trial."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     charge_scale: float = Field(gt=0, le=1)
+    """The charge scale."""
     repulsion: dict[str, Annotated[float, Field(gt=0, le=10)]] = Field(default_factory=dict)
+    """Factors of the repulsion A of pairs of the source; 1 where a pair is not named."""
 
     @property
     def label(self) -> str:
         """What it is, as a heading and a folder."""
-        return "_".join(
-            [
-                f"s{self.charge_scale:g}",
-                *(f"{pair}x{factor:g}" for pair, factor in self.repulsion.items()),
-            ]
-        )
+        factors = [f"{pair}x{factor:g}" for pair, factor in self.repulsion.items()]
+        return "_".join([f"s{self.charge_scale:g}", *factors])
 
 
 class Trials(BaseModel):
-    """calibration.toml: A of each pair that trials change, as its source gives it, and the trials."""
+    """The content of forcefields/data/calibration.toml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source_A: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    """A of each pair that trials change, as its source gives it, in the unit of the table."""
     trial: tuple[Trial, ...] = Field(min_length=1)
+    """The trials."""
 
     @model_validator(mode="after")
     def _known(self) -> "Trials":
@@ -57,26 +53,26 @@ class Trials(BaseModel):
 
 def load_trials() -> Trials:
     """The trials that are shipped."""
-    return Trials(
-        **tomllib.loads(
-            (resources.files("halobind.forcefields") / "data" / "calibration.toml").read_text(
-                encoding="utf-8"
-            )
-        )
-    )
+    path = resources.files("halobind.forcefields") / "data" / "calibration.toml"
+    return Trials(**tomllib.loads(path.read_text(encoding="utf-8")))
 
 
 def trial_pack(
     pack: Pack, trial: Trial, trials: Trials, lattice_nm: dict[str, float] | None = None
 ) -> Pack:
-    """`pack` with the numbers of the trial, and other lattice constants where they have been
-    measured.
+    """A pack with the numbers of a trial.
 
-    Raises ValueError for a pack without bond increments or without one of the pairs.
+    Args:
+        pack: The pack to change.
+        trial: The trial.
+        trials: The file that it is from.
+        lattice_nm: Lattice constants in nm that the trial has been measured to have.
+
+    Raises:
+        ValueError: The pack has no bond increments, or one of the pairs is missing.
     """
-    missing = set(trials.source_A) - {
-        pair for table in pack.table if table.form == "buckingham" for pair in table.pairs
-    }
+    buckingham = [table for table in pack.table if table.form == "buckingham"]
+    missing = set(trials.source_A) - {pair for table in buckingham for pair in table.pairs}
     if not isinstance(pack.charges, BondIncrement) or missing:
         pairs = ", ".join(sorted(missing or trials.source_A))
         raise ValueError(
@@ -84,17 +80,12 @@ def trial_pack(
             " there is nothing to calibrate"
         )
     repulsion = {pair: A * trial.repulsion.get(pair, 1.0) for pair, A in trials.source_A.items()}
-    tables = [
-        table.model_copy(
-            update={
-                "pairs": {
-                    pair: (repulsion.get(pair, row[0]), *row[1:])
-                    for pair, row in table.pairs.items()
-                }
-            }
-        )
-        for table in pack.table
-    ]
+    tables = []
+    for table in pack.table:
+        pairs_of_table = {
+            pair: (repulsion.get(pair, row[0]), *row[1:]) for pair, row in table.pairs.items()
+        }
+        tables.append(table.model_copy(update={"pairs": pairs_of_table}))
     charges = pack.charges.model_copy(update={"charge_scale": trial.charge_scale})
     lattice = {**pack.lattice_nm, **(lattice_nm or {})}
     return pack.model_copy(
@@ -103,15 +94,14 @@ def trial_pack(
 
 
 def bulk_part(pack: Pack) -> list[Check]:
-    """What has to be known first: lattice constants (and elastic constants, which do not need them)
-    of every perovskite.
-    """
+    """The checks of the bulk of every perovskite: its lattice constant has to be known first."""
     return [check for perovskite in pack.lattice_nm for check in bulk_checks(perovskite, True)]
 
 
 def surface_part(pack: Pack) -> list[Check]:
-    """What is built at the trial's own lattice constants: slabs, heads, and the free energies of
-    the heads from pocket to solvent.
+    """The checks of what is built at the trial's own lattice constants.
+
+    These are slabs, heads, and the free energies of the heads from pocket to solvent.
     """
-    found = [check for check in checks(pack, True) if check.name in ("integrity", "heads")]
-    return found + [pocket_pmf(head, SOLVENT) for head in heads_of(pack)]
+    surfaces = [check for check in checks(pack, True) if check.name in ("integrity", "heads")]
+    return surfaces + [pocket_pmf(head, SOLVENT) for head in heads_of(pack)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halobind.forcefields.packs.pack import Pack
-from halobind.forcefields.validation.check_rows import Check, Row
+from halobind.forcefields.validation.check_rows import Check, CheckRow
 from halobind.forcefields.validation.trials import (
     Trial,
     Trials,
@@ -32,7 +32,7 @@ from halobind.pipeline.workflow.checks import check_can_create
 @dataclass(frozen=True)
 class _Tried:
     label: str
-    rows: tuple[Row, ...]
+    rows: tuple[CheckRow, ...]
 
 
 def calibrate_pack(name: str, out: Path | None = None) -> int:
@@ -78,9 +78,9 @@ def _try(
 
 def _run(
     label: str, pack: Pack, todo: Sequence[Check], where: tuple[Path, MDPlatform, StopSignal]
-) -> list[Row]:
+) -> list[CheckRow]:
     out, choice, stop = where
-    rows: list[Row] = []
+    rows: list[CheckRow] = []
     for check in todo:
         print(f"{label} {check.name}: {check.system}", end="", file=sys.stderr, flush=True)
         start = time.monotonic()
@@ -95,7 +95,7 @@ def _run(
     return rows
 
 
-def miss(row: Row) -> float:
+def miss(row: CheckRow) -> float:
     """(value - target) / tolerance; NaN without a target or a value."""
     return (row.value - row.target) / row.tolerance if row.tolerance else math.nan
 
@@ -142,13 +142,13 @@ def table_text(tried: Sequence[_Tried]) -> str:
         "",
         (
             "In brackets: (value - target) / tolerance. Targets and tolerances:"
-            " forcefields/reference/; trials: forcefields/calibration.toml."
+            " forcefields/data/reference/; trials: forcefields/data/calibration.toml."
         ),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: CheckRow | None) -> str:
     if row is None or not math.isfinite(row.value):
         return "" if row is None else row.verdict
     return f"{rounded(row.value, row.error)} ({miss(row):+.1f})"

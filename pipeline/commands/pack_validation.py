@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from halobind.forcefields.packs.pack import FORCEFIELDS, Pack, load_pack
-from halobind.forcefields.validation.check_rows import Check, Result, Row, told
+from halobind.forcefields.validation.check_rows import Check, CheckRow, Result, RowName, make_row
 from halobind.forcefields.validation.suite import NAMES, checks, key, unclaimed
 from halobind.jobs.claims import claim
 from halobind.jobs.publish import write_atomic
@@ -117,7 +117,7 @@ def result_of(out: Path, pack: Pack, check: Check, choice: MDPlatform) -> tuple[
     """The published result, or a new one; an error becomes a row and is tried again next time. The
     flag: was anything computed?
     """
-    where = (check.name, check.system, "all")
+    where = RowName(check.name, check.system, "all")
     path = None
     try:
         path = product(out, pack, check)
@@ -125,7 +125,7 @@ def result_of(out: Path, pack: Pack, check: Check, choice: MDPlatform) -> tuple[
             return _read(path), False
         with claim(path.with_suffix(".lock")) as mine:
             if not mine:
-                return Result((told(where, "pending: another process works on it", ""),)), False
+                return Result((make_row(where, "pending: another process works on it", ""),)), False
             if path.exists():
                 return _read(path), False
             found = check.run(pack, choice.context)
@@ -135,7 +135,7 @@ def result_of(out: Path, pack: Pack, check: Check, choice: MDPlatform) -> tuple[
         raise
     except Exception as error:  # whatever it is, the other checks go on
         why = " ".join(str(error).split()) or type(error).__name__
-        return Result((told(where, f"error: {why}", type(error).__name__),)), True
+        return Result((make_row(where, f"error: {why}", type(error).__name__),)), True
 
 
 def _text(result: Result, pack: Pack, check: Check) -> str:
@@ -161,7 +161,7 @@ def _read(path: Path) -> Result:
             {k: math.nan if v is None else v for k, v in row.items()} for row in content["rows"]
         ]
         return Result(
-            tuple(Row(**row) for row in rows),
+            tuple(CheckRow(**row) for row in rows),
             {name: (x, y) for name, (x, y) in content["curves"].items()},
         )
     except (ValueError, KeyError, TypeError, UnicodeError) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from halobind.forcefields.validation.check_rows import Row
+from halobind.forcefields.validation.check_rows import CheckRow
 from halobind.jobs.publish import write_atomic
 from halobind.pipeline.free_energy.jsonable import jsonable
 from halobind.pipeline.results.text_tables import csv_text, markdown_table, rounded
@@ -24,20 +24,20 @@ FLOOR_KJ = -450.0
 CEILING_KJ = 200.0
 
 
-def rows_csv(rows: Sequence[Row], quick: bool) -> str:
+def rows_csv(rows: Sequence[CheckRow], quick: bool) -> str:
     """One line a row, unrounded, empty where there is no number."""
     amount = "quick" if quick else "full"
     cells = [[jsonable(value) for value in asdict(row).values()] + [amount] for row in rows]
-    return csv_text([*Row.__dataclass_fields__, "amount"], cells)
+    return csv_text([*CheckRow.__dataclass_fields__, "amount"], cells)
 
 
-def rows_json(rows: Sequence[Row], about: dict[str, object]) -> str:
+def rows_json(rows: Sequence[CheckRow], about: dict[str, object]) -> str:
     """`about` and the rows; null where there is no number."""
     content = about | {"rows": [jsonable(asdict(row)) for row in rows]}
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def rows_markdown(rows: Sequence[Row], about: str) -> str:
+def rows_markdown(rows: Sequence[CheckRow], about: str) -> str:
     """The table with rounded numbers, the notes below it, and how many rows have which verdict."""
     notes = list(dict.fromkeys(row.note for row in rows if row.note))
     cells = [_cells(row, notes) for row in rows]
@@ -57,7 +57,7 @@ def rows_markdown(rows: Sequence[Row], about: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(row: Row, notes: list[str]) -> dict[str, str]:
+def _cells(row: CheckRow, notes: list[str]) -> dict[str, str]:
     mark = f" [{notes.index(row.note) + 1}]" if row.note else ""
     target = "" if math.isnan(row.target) else f"{row.target:.5g} ± {row.tolerance:.3g}"
     value = (

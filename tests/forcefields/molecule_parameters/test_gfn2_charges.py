@@ -14,7 +14,7 @@ from halobind.forcefields.molecule_parameters.gfn2_charges import (
     head_groups,
     of_gfn2,
     of_points,
-    united,
+    united_atoms,
 )
 from halobind.structures.molecules.catalogue import Ligand
 from halobind.structures.molecules.molecule import catalogue_molecule, make_molecule
@@ -50,7 +50,7 @@ def test_point_charges_have_the_dipole_of_tip3p() -> None:
 
 def test_charges_that_differ_much_are_warned_of() -> None:
     item = catalogue_molecule("butylammonium")
-    assert sorted(len(atoms) for atoms in united(item).values()) == [3, 3, 3, 4, 4]
+    assert sorted(len(atoms) for atoms in united_atoms(item).values()) == [3, 3, 3, 4, 4]
     (head,) = head_groups(item).values()
     assert {item.elements[i] for i in head} == {"N", "C", "H"} and len(head) == 7
     kinds = tuple("c3" for _ in item.names)

@@ -14,10 +14,10 @@ from halobind.forcefields.validation.pocket_pmf import (
     BULK_NM,
     PocketSampling,
     mean_force_curve,
-    pocket_pmf_check,
+    result_of_heights,
     sample_heights,
     solvated_cluster,
-    standard,
+    standard_sampling,
 )
 from halobind.structures.models.model import check_groups
 
@@ -95,13 +95,15 @@ def test_a_short_run_follows_its_umbrellas_and_gives_rows() -> None:
     assert series.shape == (3, 12)
     # kT/k is (0.011 nm)^2, and a mean force of 400 kJ/mol/nm shifts it by 0.02 nm
     assert np.abs(series.mean(axis=1) - heights).max() < 0.04
-    result = pocket_pmf_check(("MA", "acetone"), how, load_pack("bond-increment"), _reference)
+    result = result_of_heights(
+        load_pack("bond-increment"), series, head="MA", solvent="acetone", how=how
+    )
     depth, place = result.rows
     assert depth.target < -25 and "rigid cluster, 3 windows" in depth.note
     assert place.unit == "nm" and depth.system == "MA over Pb4Br20Cs11, acetone"
 
 
 def test_standard_path_ends_in_the_solvent() -> None:
-    heights = standard().heights_nm
+    heights = standard_sampling().heights_nm
     below = BOX_NM[2] + cluster()[1][:, 2].min()  # the underside of the cluster's image
     assert sum(h >= BULK_NM for h in heights) >= 3 and below - max(heights) > 1.1

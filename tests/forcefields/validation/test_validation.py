@@ -11,23 +11,28 @@ import openmm as mm
 import pytest
 from openmm import app, unit
 
+from halobind.forcefields.molecule_parameters.openmm_topology import molecule_topology
 from halobind.forcefields.packs.charges import ion_charges
 from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.validation import suite
 from halobind.forcefields.validation.check_rows import (
     FAIL,
+    NO_TARGET,
     OPEN,
     PASS,
     UNCLAIMED,
     UNJUDGED,
-    bar,
+    Measurement,
+    RowName,
+    Target,
     block_mean,
-    judged,
+    decide_verdict,
+    half_bar_of,
+    judge,
     target_of,
-    verdict,
 )
-from halobind.forcefields.validation.crystals import moduli, static_crystal, unit_mass_kg
+from halobind.forcefields.validation.crystals import make_static_crystal, moduli_of, unit_mass_kg
 from halobind.forcefields.validation.dynamics import Frame, Sampling, UnstableError, sample
 from halobind.forcefields.validation.lattice_constant import bulk_model
 from halobind.forcefields.validation.pocket import (
@@ -42,7 +47,11 @@ from halobind.forcefields.validation.pocket import (
 )
 from halobind.forcefields.validation.solvents import gas_system
 from halobind.forcefields.validation.suite import NAMES, checks, key, unclaimed
-from halobind.forcefields.validation.surfaces import anchor_height, hydrogen_bonds, worst
+from halobind.forcefields.validation.surfaces import (
+    anchor_height,
+    hydrogen_bonds,
+    largest_mean_displacement,
+)
 from halobind.forcefields.validation.trials import Trial, load_trials, trial_pack
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
@@ -75,11 +84,11 @@ def reference_engine(system: mm.System, integrator: mm.Integrator) -> mm.Context
     ],
 )
 def test_a_bar_across_the_tolerance_is_never_a_pass(value: float, error: float, word: str) -> None:
-    assert verdict(value, error, 5.0, 1.0) == word
+    assert decide_verdict(value, error, Target(5.0, 1.0, "", "")) == word
 
 
 def test_no_target_no_verdict() -> None:
-    assert verdict(1.0, 0.0, math.nan, math.nan) == UNJUDGED
+    assert decide_verdict(1.0, 0.0, NO_TARGET) == UNJUDGED
     assert target_of("N height", "quaternary").unit == "nm" and math.isnan(
         target_of("N height", "quaternary").value
     )
@@ -88,11 +97,12 @@ def test_no_target_no_verdict() -> None:
 
 def test_verdicts_of_sampled_rows_take_the_95_percent_bar() -> None:
     target = target_of("heat of vaporisation", "water")
-    assert bar(1.0) == pytest.approx(
-        2.7764, abs=1e-3
-    )  # Student's t, 4 degrees of freedom, from a table
-    assert judged(("s", "water", "h"), (44.0 + 1.0, 0.5), target).verdict == OPEN
-    assert judged(("s", "water", "h"), (44.0 + 1.0, 0.5), target, sampled=False).verdict == PASS
+    # Student's t, 4 degrees of freedom, from a table
+    assert half_bar_of(1.0) == pytest.approx(2.7764, abs=1e-3)
+    name = RowName("s", "water", "h")
+    measurement = Measurement(44.0 + 1.0, 0.5)
+    assert judge(name, measurement, target).verdict == OPEN
+    assert judge(name, measurement, target, sampled=False).verdict == PASS
 
 
 def test_block_error_of_a_correlated_series_is_not_that_of_white_noise() -> None:
@@ -101,9 +111,10 @@ def test_block_error_of_a_correlated_series_is_not_that_of_white_noise() -> None
         series = np.repeat(
             rng.normal(size=100), 20
         )  # 100 independent values: the error of the mean is 0.1
-        errors.append(block_mean(series)[1] ** 2)
+        errors.append(block_mean(series).error ** 2)
     assert math.sqrt(np.mean(errors)) == pytest.approx(0.1, rel=0.1)
-    assert math.isnan(block_mean([1.0] * 9)[1]) and block_mean([1.0] * 10) == (1.0, 0.0)
+    assert math.isnan(block_mean([1.0] * 9).error)
+    assert block_mean([1.0] * 10) == Measurement(1.0, 0.0)
 
 
 def test_moduli_of_a_harmonic_cubic_crystal() -> None:
@@ -117,10 +128,10 @@ def test_moduli_of_a_harmonic_cubic_crystal() -> None:
         density = c11 / 2 * (x * x + y * y + z * z) + c12 * (x * y + y * z + z * x)
         return 8.0 * best**3 * density / gpa
 
-    bulk, young, scale = moduli(harmonic, 8.0)
-    assert scale == pytest.approx(best, abs=1e-5)
-    assert bulk == pytest.approx((c11 + 2 * c12) / 3, rel=0.01)
-    assert young == pytest.approx((c11 - c12) * (c11 + 2 * c12) / (c11 + c12), rel=0.005)
+    moduli = moduli_of(harmonic, 8.0)
+    assert moduli.scale == pytest.approx(best, abs=1e-5)
+    assert moduli.bulk_GPa == pytest.approx((c11 + 2 * c12) / 3, rel=0.01)
+    assert moduli.young_GPa == pytest.approx((c11 - c12) * (c11 + 2 * c12) / (c11 + c12), rel=0.005)
 
 
 def test_bulk_modulus_of_a_lennard_jones_crystal() -> None:
@@ -144,11 +155,13 @@ def test_bulk_modulus_of_a_lennard_jones_crystal() -> None:
     volume = r0**3 / math.sqrt(2)
     curvature = 6 * 72 / r0**2  # d2E/dr2 of 6 bonds of depth 1: 72/r0^2 each
     exact = curvature * r0**2 / (9 * volume)
-    assert moduli(lennard_jones, volume)[0] == pytest.approx(exact * 1.66053907e-3, rel=0.005)
+    assert moduli_of(lennard_jones, volume).bulk_GPa == pytest.approx(
+        exact * 1.66053907e-3, rel=0.005
+    )
 
 
 def test_no_force_acts_on_the_ions_of_a_strained_bulk_crystal() -> None:
-    crystal = static_crystal(PACK, "CsPbBr3", 4, 0.9, reference_engine)
+    crystal = make_static_crystal(PACK, "CsPbBr3", 4, 0.9, reference_engine)
     crystal.energy((1.0, 1.0, 1.01))
     forces = crystal.context.getState(getForces=True).getForces(asNumpy=True)._value
     assert np.abs(forces).max() < 1e-2
@@ -184,8 +197,7 @@ def test_pocket_energy_is_the_one_of_openmm(head: str) -> None:
     charges = cluster_charges(PACK, elements, ions)
     root = app.ForceField(str(SHIPPED_MOLECULES.path(head)))
     item, atoms = catalogue_molecule(head), head_geometry(head)
-    topology = gas_topology(item)
-    system = root.createSystem(topology, nonbondedMethod=app.NoCutoff)
+    system = root.createSystem(molecule_topology(item), nonbondedMethod=app.NoCutoff)
     nonbonded = next(f for f in system.getForces() if isinstance(f, mm.NonbondedForce))
     total = 0.0
     height = 0.12
@@ -201,18 +213,6 @@ def test_pocket_energy_is_the_one_of_openmm(head: str) -> None:
             e, elements[j], r, nonbonded.getParticleParameters(i), bonded_to_nitrogen(item, i)
         )
     assert energy(PACK, head, np.array([height]))[0] == pytest.approx(total, rel=1e-6)
-
-
-def gas_topology(item) -> app.Topology:
-    topology = app.Topology()
-    owner = topology.addResidue(item.name, topology.addChain())
-    atoms = [
-        topology.addAtom(n, app.Element.getBySymbol(e), owner)
-        for n, e in zip(item.names, item.elements, strict=True)
-    ]
-    for i, j in item.bonds:
-        topology.addBond(atoms[i], atoms[j])
-    return topology
 
 
 def bonded_to_nitrogen(item, atom: int) -> bool:
@@ -299,8 +299,9 @@ def test_bonds_and_height_of_a_placed_head() -> None:
 def test_the_ion_that_moved_most_is_found() -> None:
     shifts = np.random.default_rng(1).normal(scale=0.01, size=(200, 30, 3))
     shifts[:, 7] += [0.3, 0.4, 0.0]
-    length, error = worst(shifts)
-    assert length == pytest.approx(0.5, abs=0.005) and 0 < error < 0.01
+    displacement = largest_mean_displacement(shifts)
+    assert displacement.value == pytest.approx(0.5, abs=0.005)
+    assert 0 < displacement.error < 0.01
 
 
 def test_energy_of_a_gas_molecule_is_that_of_its_freedom() -> None:

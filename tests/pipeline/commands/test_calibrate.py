@@ -9,7 +9,14 @@ import pytest
 
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.pairs import pair_for
-from halobind.forcefields.validation.check_rows import Check, Result, Target, judged
+from halobind.forcefields.validation.check_rows import (
+    Check,
+    Measurement,
+    Result,
+    RowName,
+    Target,
+    judge,
+)
 from halobind.forcefields.validation.trials import (
     Trial,
     Trials,
@@ -70,9 +77,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
         value = 0.57 + 0.02 * pack.charges.charge_scale
         return Result(
             (
-                judged(
-                    ("lattice", "CsPbBr3", "a(300 K)"),
-                    (value, 0.0001),
+                judge(
+                    RowName("lattice", "CsPbBr3", "a(300 K)"),
+                    Measurement(value, 0.0001),
                     Target(0.584, 0.003, "nm", "here"),
                 ),
             )
@@ -81,12 +88,16 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
     def heads(pack, _engine) -> Result:
         seen.append((pack.charges.charge_scale, pack.lattice_nm["CsPbBr3"]))
         rows = (
-            judged(
-                ("heads", "MA", "depth"),
-                (-100 * pack.charges.charge_scale, 3.0),
+            judge(
+                RowName("heads", "MA", "depth"),
+                Measurement(-100 * pack.charges.charge_scale, 3.0),
                 Target(-60.0, 10.0, "kJ/mol", "here"),
             ),
-            judged(("heads", "MA", "told only"), (1.0, 0.1), Target(math.nan, math.nan, "", "")),
+            judge(
+                RowName("heads", "MA", "told only"),
+                Measurement(1.0, 0.1),
+                Target(math.nan, math.nan, "", ""),
+            ),
         )
         return Result(rows)
 

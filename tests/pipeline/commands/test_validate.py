@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from halobind.forcefields.packs.pack import load_pack
-from halobind.forcefields.validation.check_rows import Check, Result, Row, Target, judged, told
+from halobind.forcefields.validation.check_rows import (
+    Check,
+    CheckRow,
+    Measurement,
+    Result,
+    RowName,
+    Target,
+    judge,
+    make_row,
+)
 from halobind.jobs.claims import claim
 from halobind.pipeline.commands import pack_validation as module
 from halobind.pipeline.commands.cli import main
@@ -37,9 +46,9 @@ class Counted:
             )
             return Result(
                 (
-                    judged(
-                        (name, "CsPbBr3", "a"),
-                        (1.01, math.nan if quick else 0.01),
+                    judge(
+                        RowName(name, "CsPbBr3", "a"),
+                        Measurement(1.01, math.nan if quick else 0.01),
                         TARGET,
                         "a note",
                     ),
@@ -138,9 +147,15 @@ def test_bad_input_is_refused_in_one_line(
 
 def test_tables_show_every_row_and_keep_the_digits() -> None:
     rows = [
-        judged(("lattice", "CsPbBr3", "a"), (1.0123456, 0.0123), TARGET, "24 ps"),
-        judged(("pocket", "MA", "minimum"), (0.05, 0.0), TARGET, "24 ps", sampled=False),
-        told(("heads", "all", "all"), "not claimed", "bulk only"),
+        judge(RowName("lattice", "CsPbBr3", "a"), Measurement(1.0123456, 0.0123), TARGET, "24 ps"),
+        judge(
+            RowName("pocket", "MA", "minimum"),
+            Measurement(0.05, 0.0),
+            TARGET,
+            "24 ps",
+            sampled=False,
+        ),
+        make_row(RowName("heads", "all", "all"), "not claimed", "bulk only"),
     ]
     text = rows_markdown(rows, "test, quick")
     assert "1.012 ± 0.012" in text and "1 ± 0.1" in text and "1. 24 ps\n2. bulk only" in text
@@ -151,7 +166,7 @@ def test_tables_show_every_row_and_keep_the_digits() -> None:
     assert (
         float(read[0]["value"]) == 1.0123456
         and read[2]["value"] == ""
-        and set(read[0]) == {*Row.__dataclass_fields__, "amount"}
+        and set(read[0]) == {*CheckRow.__dataclass_fields__, "amount"}
     )
     assert json.loads(rows_json(rows, {"pack": "x"}))["rows"][2]["target"] is None
 
