@@ -7,7 +7,7 @@ At 300 K, or at another temperature in K:
 """
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import openmm as mm
@@ -22,11 +22,24 @@ from halobind.structures.models.model import Model
 
 CUTOFF_NM = 1.0
 TIMESTEP_PS = 0.004
-WARM_PS = 10.0  # at half the time step
-SETTLE_PS = 20.0  # not counted
-MEASURE_PS = 80.0
 N_BLOCKS = 8
 RECORD_STEPS = 25
+
+
+@dataclass(frozen=True)
+class LatticeRun:
+    """A run that measures a lattice constant."""
+
+    measure_ps: float = 80.0
+    """Time in ps that is counted."""
+    warm_ps: float = 10.0
+    """Time in ps at half the time step, after the minimisation."""
+    settle_ps: float = 20.0
+    """Time in ps at the whole time step that is not counted."""
+    cells: int = 4
+    """Unit cells along each axis."""
+    seed: int = 1
+    """Seed of model, barostat, integrator and velocities."""
 
 
 def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) -> Model:
@@ -52,7 +65,7 @@ def bulk_model(perovskite: str, lattice_nm: float, cells: int, seed: int = 1) ->
 
 
 def lattice_constant(
-    pack: Pack, perovskite: str, temperature_K: float, ps: float, cells: int = 4, seed: int = 1
+    pack: Pack, perovskite: str, temperature_K: float, run: LatticeRun
 ) -> tuple[float, float]:
     """The cubic lattice constant at 1 bar, by a run.
 
@@ -63,37 +76,35 @@ def lattice_constant(
         pack: The force field.
         perovskite: The crystal.
         temperature_K: Temperature in K.
-        ps: Time in ps that is counted.
-        cells: Unit cells along each axis.
-        seed: Seed of model, barostat, integrator and velocities.
+        run: Its lengths, size and seed.
 
     Returns:
         The mean and its standard error from blocks of time, both in nm.
     """
-    model = bulk_model(perovskite, pack.lattice_nm[perovskite], cells, seed)
+    model = bulk_model(perovskite, pack.lattice_nm[perovskite], run.cells, run.seed)
     system = make_system(model, pack, SystemSettings(CUTOFF_NM, 0.0))
     barostat = mm.MonteCarloAnisotropicBarostat(
         mm.Vec3(1, 1, 1) * unit.bar, temperature_K * unit.kelvin, True, True, True, 10
     )
-    barostat.setRandomNumberSeed(seed)
+    barostat.setRandomNumberSeed(run.seed)
     system.addForce(barostat)
     integrator = mm.LangevinMiddleIntegrator(
         temperature_K * unit.kelvin, 1.0 / unit.picosecond, TIMESTEP_PS / 2 * unit.picosecond
     )
-    integrator.setRandomNumberSeed(seed)
+    integrator.setRandomNumberSeed(run.seed)
     context = mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), {"Threads": "1"})
     context.setPositions(model.positions)
     mm.LocalEnergyMinimizer.minimize(context, 10.0, 300)
-    context.setVelocitiesToTemperature(temperature_K, seed)
-    integrator.step(round(2 * WARM_PS / TIMESTEP_PS))
+    context.setVelocitiesToTemperature(temperature_K, run.seed)
+    integrator.step(round(2 * run.warm_ps / TIMESTEP_PS))
     integrator.setStepSize(TIMESTEP_PS)
-    integrator.step(round(SETTLE_PS / TIMESTEP_PS))
-    n_records = N_BLOCKS * max(1, round(ps / TIMESTEP_PS / RECORD_STEPS / N_BLOCKS))
+    integrator.step(round(run.settle_ps / TIMESTEP_PS))
+    n_records = N_BLOCKS * max(1, round(run.measure_ps / TIMESTEP_PS / RECORD_STEPS / N_BLOCKS))
     lengths = np.empty(n_records)
     for k in range(n_records):
         integrator.step(RECORD_STEPS)
         edges = context.getState().getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
-        lengths[k] = np.diag(edges).mean() / cells
+        lengths[k] = np.diag(edges).mean() / run.cells
     blocks = lengths.reshape(N_BLOCKS, -1).mean(axis=1)
     return float(lengths.mean()), float(blocks.std(ddof=1) / np.sqrt(N_BLOCKS))
 
@@ -104,6 +115,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     name, perovskite, *rest = arguments
+    run = LatticeRun()
     temperature = float(rest[0]) if rest else 300.0
     try:
         pack = load_pack(name)
@@ -112,13 +124,13 @@ def main(arguments: list[str]) -> int:
                 f"force field {name!r} has no parameters for {perovskite}; it has"
                 f" {', '.join(pack.lattice_nm)}"
             )
-        mean, error = lattice_constant(pack, perovskite, temperature, MEASURE_PS)
+        mean, error = lattice_constant(pack, perovskite, temperature, run)
     except KeyError as problem:
         print(problem.args[0], file=sys.stderr)
         return 1
     print(
         f"{name} {perovskite}: a = {mean:.4f} +- {error:.5f} nm at {temperature:g} K,"
-        f" {MEASURE_PS:g} ps, cutoff {CUTOFF_NM} nm"
+        f" {run.measure_ps:g} ps, cutoff {CUTOFF_NM} nm"
     )
     return 0
 

@@ -44,6 +44,8 @@ DEFAULT_ROWS = (
     "leucine",
     "sulfobetaine",
     "1-octadecene",
+    "butylamine",
+    "cysteine",
     "acetone",
     "toluene",
     "DMF",

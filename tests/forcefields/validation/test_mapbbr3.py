@@ -12,7 +12,7 @@ from halobind.forcefields.hamiltonian.dispersion_tail import tail_pressure_bar
 from halobind.forcefields.hamiltonian.system import SystemSettings, make_system
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.validation.dynamics import TIMESTEP_PS, Sampling, sample
-from halobind.forcefields.validation.lattice_constant import lattice_constant
+from halobind.forcefields.validation.lattice_constant import LatticeRun, lattice_constant
 from halobind.forcefields.validation.surfaces import anchor_height
 from halobind.structures.assembly.build import ModelSpec, build_model
 from halobind.structures.crystals.crystal import CrystalSpec
@@ -122,6 +122,6 @@ def test_mapbbr3_with_a_ligand_in_acetone_is_stable_at_4_fs() -> None:
 
 @pytest.mark.slow
 def test_lattice_of_mapbbr3() -> None:
-    a, error = lattice_constant(PACK, "MAPbBr3", KELVIN, 20.0)
+    a, error = lattice_constant(PACK, "MAPbBr3", KELVIN, LatticeRun(measure_ps=20.0))
     print(f"a = {a:.4f} +- {error:.4f} nm")
     assert a == pytest.approx(EXPERIMENT_NM, rel=0.01) and error < 0.001
