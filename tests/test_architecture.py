@@ -23,6 +23,7 @@ ORDER = {  # a package imports only from those before it in its line
         "sampling",
         "results",
         "observables",
+        "report",
         "workflow",
         "commands",
     ),

@@ -16,6 +16,10 @@ VERBS = {
     "run": "do what is pending, here; interrupt it at any moment and run it again",
     "status": "one row a run, one column a stage, what is left",
     "table": "estimate what is sampled and write the binding-energy tables",
+    "report": (
+        "write one HTML page of what is sampled: table, reasons and what to do, curves, convergence,"
+        " the bound state in three dimensions, provenance; opens without a network"
+    ),
     "build": (
         "build the structures of a campaign, or of a file with a [model] section; simulates nothing"
     ),

@@ -295,7 +295,7 @@ def _panel(axes: Axes, drawing: _Drawing, view: _View, frame: _Frame) -> None:
     bonded = np.zeros(model.n_atoms, dtype=bool)
     bonded[model.bonds] = True
     radii = np.array(
-        [_radius(e, bool(bond)) for e, bond in zip(model.elements, bonded, strict=True)]
+        [drawn_radius(e, bool(bond)) for e, bond in zip(model.elements, bonded, strict=True)]
     )
     palette = {element: _colour(element) for element in set(model.elements)}
     colours = np.array([palette[element] for element in model.elements])
@@ -361,7 +361,7 @@ def _scale_bar(axes: Axes, frame: _Frame, order: int, inches_per_nm: float) -> N
     )
 
 
-def _radius(element: str, molecular: bool) -> float:
+def drawn_radius(element: str, molecular: bool) -> float:
     """The radius (nm) that an ion or an atom of a molecule is drawn with."""
     if not molecular:
         return ION_SCALE * CONTACT_RADII[element]

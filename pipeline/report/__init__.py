@@ -1,0 +1,1 @@
+"""A published campaign as one page that people read: figures, reasons, pictures, provenance."""
