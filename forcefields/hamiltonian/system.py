@@ -31,7 +31,12 @@ FORCE_GROUPS = {"bonded": 0, "nonbonded": 1, "ion pairs": 2, "slab restraint": 3
 
 @dataclass(frozen=True)
 class SystemSettings:
-    """How the Hamiltonian is cut off, and how the crystal is held."""
+    """How the Hamiltonian is cut off, and how the crystal is held.
+
+    Examples:
+        >>> halobind.SystemSettings(cutoff_nm=1.0, restraint_k=1000.0)
+        SystemSettings(cutoff_nm=1.0, restraint_k=1000.0)
+    """
 
     cutoff_nm: float
     """Cutoff in nm of pair forces and of the direct part of PME."""
@@ -80,6 +85,12 @@ def make_system(
     Raises:
         ValueError: The cutoff does not fit the box, or an atom has no parameters.
         FileNotFoundError: A molecule has no force-field file.
+
+    Examples:
+        >>> settings = halobind.SystemSettings(cutoff_nm=0.58, restraint_k=1000.0)
+        >>> system = halobind.make_system(model, halobind.load_pack("bond-increment"), settings)
+        >>> system.getNumParticles() == model.n_atoms
+        True
     """
     check_cutoff(model.box, settings.cutoff_nm)
     names = molecule_names(model)

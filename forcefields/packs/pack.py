@@ -184,6 +184,10 @@ def load_pack(name: str) -> Pack:
     Raises:
         KeyError: There is none.
         pydantic.ValidationError: Its file is broken.
+
+    Examples:
+        >>> halobind.load_pack("bond-increment").metals
+        ('Pb',)
     """
     if name not in FORCEFIELDS:
         raise KeyError(f"no force field {name!r}; there are {', '.join(FORCEFIELDS)}")

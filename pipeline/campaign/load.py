@@ -57,7 +57,7 @@ def load_campaign(path: Path) -> Campaign:
     Raises:
         CampaignError: names the key, the value and what to do.
     """
-    return parse_campaign(_read_toml(path), str(path), path.parent)
+    return parse_campaign(read_toml(path), str(path), path.parent)
 
 
 def load_ligands(path: Path) -> dict[str, Ligand]:
@@ -66,7 +66,7 @@ def load_ligands(path: Path) -> dict[str, Ligand]:
     Raises:
         CampaignError: names the key, the value and what to do.
     """
-    sections = _read_toml(path).get("ligands", {})
+    sections = read_toml(path).get("ligands", {})
     if not isinstance(sections, dict):
         raise CampaignError(
             f"{path}: ligands = {shown(sections)} must be a section, written [ligands.NAME]"
@@ -74,7 +74,7 @@ def load_ligands(path: Path) -> dict[str, Ligand]:
     return _user_ligands(sections, str(path), path.parent)
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+def read_toml(path: Path) -> dict[str, object]:
     """The content of a TOML file, or a CampaignError that says what is wrong with it."""
     try:
         if path.is_fifo() or path.is_socket():
@@ -105,11 +105,11 @@ def _read_toml(path: Path) -> dict[str, object]:
         raise CampaignError(f"{path} is not TOML: {error}") from None
     except OSError as error:
         raise CampaignError(f"cannot read {path}: {error.strerror}") from None
-    _check_integers(content, str(path), ())
+    check_integers(content, str(path), ())
     return content
 
 
-def _check_integers(value: object, file_name: str, keys: tuple[str, ...]) -> None:
+def check_integers(value: object, file_name: str, keys: tuple[str, ...]) -> None:
     """Refuse whole numbers that no setting takes and that cannot even be printed.
 
     Args:
@@ -122,10 +122,10 @@ def _check_integers(value: object, file_name: str, keys: tuple[str, ...]) -> Non
     """
     if isinstance(value, dict):
         for key, item in value.items():
-            _check_integers(item, file_name, (*keys, key))
+            check_integers(item, file_name, (*keys, key))
     elif isinstance(value, list):
         for item in value:
-            _check_integers(item, file_name, keys)
+            check_integers(item, file_name, keys)
     elif isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
         section = f"[{keys[0]}] " if len(keys) > 1 else ""
         raise CampaignError(

@@ -183,9 +183,17 @@ def _numbered_folders(parent: Path, prefix: str) -> list[Path]:
     return folders
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CampaignRuns:
-    """A campaign directory that was opened: its settings and its runs."""
+    """A campaign directory that was opened: its settings and its runs.
+
+    Examples:
+        >>> campaign = halobind.open_campaign("mycampaign")
+        >>> campaign.settings.sampling.segments
+        2
+        >>> [run.spec.model.ligand for run in campaign.runs]
+        ['DA']
+    """
 
     folder: Path
     """The campaign directory."""
@@ -193,6 +201,11 @@ class CampaignRuns:
     """The content of campaign.toml."""
     runs: list[Run]
     """Its runs, in the order of `settings.specs`."""
+
+    def __repr__(self) -> str:
+        n_runs = len(self.runs)
+        first = f"Campaign {self.folder}: {n_runs} run{'s' * (n_runs != 1)}"
+        return "\n".join([first, *(f"  {run.id}" for run in self.runs)])
 
 
 def campaign_file(campaign: Path) -> Path:

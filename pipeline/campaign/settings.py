@@ -24,7 +24,15 @@ Stiffness = Annotated[float, Field(ge=1, le=1e6, allow_inf_nan=False)]
 
 
 class CampaignError(ValueError):
-    """A campaign that cannot run: the message names the key, the value and what to do."""
+    """A campaign that cannot run: the message names the key, the value and what to do.
+
+    Examples:
+        >>> try:
+        ...     halobind.open_campaign("nowhere")
+        ... except halobind.CampaignError as error:
+        ...     print(error)
+        there is no nowhere/campaign.toml; write one with: halobind new nowhere
+    """
 
 
 class ForceFieldSection(Section):

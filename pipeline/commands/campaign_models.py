@@ -2,7 +2,6 @@
 simulated.
 """
 
-import hashlib
 import json
 import os
 import uuid
@@ -13,19 +12,13 @@ from pathlib import Path
 
 from halobind.forcefields.packs.charges import model_charge
 from halobind.forcefields.packs.pack import load_pack
-from halobind.forcefields.packs.validity import check_pack, planning_lattice, request_of
 from halobind.jobs.publish import publishing
 from halobind.pipeline.campaign.load import load_campaign
-from halobind.pipeline.campaign.run_directory import campaign_file, derived_seed, models_folder
-from halobind.pipeline.campaign.settings import CampaignError, RunSpec
+from halobind.pipeline.campaign.run_directory import campaign_file, models_folder
+from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.workflow.checks import check_can_create
-from halobind.structures.assembly.build import (
-    BuildCheck,
-    ModelSpec,
-    build_model,
-    check_model,
-    plan_model,
-)
+from halobind.pipeline.workflow.model_orders import ModelOrder, check_order, model_order
+from halobind.structures.assembly.build import BuildCheck, build_model
 from halobind.structures.models.export import check_export, export_model
 from halobind.structures.models.model import Model, read_model, write_model
 from halobind.structures.models.picture import draw_model
@@ -49,18 +42,6 @@ class BuildOptions:
     """Of everything that the builder draws."""
 
 
-@dataclass(frozen=True)
-class ModelOrder:
-    """One model to build."""
-
-    folder: Path
-    """Where it is published."""
-    spec: ModelSpec
-    """The builder's settings."""
-    pack: str
-    """Name of the force field that gave the lattice constant."""
-
-
 def build_models(path: Path, options: BuildOptions) -> int:
     """Build every distinct model of a campaign and print the ledgers; returns 0.
 
@@ -79,9 +60,7 @@ def build_models(path: Path, options: BuildOptions) -> int:
     check_can_create(options.out or models_folder(file.parent), "name another one with --out")
     for order in orders:
         try:
-            check_model(order.spec)
-            model_plan = plan_model(order.spec)
-            check_pack(load_pack(order.pack), request_of(order.spec, model_plan))
+            model_plan = check_order(order)
             for kind in options.formats:
                 check_export(model_plan.n_atoms, model_plan.box, kind)
         except ValueError as error:
@@ -103,31 +82,9 @@ def model_orders(file: Path, options: BuildOptions) -> list[ModelOrder]:
     out = options.out or models_folder(file.parent)
     orders = {}
     for spec in load_campaign(file).specs:
-        order = _model_order(spec, out, options.seed)
+        order = model_order(spec, out, options.seed)
         orders[order.folder.name] = order
     return list(orders.values())
-
-
-def _model_order(run: RunSpec, out: Path, seed: int) -> ModelOrder:
-    """The model of a run; its folder is named by a checksum of all that decides it."""
-    pack = load_pack(run.forcefield.pack)
-    user_ligands = {name: record.ligand for name, record in run.ligands.items()}
-    lattice_nm = planning_lattice(pack, run.model.perovskite)
-    content = json.dumps(
-        [
-            run.model.model_dump(),
-            run.coordinate.leaving,
-            {name: asdict(ligand) for name, ligand in user_ligands.items()},
-            lattice_nm,
-            seed,
-            run.replica,
-        ],
-        sort_keys=True,
-    )
-    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    builder_seed = derived_seed(digest, "build")
-    spec = run.model.spec(lattice_nm, user_ligands, builder_seed, run.coordinate.leaving)
-    return ModelOrder(out / f"{run.model.label}-{run.model.cells}-{digest}", spec, pack.name)
 
 
 def _publish_model(order: ModelOrder, options: BuildOptions) -> None:

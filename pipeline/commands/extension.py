@@ -10,7 +10,7 @@ from halobind.jobs.claims import claim
 from halobind.jobs.publish import publishing
 from halobind.pipeline.campaign.run_directory import Run, write_record
 from halobind.pipeline.campaign.settings import Campaign, CampaignError
-from halobind.pipeline.commands.campaign_run import RunOptions, run_campaign
+from halobind.pipeline.commands.campaign_run import run_with_table
 from halobind.pipeline.sampling.product import ROUNDS
 from halobind.pipeline.sampling.products import all_products
 from halobind.pipeline.sampling.rounds import (
@@ -22,6 +22,7 @@ from halobind.pipeline.sampling.rounds import (
 )
 from halobind.pipeline.sampling.window_segments import window_chain, windows_of
 from halobind.pipeline.workflow.checks import check_writable, open_campaign
+from halobind.pipeline.workflow.local_run import RunOptions
 from halobind.pipeline.workflow.planning import decide, round_name
 from halobind.pipeline.workflow.refinement import target_in_force
 from halobind.pipeline.workflow.rounds_due import campaign_target, decision_basis, replicas_of
@@ -76,7 +77,7 @@ def extend_campaign(folder: Path, options: ExtendOptions) -> int:
         for run in group:
             write_record(run)
         _publish(group[0], one)
-    return run_campaign(folder, RunOptions())
+    return run_with_table(folder, RunOptions())
 
 
 def _check(campaign: Campaign, options: ExtendOptions) -> SamplingTarget | None:

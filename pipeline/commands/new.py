@@ -32,26 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the verb with parsed options; returns the exit code."""
     text = (TEMPLATES / f"{options.template}.toml").read_text(encoding="utf-8")
-    print(new_campaign(options.campaign, text))
+    print(write_new(options.campaign, text))
     return 0
 
 
-def new_campaign(folder: Path, text: str) -> str:
+def write_new(folder: Path, text: str) -> str:
     """Write campaign.toml into a new or empty directory; returns what to do next.
 
     Raises CampaignError when one is there.
     """
+    from halobind.pipeline.campaign.campaign_text import write_campaign_file  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
     from halobind.pipeline.campaign.run_directory import campaign_file  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
     from halobind.pipeline.campaign.settings import CampaignError  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
 
     path = campaign_file(folder)
     if path.exists():
         raise CampaignError(f"{path} is there already; edit it, or name another directory")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CampaignError(
-            f"cannot write {path}: {error.strerror}; name a directory that you can write to"
-        ) from None
+    write_campaign_file(folder, text)
     return f"wrote {path}\nedit it, then: halobind plan {shlex.quote(str(folder))}"

@@ -43,9 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the verb with parsed options; returns the exit code."""
-    from halobind.pipeline.commands.campaign_run import RunOptions, run_campaign  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
+    from halobind.pipeline.commands.campaign_run import run_with_table  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
+    from halobind.pipeline.workflow.local_run import RunOptions  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
 
-    return run_campaign(
+    return run_with_table(
         options.campaign,
         RunOptions(
             part=options.part,

@@ -16,7 +16,15 @@ class Resampling(Protocol):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Curve:
-    """A free energy along the coordinate over its plateau, with its error, on n bins."""
+    """A free energy along the coordinate over its plateau, with its error, on n bins.
+
+    In a notebook it shows itself as a plot.
+
+    Examples:
+        >>> curve = halobind.curve_of(campaign)
+        >>> lowest = curve.W.argmin()
+        >>> well = curve.z_nm[lowest], curve.W[lowest], curve.W_error[lowest]
+    """
 
     z_nm: np.ndarray
     """Centres of the bins (nm), (n,)."""
@@ -48,7 +56,16 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pmf(Curve):
-    """A curve with what its errors and numbers need, on n bins of equal width."""
+    """A curve with what its errors and numbers need, on n bins of equal width.
+
+    Examples:
+        >>> pmf = halobind.estimate_samples(samples).pmf
+        >>> first, stop = pmf.plateau
+        >>> bool(abs(pmf.W[first:stop].mean()) < 1.0)
+        True
+        >>> sorted(pmf.others)
+        ['WHAM', 'umbrella integration']
+    """
 
     bin_nm: float
     """Width of a bin (nm)."""

@@ -13,6 +13,13 @@ class EstimateError(ValueError):
 
     The message says why, with numbers, and becomes the Error row of the table; `cause` names the
     reason without numbers, so that equal reasons can be counted.
+
+    Examples:
+        >>> try:
+        ...     estimate = halobind.estimate_samples(samples.first(0.001))
+        ... except halobind.EstimateError as error:
+        ...     print(error.cause)
+        too few samples
     """
 
     def __init__(self, message: str, cause: str = "") -> None:
@@ -22,7 +29,12 @@ class EstimateError(ValueError):
 
 @dataclass(frozen=True)
 class Window:
-    """One umbrella: bias 0.5 k (z - center_nm)^2 on the height z of the anchor over its site."""
+    """One umbrella: bias 0.5 k (z - center_nm)^2 on the height z of the anchor over its site.
+
+    Examples:
+        >>> halobind.Window(center_nm=0.3, k=2000.0)
+        Window(center_nm=0.3, k=2000.0)
+    """
 
     center_nm: float
     """Height of its centre over the plane of the site."""
@@ -57,6 +69,14 @@ class Samples:
 
     Raises:
         EstimateError: A series is missing, empty, not 1-D or not finite.
+
+    Examples:
+        >>> import numpy as np
+        >>> window = halobind.Window(center_nm=0.3, k=2000.0)
+        >>> heights = np.array([0.31, 0.29, 0.33, 0.30])
+        >>> samples = halobind.Samples((window,), (heights,), 1.0, 300.0, 0.55, 5000.0)
+        >>> samples.sampling_ns
+        0.004
     """
 
     windows: tuple[Window, ...]

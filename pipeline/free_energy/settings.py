@@ -10,6 +10,10 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 class EstimateSettings(BaseModel):
     """The [estimate] section of a campaign: how numbers are made from samples. It never changes
     what is simulated.
+
+    Examples:
+        >>> halobind.EstimateSettings(bin_nm=0.05).plateau_nm
+        0.2
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

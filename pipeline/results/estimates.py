@@ -17,13 +17,12 @@ from halobind.pipeline.free_energy.alchemical_binding import (
     estimate_alchemical,
 )
 from halobind.pipeline.free_energy.alchemical_samples import AlchemicalSamples
-from halobind.pipeline.free_energy.binding import Binding, compute_binding
-from halobind.pipeline.free_energy.equilibration import discard_equilibration
+from halobind.pipeline.free_energy.binding import Binding
 from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples, walk_binding
 from halobind.pipeline.free_energy.samples import Samples
 from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.two_faces import compare_faces, face_samples
-from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
+from halobind.pipeline.free_energy.window_estimate import estimate_samples
 from halobind.pipeline.results.collect import AnySamples
 from halobind.pipeline.results.estimate_files import (
     read_estimate,
@@ -135,16 +134,15 @@ def _publish_windows(
     Raises:
         EstimateError: no number follows from the samples.
     """
-    ready = discard_equilibration(samples, settings)
-    pmf = estimate_pmf(ready.samples, settings, seed)
-    numbers = compute_binding(pmf, ready.samples, settings, seed)
-    numbers = replace(numbers, flags=(*numbers.flags, *ready.flags()))
+    estimate = estimate_samples(samples, settings, seed)
+    ready = estimate.used
+    numbers = estimate.binding
     faces: Sequence[Sequence[float]] = []
     if heads > 1:
         faces, flags = compare_faces(face_samples(ready.samples, heads), settings, faces_seed)
         numbers = replace(numbers, flags=(*numbers.flags, *flags))
     with publishing(folder) as out:
-        write_window_estimate(out, ready, pmf, numbers)
+        write_window_estimate(out, ready, estimate.pmf, numbers)
         if faces:
             write_faces(out, faces)
     return numbers

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from halobind.pipeline.campaign.run_directory import DamagedError, Run
-from halobind.pipeline.campaign.settings import Campaign, RunSpec
+from halobind.pipeline.campaign.run_directory import CampaignRuns, DamagedError, Run
+from halobind.pipeline.campaign.settings import Campaign, CampaignError, RunSpec
 from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.free_energy.alchemical_samples import AlchemicalSamples
 from halobind.pipeline.free_energy.anchor_checks import (
@@ -16,6 +16,7 @@ from halobind.pipeline.free_energy.anchor_checks import (
 )
 from halobind.pipeline.free_energy.flags import Flag, FlagKind
 from halobind.pipeline.free_energy.metadynamics_pmf import WalkerSamples
+from halobind.pipeline.free_energy.pmf import Curve
 from halobind.pipeline.free_energy.samples import EstimateError
 from halobind.pipeline.results.collect import AnySamples, collect_samples
 from halobind.pipeline.results.estimate_files import read_curve
@@ -63,6 +64,40 @@ def run_row(run: Run, campaign: Campaign) -> TableRow:
         return _estimated_row(row, run, campaign)
     except (EstimateError, DamagedError) as error:
         return replace(row, error=str(error))
+
+
+def curve_of(campaign: CampaignRuns, run_id: str | None = None) -> Curve:
+    """The free energy along the coordinate of one run, with its error, as in its row of the table.
+
+    The estimate is published in the directory of the run, and made again only where there is more
+    to estimate from.
+
+    Args:
+        campaign: the campaign.
+        run_id: which run; None where there is only one.
+
+    Raises:
+        CampaignError: there is no such run, or several where none is named.
+        EstimateError: it has no curve, and why.
+
+    Examples:
+        >>> campaign = halobind.open_campaign("mycampaign")
+        >>> curve = halobind.curve_of(campaign, campaign.runs[0].id)
+        >>> curve.z_nm.shape == curve.W.shape == curve.W_error.shape
+        True
+    """
+    ids = [run.id for run in campaign.runs]
+    if run_id is None and len(ids) > 1:
+        raise CampaignError(f"{campaign.folder} has {len(ids)} runs: name one of {', '.join(ids)}")
+    if run_id is not None and run_id not in ids:
+        raise CampaignError(
+            f"{campaign.folder} has no run {run_id!r}; its runs are {', '.join(ids)}"
+        )
+    run = campaign.runs[0 if run_id is None else ids.index(run_id)]
+    row = run_row(run, campaign.settings)
+    if row.curve is None:
+        raise EstimateError(f"{run.id} has no curve: {row.status}", cause="no curve")
+    return row.curve
 
 
 def _labelled_row(run: Run, campaign: Campaign) -> TableRow:

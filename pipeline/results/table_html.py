@@ -16,12 +16,12 @@ def tables_html(tables: ReadableTables) -> str:
     if not tables.sections:
         return f"<p><b>{TITLE}</b>: there are no runs.</p>"
     first, *others = tables.sections
-    parts = [f"<p><b>{TITLE}</b>: {escape(tables.subject)}</p>", _table_html(first.rows)]
+    parts = [f"<p><b>{TITLE}</b>: {escape(tables.subject)}</p>", rows_html(first.rows)]
     if tables.notes:
         parts.append(_folded("Notes", _notes_html(tables.notes)))
     for section in others:
         note = f"<p>{escape(section.note)}</p>" if section.note else ""
-        parts.append(_folded(section.title, _table_html(section.rows) + note))
+        parts.append(_folded(section.title, rows_html(section.rows) + note))
     return f"<div>{''.join(parts)}</div>"
 
 
@@ -30,7 +30,12 @@ def _folded(title: str, content: str) -> str:
     return f"<details><summary>{escape(title)}</summary>{content}</details>"
 
 
-def _table_html(rows: Sequence[dict[str, str]]) -> str:
+def lines_html(lines: Sequence[str]) -> str:
+    """Lines of text, each on a line of its own."""
+    return f"<p>{'<br>'.join(escape(line) for line in lines)}</p>"
+
+
+def rows_html(rows: Sequence[dict[str, str]]) -> str:
     """A table of rows that have the same columns."""
     head = "".join(f'<th style="{CELL_STYLE}">{escape(name)}</th>' for name in rows[0])
     body = "".join(f"<tr>{_cells_html(row)}</tr>" for row in rows)

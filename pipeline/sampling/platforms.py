@@ -30,7 +30,14 @@ print(json.dumps({n: platform.getPropertyValue(context, n) for n in platform.get
 
 
 class PlatformError(RuntimeError):
-    """The named platform cannot be used; the message lists what can and why the others failed."""
+    """The named platform cannot be used; the message lists what can and why the others failed.
+
+    Examples:
+        >>> try:
+        ...     outcome = halobind.run_campaign(campaign, platform="CPU")
+        ... except halobind.PlatformError as error:
+        ...     print(error)
+    """
 
 
 @dataclass(frozen=True)

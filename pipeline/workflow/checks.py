@@ -308,12 +308,18 @@ def check_can_create(folder: Path, advice: str) -> None:
         raise CampaignError(f"{nearest} is not a directory that can be written to: {advice}")
 
 
-def open_campaign(folder: Path) -> CampaignRuns:
+def open_campaign(folder: Path | str) -> CampaignRuns:
     """Load and check a campaign directory; nothing is computed or written.
 
     Raises:
         CampaignError: names the setting, its value and what to do.
+
+    Examples:
+        >>> halobind.open_campaign("mycampaign")
+        Campaign mycampaign: 1 run
+          CsPbBr3-slab-DA-acetone-r0-...
     """
+    folder = Path(folder)
     campaign = load_campaign(campaign_file(folder))
     runs = runs_of(folder, campaign)
     check_runs(runs, campaign)

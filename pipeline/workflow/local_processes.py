@@ -11,7 +11,7 @@ from pathlib import Path
 from halobind.jobs.gpus import MPSError, has_mps, seats, shared_gpus, visible_gpus
 from halobind.jobs.local import run_side_by_side
 from halobind.pipeline.campaign.paths import absolute_path
-from halobind.pipeline.campaign.run_directory import Run, logs_folder
+from halobind.pipeline.campaign.run_directory import CampaignRuns, logs_folder
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.sampling.platforms import MDPlatform, PlatformError, cores
 from halobind.pipeline.workflow.progress import Display, chart_of, measure
@@ -22,28 +22,27 @@ PER_GPU_WITH_MPS = 4
 
 
 def side_by_side(
-    folder: Path,
-    campaign: Campaign,
-    work: tuple[list[Run], MDPlatform],
+    opened: CampaignRuns,
+    choice: MDPlatform,
     asked: int | None,
     flags: list[str],
+    *,
+    progress: bool = True,
 ) -> None:
     """Make what is pending in `asked` processes of `halobind run` with `flags`, or as many as suit
     the machine, with a progress display.
 
     Raises Stopped, WorkError, PlatformError.
     """
-    runs, choice = work
+    folder = opened.folder
+    campaign = opened.settings
+    runs = opened.runs
     with contextlib.ExitStack() as stack:
         places, how = stack.enter_context(_places(choice, campaign, asked))
         count = len(places)
         names = (
             f"{len(runs)} run{'s' * (len(runs) != 1)}",
             f"{count} process{'es' * (count != 1)}{how}",
-        )
-        print(
-            f"{names[0]} on {choice.name}, {names[1]}; logs in {logs_folder(folder)}",
-            file=sys.stderr,
         )
         command = [
             sys.executable,
@@ -56,15 +55,26 @@ def side_by_side(
             choice.name,
             *flags,
         ]
-        display = Display(lambda: chart_of(runs, campaign))
-        stack.callback(display.close)
-        codes = run_side_by_side(command, places, logs_folder(folder), display.tick)
+        tick = _no_tick
+        if progress:
+            print(
+                f"{names[0]} on {choice.name}, {names[1]}; logs in {logs_folder(folder)}",
+                file=sys.stderr,
+            )
+            display = Display(lambda: chart_of(runs, campaign))
+            stack.callback(display.close)
+            tick = display.tick
+        codes = run_side_by_side(command, places, logs_folder(folder), tick)
     broken = [how_it_ended(log, code) for log, code in codes.items() if code]
     amount = measure(chart_of(runs, campaign))
     if broken and (amount.done < amount.total or len(broken) == count):
         raise WorkError("\n".join(broken))
-    for text in broken:
+    for text in broken if progress else ():
         print(f"halobind: {text}; the other processes did its work", file=sys.stderr)
+
+
+def _no_tick() -> None:
+    """Show no progress."""
 
 
 @contextlib.contextmanager

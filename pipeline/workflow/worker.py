@@ -32,7 +32,14 @@ from halobind.pipeline.workflow.rounds_due import replicas_of
 
 
 class WorkError(RuntimeError):
-    """The work could not be finished; what was published is kept."""
+    """The work could not be finished; what was published is kept.
+
+    Examples:
+        >>> try:
+        ...     outcome = halobind.run_campaign(campaign)
+        ... except halobind.WorkError as error:
+        ...     print(error)
+    """
 
 
 # The machine or the directory, not the physics: nothing to record, the worker stops and the message

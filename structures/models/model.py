@@ -1,6 +1,7 @@
 """The Model: every atom in the box, where it is and what it belongs to; reading and writing it."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -53,7 +54,7 @@ class Residue:
     """The atom after its last."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """Atoms, residues, bonds, an orthorhombic box and named groups.
 
@@ -72,6 +73,12 @@ class Model:
     - charged: molecules with charged groups;
     - counterion: what is dissolved in the solvent;
     - solvent.
+
+    In a notebook it shows itself as a picture.
+
+    Examples:
+        >>> model.n_atoms, len(model.groups["ligand"])
+        (35, 8)
     """
 
     elements: tuple[str, ...]
@@ -119,7 +126,20 @@ class Model:
 
     @property
     def n_atoms(self) -> int:
+        """Atoms in all."""
         return len(self.elements)
+
+    def __repr__(self) -> str:
+        box = " x ".join(f"{side:.2f}" for side in self.box)
+        counts = Counter(residue.name for residue in self.residues)
+        content = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return f"Model: {self.n_atoms} atoms in {box} nm: {content}"
+
+    def _repr_html_(self) -> str:
+        """The model as a picture, for notebooks."""
+        from halobind.structures.models.picture import model_html  # noqa: PLC0415 (it imports this module, and matplotlib)
+
+        return model_html(self)
 
 
 def residues_with(model: Model, atoms: np.ndarray) -> list[np.ndarray]:

@@ -1,7 +1,10 @@
 """A picture of a model: side and top view, ions as spheres, ligands as sticks, far atoms paler."""
 
+import base64
+import io
 from collections import Counter
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -128,9 +131,34 @@ def draw_model(model: Model, path: Path, solvent: bool = False) -> None:
             f"cannot draw {path}: there is no folder {path.parent}; create it or choose another"
             " path"
         )
+    imsave(path, _pixels(model, solvent, f" in {path}"), format="png")
+
+
+def model_html(model: Model) -> str:
+    """The picture of a model as an <img> of HTML that holds all of it; a text where all is solvent."""
+    if len(model.groups["solvent"]) == model.n_atoms:
+        return f"<p>{escape(repr(model))}</p>"
+    picture = io.BytesIO()
+    imsave(picture, _pixels(model, solvent=False), format="png")
+    data = base64.b64encode(picture.getvalue()).decode("ascii")
+    source = f"data:image/png;base64,{data}"
+    return f'<img src="{source}" alt="{escape(repr(model))}" style="max-width: 100%">'
+
+
+def _pixels(model: Model, solvent: bool, where: str = "") -> np.ndarray:
+    """The picture as red, green and blue (height, width, 3), 0 to 1.
+
+    Args:
+        model: The model.
+        solvent: Whether to draw the solvent, as thin lines.
+        where: What a message says of the file.
+
+    Raises:
+        ValueError: When the model is nothing but solvent.
+    """
     drawn = np.setdiff1d(np.arange(model.n_atoms), model.groups["solvent"])
     if not len(drawn):
-        raise ValueError(f"nothing to draw in {path}: all {model.n_atoms} atoms are solvent")
+        raise ValueError(f"nothing to draw{where}: all {model.n_atoms} atoms are solvent")
     xyz = _gathered(model)
     figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), dpi=DPI)
     canvas = FigureCanvasAgg(figure)
@@ -171,7 +199,8 @@ def draw_model(model: Model, path: Path, solvent: bool = False) -> None:
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())[:, :, :3] / 255.0  # type: ignore[no-untyped-call]
     # fewer shades make a smaller file, and elements stay apart
-    imsave(path, np.round(pixels * SHADES) / SHADES, format="png")
+    rounded: np.ndarray = np.round(pixels * SHADES) / SHADES
+    return rounded
 
 
 def _legend(figure: Figure, elements: list[str]) -> None:

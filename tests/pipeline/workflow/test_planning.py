@@ -295,7 +295,7 @@ def test_extend_shows_the_plan_records_it_and_the_worker_follows(
     )
     assert rounds_of(run) == before
     monkeypatch.setattr(
-        "halobind.pipeline.commands.extension.run_campaign", lambda folder, options: 0
+        "halobind.pipeline.commands.extension.run_with_table", lambda folder, options: 0
     )
     assert extend_campaign(tmp_path, ExtendOptions(segments=1)) == 0
     assert set(windows_of(run, campaign).values()) == {3} and rounds_due([run], campaign)
