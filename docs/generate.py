@@ -5,7 +5,9 @@ A page asks for a part with a comment, `<!-- generated: campaign -->`.
 
 import argparse
 import inspect
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import halobind
@@ -97,9 +99,23 @@ def sentence(text: str) -> str:
 
 
 def python() -> str:
-    """Every public name."""
+    """Every public name, functions first."""
     things = [getattr(halobind, name) for name in halobind.__all__]
+    things.sort(key=inspect.isclass)
     return "\n".join(f"::: {thing.__module__}.{thing.__name__}\n" for thing in things)
 
 
-PARTS = {"campaign": campaign, "commands": commands, "python": python}
+def notebook() -> str:
+    """The cells of the notebook, without results."""
+    path = Path(__file__).with_name("notebook.ipynb")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join(cell_text(cell) for cell in cells)
+
+
+def cell_text(cell: dict[str, Any]) -> str:
+    """A cell of a notebook as Markdown."""
+    source = "".join(cell["source"])
+    return f"```python\n{source}\n```" if cell["cell_type"] == "code" else source
+
+
+PARTS = {"campaign": campaign, "commands": commands, "notebook": notebook, "python": python}

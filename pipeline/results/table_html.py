@@ -5,7 +5,7 @@ from html import escape
 
 from halobind.pipeline.results.table_text import TITLE, ReadableTables, RowNote
 
-CELL_STYLE = "text-align: left; white-space: nowrap"
+CELL_STYLE = "text-align: left; white-space: nowrap; padding: 2px 10px"
 
 
 def tables_html(tables: ReadableTables) -> str:
