@@ -421,7 +421,7 @@ def test_mirror_images_side_by_side_have_their_own_files(tmp_path: Path) -> None
     pack, library = load_pack("bond-increment"), molecule_library(campaign)
     model, _ = build_model(run_model_spec(run.spec, run.id))
     assert {"left", "right"} <= set(molecule_names(model))
-    system = make_system(model, pack, SystemSettings(0.9, 1000.0), library)
+    system = make_system(model, pack, SystemSettings(0.8, 1000.0), library)
     assert {"c3:n4", "f"} <= set(audit_system(system, model, pack, library).types)
 
 
