@@ -57,7 +57,7 @@ def clusters(slurm: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     (config / "halobind" / "clusters.toml").write_text(CLUSTERS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(config))
-        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", str(ROOT / "src"), prepend=os.pathsep)
         yield
 
 
