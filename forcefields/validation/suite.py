@@ -17,6 +17,7 @@ from halobind.forcefields.validation.check_rows import (
 )
 from halobind.forcefields.validation.crystals import elastic_check, lattice_check
 from halobind.forcefields.validation.dynamics import Sampling
+from halobind.forcefields.validation.permittivity import permittivity_check
 from halobind.forcefields.validation.pocket import heads_of, pocket_check
 from halobind.forcefields.validation.pocket_pmf import BOX_NM, pocket_pmf_check, standard_sampling
 from halobind.forcefields.validation.solvents import solvent_check
@@ -25,7 +26,16 @@ from halobind.structures.molecules.catalogue import ION_CHARGES, LIGANDS, PEROVS
 
 # Primary and quaternary heads that are held against each other; quick: the first pair.
 HEAD_PAIRS = (("MA", "tetramethylammonium"), ("DA", "DMDDA"))
-NAMES = ("lattice", "elastic", "integrity", "heads", "pocket", "pocket-pmf", "solvent")
+NAMES = (
+    "lattice",
+    "elastic",
+    "integrity",
+    "heads",
+    "pocket",
+    "pocket-pmf",
+    "solvent",
+    "permittivity",
+)
 REVISION = 2  # raise it when a check measures something else under the same settings
 LIQUID_K = 298.15
 
@@ -52,6 +62,7 @@ def checks(pack: Pack, quick: bool) -> list[Check]:
     if pack.terminations:
         for name in ("acetone",) if quick else SOLVENTS:
             applicable.append(_solvent_check(name, quick))
+            applicable.append(_permittivity_check(name, quick))
     return sorted(applicable, key=lambda check: NAMES.index(check.name))
 
 
@@ -73,7 +84,7 @@ def unclaimed(pack: Pack, quick: bool) -> list[CheckRow]:
                 reason = f"is not for {termination} surfaces"
                 rows.append(_unclaimed_row("integrity", slab, pack, reason))
     if "AX" not in pack.terminations:
-        for name in ("heads", "pocket", "solvent"):
+        for name in ("heads", "pocket", "solvent", "permittivity"):
             rows.append(_unclaimed_row(name, "all", pack, "is for the bulk"))
     else:
         pairs = HEAD_PAIRS[:1] if quick else HEAD_PAIRS
@@ -208,6 +219,16 @@ def _solvent_check(name: str, quick: bool) -> Check:
         molecules=(name,),
         run=partial(solvent_check, name=name, liquid=liquid, gas=gas),
     )
+
+
+def _permittivity_check(name: str, quick: bool) -> Check:
+    liquid = (
+        Sampling(LIQUID_K, 4.0, 24.0, 120, "xyz")
+        if quick
+        else Sampling(LIQUID_K, 100.0, 3000.0, 6000, "xyz")
+    )
+    run = partial(permittivity_check, name=name, how=liquid)
+    return Check("permittivity", name, {"sampling": asdict(liquid)}, (name,), run)
 
 
 def key(pack: Pack, check: Check) -> str:

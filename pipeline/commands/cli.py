@@ -31,6 +31,10 @@ VERBS = {
         "hold a force-field pack against experiment and reference calculations; interrupt it and go"
         " on with the same command"
     ),
+    "reference": (
+        "compute energies of heads in the pocket by density functional theory, which packs are held"
+        " against; interrupt it and go on with the same command"
+    ),
     "extend": (
         "sample more: so many segments for every window, or until the error of each dG0 is at a"
         " target; shows the plan, then runs it"

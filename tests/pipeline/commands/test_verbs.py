@@ -92,7 +92,7 @@ def test_commands_of_the_manual_exist(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "halobind").mkdir()
     (tmp_path / "halobind" / "clusters.toml").write_text(EXAMPLE, encoding="utf-8")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    computing = ("run", "build", "observe", "export", "validate")
+    computing = ("run", "build", "observe", "export", "validate", "reference")
     quick = [
         line
         for line in lines
