@@ -147,8 +147,8 @@ def energy(pack: Pack, name: str, heights_nm: np.ndarray) -> np.ndarray:
     energies = np.zeros(len(heights_nm))
     pairs = {
         (ion, type_): pair_for(pack, ion, type_, lj[type_])
-        for ion in set(elements)
-        for type_ in set(types)
+        for ion in dict.fromkeys(elements)  # not a set: the order of the sum decides its last digit
+        for type_ in dict.fromkeys(types)
     }
     for k, height in enumerate(heights_nm):
         distance = np.linalg.norm(atoms[:, None] + [0.0, 0.0, height] - ions[None], axis=-1)

@@ -98,6 +98,7 @@ def test_energy_errors_fall_with_the_square_of_the_time_step(system: mm.System) 
     assert abs(drift[0.001]) < 2e-3  # kJ/mol/ps an atom
 
 
+@pytest.mark.stats
 def test_kinetic_energies_follow_the_chi_squared_law(system: mm.System) -> None:
     """2 K / kT is chi-squared with 3 degrees of freedom an ion, and 3 an atom less the constraints
     for all; 4 fs make molecules 1 % hot.

@@ -3,7 +3,10 @@ sum, heats, what is claimed.
 """
 
 import math
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -244,6 +247,22 @@ def written_out(element: str, ion: str, r: float, parameters, on_nitrogen: bool)
         epsilon = math.sqrt(0.045 * own_epsilon.value_in_unit(unit.kilocalorie_per_mole))
         sigma = (4.0242 + own_sigma.value_in_unit(unit.angstrom)) / 2
     return 4.184 * 4 * epsilon * ((sigma / angstrom) ** 12 - (sigma / angstrom) ** 6)
+
+
+def test_pocket_energies_are_the_same_in_every_process() -> None:
+    """Python orders sets of words anew in every process, and a sum depends on its order."""
+    program = (
+        "import numpy; from halobind.forcefields.packs.pack import load_pack;"
+        " from halobind.forcefields.validation.pocket import energy; print(energy(load_pack("
+        "'bond-increment'), 'dimethylammonium', numpy.linspace(0.0, 0.4, 20)).tolist())"
+    )
+    printed = {
+        subprocess.check_output(
+            [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, text=True
+        )
+        for seed in ("0", "1")
+    }
+    assert len(printed) == 1
 
 
 def test_unscaled_curves_are_those_of_the_published_table() -> None:
