@@ -1,5 +1,4 @@
-"""Run work somewhere: publish results atomically, claim work so that it is done once, start
-processes side by side.
+"""Run work somewhere: publish results atomically, claim work, start processes and batch jobs.
 
 Nothing here knows chemistry or imports another package of halobind.
 """

@@ -1,35 +1,36 @@
-"""What a batch scheduler is to halobind: script text, submission, job id, queue and cancellation;
-and one cluster, job, queued task.
-"""
+"""What a batch scheduler is to halobind: script, submission, job id, queue and cancellation."""
 
 import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-# before the wall time ends, work stops by its own clock; the scheduler's signal comes at half of it
 STOP_EARLY_S = 120
+"""So long before the wall time ends work stops by its clock; the scheduler's signal comes at half
+of it.
+"""
 PATIENCE_S = 60
+"""How long a scheduler's command may take."""
 WALLTIME = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
 
 
 class BatchError(RuntimeError):
-    """A cluster or scheduler that cannot be used: the message names it, the value and what to do."""
+    """A cluster or scheduler that cannot be used; the message says which, why and what to do."""
 
 
 def seconds_of(text: str) -> int:
     """ "2-00:00:00" or "23:58:00" in seconds. Raises ValueError with the accepted forms."""
-    found = WALLTIME.fullmatch(text.strip())
-    if found is None:
+    match = WALLTIME.fullmatch(text.strip())
+    if match is None:
         raise ValueError(
             f"{text!r} is not a time like 23:58:00 (hours:minutes:seconds) or 2-00:00:00"
             " (days-hours:minutes:seconds)"
         )
-    days, hours, minutes, seconds = (int(item or 0) for item in found.groups())
+    days, hours, minutes, seconds = [int(item or 0) for item in match.groups()]
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
@@ -40,26 +41,38 @@ def clock(seconds: float) -> str:
 
 
 class Cluster(BaseModel):
-    """One table of clusters.toml: how a job is asked for there. Everything counts for one job,
-    which is on one node.
-    """
+    """One table of clusters.toml: how a job, which is on one node, is asked for there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scheduler: str
+    """slurm, pbs or lsf."""
     queue: str | None = None
+    """The queue, which SLURM calls partition; None for the usual one."""
     cpu_queue: str | None = None
+    """The queue of jobs that compute nothing on a GPU; None for `queue`."""
     account: str | None = None
+    """Who pays, which LSF calls project; None for the usual one."""
     environment: tuple[str, ...] = ()
+    """Shell lines before halobind starts; none: the halobind that submits is used."""
     gpus: int = Field(default=0, ge=0, le=64)
+    """GPUs of a job; 0: one process a core instead."""
     cpus: int = Field(default=1, ge=1, le=4096)
+    """Cores of a job."""
     memory_GiB: int = Field(default=4, ge=1)
+    """Memory of a job."""
     walltime: str
+    """Of a job: "23:58:00" or "2-00:00:00"."""
     array_limit: int = Field(default=1000, ge=1)
+    """The longest job array."""
     requeue: bool = False
+    """Whether a job starts again after preemption."""
     leave_out: tuple[str, ...] = ()
+    """Beginnings of options that halobind writes and the site refuses."""
     directives: tuple[str, ...] = ()
+    """Further options of the job script."""
     cpu_directives: tuple[str, ...] | None = None
+    """These options for jobs that compute nothing on a GPU; None for `directives`."""
 
     @field_validator("walltime")
     @classmethod
@@ -83,6 +96,7 @@ class Cluster(BaseModel):
 
     @property
     def seconds(self) -> int:
+        """The wall time of a job."""
         return seconds_of(self.walltime)
 
     @property
@@ -104,7 +118,7 @@ class Cluster(BaseModel):
         return self.seconds - STOP_EARLY_S
 
     def keeps(self, directive: str) -> bool:
-        """Whether a directive of halobind's own stays in the script: `leave_out` does not begin it."""
+        """Whether a directive that halobind writes stays: none of `leave_out` begins it."""
         return not any(
             directive.startswith(item) and not re.match(r"[\w-]", directive[len(item) :])
             for item in self.leave_out
@@ -113,30 +127,32 @@ class Cluster(BaseModel):
 
 @dataclass(frozen=True)
 class Job:
-    """A job to submit: its name, the array indices it has (none: no array), and the shell lines it
-    runs.
-
-    `{part}` in a line stands for the array index.
-    """
+    """A job to submit."""
 
     name: str
+    """By which it is found in the queue."""
     indices: tuple[int, ...]
+    """The indices of its array; none: no array."""
     lines: tuple[str, ...]
+    """The shell lines that it runs; `{part}` in a line stands for the array index."""
     folder: str = ""
     """Where it starts, with symbolic links as the user gave them; "": as the scheduler finds it."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A job, or one task of an array, that a scheduler holds: state "queued" or "running", and why
-    it waits.
-    """
+    """A job, or one task of an array, that a scheduler holds."""
 
     name: str
+    """Of the job."""
     id: str
+    """Of the job, as the scheduler's other commands take it."""
     index: int | None
+    """In its array; None for a job without, or for a whole array."""
     state: str
+    """"queued" or "running"."""
     reason: str
+    """Why it waits, in the scheduler's words."""
     site: str = ""
     """The cluster that holds it, where one scheduler serves several (SLURM); "": the usual one."""
 
@@ -157,22 +173,35 @@ def no_sites(directives: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Programs:
+    """The commands of a scheduler."""
+
+    submit: str
+    """Submits a job."""
+    query: str
+    """Lists jobs."""
+    cancel: str
+    """Cancels jobs."""
+
+
+@dataclass(frozen=True)
 class Scheduler:
-    """One row of SCHEDULERS. The script goes to the submit command on its standard input.
+    """One row of SCHEDULERS: the script goes to the submit command on its standard input."""
 
-    `programs` submit, query and cancel; `own_id` is the variable in which a job finds its id;
-    `ranges` says that array indices must be one range; `limit` is what its messages say when an
-    array is too long.
-    """
-
-    programs: tuple[str, str, str]
-    own_id: str
-    ranges: bool
+    programs: Programs
+    """Its commands."""
+    job_id_variable: str
+    """The environment variable in which a job finds its id."""
+    needs_one_range: bool
+    """Whether the indices of an array must be one range."""
     limit: re.Pattern[str]
+    """What its messages say when an array is too long."""
     script: Callable[[Job, Cluster], str]
+    """The text of a job script."""
     submit: Callable[[Sequence[str], str], list[str]]
     """The command that submits a job after those ids have ended, and to that site."""
     job_id: Callable[[str], JobId]
+    """The id in what the submit command printed. Raises BatchError."""
     queue: Callable[[Sequence[str], str], list[Task]]
     """The tasks of the jobs of those names that a site (or several, "a,b") holds."""
     cancel: Callable[[Sequence[str], str], list[str]]
@@ -184,8 +213,15 @@ class Scheduler:
 def ask(
     command: Sequence[str], stdin: str = "", folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a scheduler's command. Raises BatchError when it is not on this machine or does not
-    answer.
+    """Run a scheduler's command.
+
+    Args:
+        command: Its words.
+        stdin: Its standard input.
+        folder: Its working directory; None for that of this process.
+
+    Raises:
+        BatchError: It is not on this machine or does not answer.
     """
     try:
         return subprocess.run(
@@ -214,8 +250,14 @@ def ask(
 
 
 def answer(command: Sequence[str], nothing: str = "") -> str:
-    """Standard output of a query. Raises BatchError with its message when it failed, unless by
-    saying the pattern `nothing`.
+    """Standard output of a query.
+
+    Args:
+        command: Its words.
+        nothing: A pattern: where its message has it, a query that failed has found nothing.
+
+    Raises:
+        BatchError: It failed otherwise; with its message.
     """
     done = ask(command)
     if done.returncode != 0 and not (nothing and re.search(nothing, done.stderr + done.stdout)):
@@ -227,13 +269,13 @@ def find_job_id(program: str, patterns: Sequence[str], output: str) -> JobId:
     """The job id in what a submit command printed, whatever else stands there.
 
     Args:
-        program: the submit command.
-        patterns: tried in this order; the last match of the first that matches counts, with the
+        program: The submit command.
+        patterns: Tried in this order; the last match of the first that matches counts, with the
             groups `id` and, where a scheduler serves several clusters, `site`.
-        output: what the command printed.
+        output: What the command printed.
 
     Raises:
-        BatchError: no pattern matches.
+        BatchError: No pattern matches.
     """
     for pattern in patterns:
         matches = list(re.finditer(pattern, output, re.MULTILINE))
@@ -253,15 +295,39 @@ def last_words(done: subprocess.CompletedProcess[str]) -> str:
     return text or f"no message (exit code {done.returncode})"
 
 
+def script_text(sentinel: str, options: Sequence[str], cluster: Cluster, job: Job) -> str:
+    """A job script: its options, the environment of the cluster, the lines of the job.
+
+    Args:
+        sentinel: What begins the line of an option, as in "#SBATCH".
+        options: Those that halobind writes; the cluster may leave some out and adds its directives.
+        cluster: How the job is asked for.
+        job: The job, with the array index already in its lines.
+    """
+    kept = [*filter(cluster.keeps, options), *cluster.directives]
+    header = [f"{sentinel} {option}" for option in kept]
+    return "\n".join(["#!/bin/bash", *header, *cluster.environment, *job.lines]) + "\n"
+
+
+def with_index(job: Job, variable: str) -> Job:
+    """The job with the shell variable of the array index in its lines.
+
+    Args:
+        job: The job.
+        variable: For example "$SLURM_ARRAY_TASK_ID".
+    """
+    return replace(job, lines=tuple(line.replace("{part}", variable) for line in job.lines))
+
+
 def spans(indices: Sequence[int]) -> list[tuple[int, int]]:
     """(1, 2, 3, 7) -> [(1, 3), (7, 7)]."""
-    found: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     for index in sorted(indices):
-        if found and found[-1][1] == index - 1:
-            found[-1] = (found[-1][0], index)
+        if ranges and ranges[-1][1] == index - 1:
+            ranges[-1] = (ranges[-1][0], index)
         else:
-            found.append((index, index))
-    return found
+            ranges.append((index, index))
+    return ranges
 
 
 def index_list(indices: Sequence[int]) -> str:

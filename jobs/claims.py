@@ -13,11 +13,16 @@ from pathlib import Path
 
 @contextmanager
 def claim(lock: Path) -> Iterator[bool]:
-    """Try to take the lock file `lock`; yield True while it is ours, False when another process
-    holds it.
+    """Try to take a lock; yield True while it is ours, False when another process holds it.
 
     The kernel gives the lock back when the holder ends, however it ends; the file itself stays and
-    means nothing. Raises OSError naming the file when its file system has no locks.
+    means nothing.
+
+    Args:
+        lock: The lock file.
+
+    Raises:
+        OSError: Its file system has no locks; the message names the file.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from halobind.jobs.batch import BatchError, Cluster, Scheduler
 from halobind.jobs.lsf import LSF
@@ -53,8 +54,10 @@ def clusters_path() -> Path:
 
 
 def load_clusters() -> dict[str, Cluster]:
-    """Every cluster of the user's file by name. Raises BatchError with the key, the value and what
-    to do.
+    """Every cluster of the user's file by name.
+
+    Raises:
+        BatchError: The file cannot be used; with the key, the value and what to do.
     """
     path = clusters_path()
     try:
@@ -64,10 +67,10 @@ def load_clusters() -> dict[str, Cluster]:
             content = file.read(MAX_FILE_BYTES)
         tables = tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
     except FileNotFoundError:
-        folder, name = path.parent, path.name
+        folder = path.parent
         raise BatchError(
             f"there is no {path}: write one with: mkdir -p {folder} && halobind submit --example >"
-            f" {folder}/{name}  (then edit it)"
+            f" {folder}/{path.name}  (then edit it)"
         ) from None
     except OSError as error:
         raise BatchError(
@@ -108,7 +111,7 @@ def _checked(name: str, table: object, path: Path) -> Cluster:
     return cluster
 
 
-def _explain(problem: dict, name: str, path: Path) -> str:
+def _explain(problem: ErrorDetails, name: str, path: Path) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "missing":
         return f"{path}: [{name}] {key} is missing: add it"

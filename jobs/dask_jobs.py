@@ -1,5 +1,4 @@
-"""What dask does with the jobs of batch workers: they stay queued until they start, and each that
-ends is replaced.
+"""How dask keeps the jobs of batch workers: they stay queued until they start, and are replaced.
 
 dask and dask-jobqueue are optional: this module is imported only where they are used.
 """
@@ -71,9 +70,9 @@ def job_class(base: type[Job], kind: str, directives: tuple[str, ...]) -> type[J
     """dask-jobqueue's class of jobs, which finds ids and cancels where halobind's own jobs are.
 
     Args:
-        base: the class of jobs of dask-jobqueue.
+        base: The class of jobs of dask-jobqueue.
         kind: slurm, pbs or lsf.
-        directives: further options of the job script, which may name a cluster among several.
+        directives: Further options of the job script, which may name a cluster among several.
     """
     scheduler: Scheduler = SCHEDULERS[kind]
     site = ",".join(scheduler.sites(directives))

@@ -1,10 +1,11 @@
-"""Map a function over many tasks: one by one, in processes of this machine, through a batch
-scheduler, or on a dask cluster that exists.
+"""Map a function over many tasks: here, in local processes, in batch jobs, or on a dask cluster.
 
 Only as many tasks as keep the workers busy are submitted at a time, and every result is given out
 when it comes, so memory does not grow with the number of tasks. A task whose worker dies is done
 again by another one.
 """
+
+from __future__ import annotations
 
 import contextlib
 import itertools
@@ -12,11 +13,26 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from halobind.jobs.clusters import clusters_path
 from halobind.jobs.dask_clusters import batch_cluster, local_cluster
-from halobind.jobs.workplace import ADVICE, MappingError, Place
+from halobind.jobs.workplace import (
+    ADVICE,
+    BatchJobs,
+    DaskScheduler,
+    LocalProcesses,
+    MappingError,
+    Place,
+    ThisProcess,
+)
+
+if TYPE_CHECKING:
+    from dask_jobqueue.core import JobQueueCluster
+    from distributed import Client, Future, SpecCluster, as_completed
+    from distributed.security import Security
+
+    DaskPlace = LocalProcesses | BatchJobs | DaskScheduler
 
 PATIENCE_S = 20  # to reach a scheduler
 DEATHS = 5  # workers that may die with one task before it is given up
@@ -24,13 +40,11 @@ SPARE = 2  # tasks submitted beyond two a worker
 POLL_S = 0.01
 CHECK_S = 5  # without a result: is there a worker at all?
 NOTICE_S = 120  # without a result and without a worker: it is said, and again ever after
-QUEUES = {
-    "slurm": "squeue --me",
-    "pbs": "qstat -u $USER",
-    "lsf": "bjobs",
-}  # what shows the jobs of the user
+QUEUES = {"slurm": "squeue --me", "pbs": "qstat -u $USER", "lsf": "bjobs"}
+"""The command that shows the jobs of the user, by the kind of scheduler."""
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -38,42 +52,54 @@ class LostTask:
     """In place of a result: every worker that had the task died."""
 
     why: str
+    """What happened and what to do."""
 
 
 def mapped(
     function: Callable[[T], R], tasks: Iterable[T], place: Place
 ) -> Iterator[tuple[T, R | LostTask]]:
-    """(task, function(task)) of every task, as they are done; LostTask where its workers kept dying.
-    What `function` raises is raised.
+    """Do many tasks, and yield each with its result as it is done.
 
-    Raises MappingError when the place cannot be reached any more.
+    Args:
+        function: Does a task; what it raises is raised.
+        tasks: Taken only as fast as they are done.
+        place: Where they are done.
+
+    Yields:
+        A task and its result; LostTask where the workers of the task kept dying.
+
+    Raises:
+        MappingError: The place cannot be reached any more.
     """
-    if place.kind == "serial":
+    if isinstance(place, ThisProcess):
         for task in tasks:
             yield task, function(task)
         return
     from distributed import as_completed  # noqa: PLC0415 (optional)
 
-    refused: list[str] = []
-    with _client(place, refused) as client:
-        waiting, left, done = {}, iter(tasks), as_completed()
+    refusals: list[str] = []
+    with _client(place, refusals) as client:
+        connection = _Connection(place, client, refusals)
+        waiting: dict[Future[R], T] = {}
+        remaining = iter(tasks)
+        done = as_completed()
 
         def submit(task: T) -> None:
             future = client.submit(function, task, pure=False)
             waiting[future] = task
             done.add(future)
 
-        for task in itertools.islice(
-            left, 2 * (place.workers or len(client.nthreads()) or 4) + SPARE
-        ):
+        n_workers = place.workers or len(client.nthreads()) or 4
+        for task in itertools.islice(remaining, 2 * n_workers + SPARE):
             submit(task)
         # a worker's death is blamed on every task it had: these are tried again, one at a time
         doubtful = []
         while waiting:
-            future = _next(done, client, (place, refused))
-            result, task = _result(future, place), waiting.pop(future)
+            future = connection.next_done(done)
+            result = connection.result(future)
+            task = waiting.pop(future)
             future.release()
-            for another in itertools.islice(left, 1):
+            for another in itertools.islice(remaining, 1):
                 submit(another)
             if isinstance(result, LostTask):
                 doubtful.append(task)
@@ -81,77 +107,94 @@ def mapped(
                 yield task, result
         for task in doubtful:
             submit(task)
-            future = _next(done, client, (place, refused))
-            yield waiting.pop(future), _result(future, place)
+            future = connection.next_done(done)
+            yield waiting.pop(future), connection.result(future)
 
 
-def _next(done: Iterator[object], client: object, batch: tuple[Place, list[str]]) -> object:
-    """The next future that is done; while none is and no worker is there, that is said from time to
-    time.
+@dataclass(frozen=True, eq=False)
+class _Connection:
+    """A client of the scheduler of a place, and what the place says."""
 
-    Raises MappingError when the batch scheduler `refused` every job.
-    """
-    place, refused = batch
-    checked = said = time.monotonic()
-    while not done.has_ready():
-        time.sleep(POLL_S)
-        now = time.monotonic()
-        if now - checked < CHECK_S:
-            continue
-        checked = now
-        if refused and not any(job.job_id for job in client.cluster.workers.values()):
-            advice = f"mend the table of the cluster in {clusters_path()}"
-            raise MappingError(
-                f"{place.kind} did not take the job: {refused[-1]}; {advice}; {ADVICE}"
+    place: DaskPlace
+    """Where tasks are done."""
+    client: Client
+    """Of its scheduler."""
+    refusals: list[str]
+    """What a batch scheduler said to jobs that it did not take."""
+
+    def next_done(self, done: as_completed) -> Future[R]:
+        """The next future that is done; a long wait without any worker is said from time to time.
+
+        Raises:
+            MappingError: The batch scheduler refused every job.
+        """
+        checked = said = time.monotonic()
+        while not done.has_ready():
+            time.sleep(POLL_S)
+            now = time.monotonic()
+            if now - checked < CHECK_S:
+                continue
+            checked = now
+            self._check_refusals()
+            if now - said >= NOTICE_S and not self.client.scheduler_info().get("workers"):
+                said = now
+                print(f"halobind: waiting: {_no_worker(self.place)}", file=sys.stderr, flush=True)
+        return next(done)
+
+    def _check_refusals(self) -> None:
+        """Raise MappingError when a batch scheduler has refused every job."""
+        if not self.refusals:
+            return
+        jobs: JobQueueCluster = self.client.cluster
+        if any(job.job_id for job in jobs.workers.values()):
+            return
+        advice = f"mend the table of the cluster in {clusters_path()}"
+        raise MappingError(
+            f"{self.place.kind} did not take the job: {self.refusals[-1]}; {advice}; {ADVICE}"
+        )
+
+    def result(self, future: Future[R]) -> R | LostTask:
+        """The result of a future that is done. Raises MappingError when the scheduler is gone."""
+        from concurrent.futures import CancelledError  # noqa: PLC0415
+
+        from distributed import KilledWorker  # noqa: PLC0415 (optional)
+        from distributed.comm.core import CommClosedError  # noqa: PLC0415
+
+        try:
+            return future.result()
+        except KilledWorker:
+            return LostTask(
+                "the workers that had it died (out of memory or wall time): give them more, or make"
+                " --chunk smaller"
             )
-        if now - said >= NOTICE_S and not client.scheduler_info().get("workers"):
-            said = now
-            print(f"halobind: waiting: {_no_worker(place)}", file=sys.stderr, flush=True)
-    return next(done)
+        except (CancelledError, CommClosedError, TimeoutError) as error:
+            place = self.place
+            where = place.address if isinstance(place, DaskScheduler) else place.kind
+            raise MappingError(
+                f"the dask scheduler ({where}) is gone ({type(error).__name__})"
+            ) from error
 
 
-def _no_worker(place: Place) -> str:
+def _no_worker(place: DaskPlace) -> str:
     """Why there may be no worker, and what to do."""
-    if place.kind in QUEUES:
+    if isinstance(place, LocalProcesses):
+        why = "no process of this machine has started yet"
+    elif isinstance(place, BatchJobs):
         why = (
             f"no {place.kind} job has started a worker yet: {QUEUES[place.kind]} shows whether they"
             f" queue, {place.shared} has their logs"
         )
-    elif place.kind == "address":
+    else:
         why = (
             f"the scheduler at {place.address} has no worker: start some with: dask worker"
             f" {place.address}"
         )
-    else:
-        why = "no process of this machine has started yet"
-    return f"{why}; to stop press Ctrl-C, what is measured is kept" + (
-        "" if place.kind == "local" else f"; {ADVICE}"
-    )
+    elsewhere = "" if isinstance(place, LocalProcesses) else f"; {ADVICE}"
+    return f"{why}; to stop press Ctrl-C, what is measured is kept{elsewhere}"
 
 
-def _result(future: object, place: Place) -> object:
-    from concurrent.futures import CancelledError  # noqa: PLC0415
-
-    from distributed import KilledWorker  # noqa: PLC0415 (optional)
-    from distributed.comm import CommClosedError  # noqa: PLC0415
-
-    try:
-        return future.result()
-    except KilledWorker:
-        return LostTask(
-            "the workers that had it died (out of memory or wall time): give them more, or make"
-            " --chunk smaller"
-        )
-    except (CancelledError, CommClosedError, TimeoutError) as error:
-        raise MappingError(
-            f"the dask scheduler ({place.address or place.kind}) is gone ({type(error).__name__})"
-        ) from error
-
-
-def settings() -> contextlib.AbstractContextManager:
-    """dask as it is used here: what it measures of itself at leisure, as the command needs the
-    processors for the tasks.
-    """
+def settings() -> contextlib.AbstractContextManager[Any]:
+    """dask as it is used here: it measures itself seldom, because the tasks need the processors."""
     import dask  # noqa: PLC0415 (optional)
 
     return dask.config.set(
@@ -171,15 +214,21 @@ def settings() -> contextlib.AbstractContextManager:
 
 
 @contextlib.contextmanager
-def _client(place: Place, refused: list[str]) -> Iterator[object]:
-    """A client of the place's scheduler, which is started here unless it exists; `refused` gets
-    what a batch scheduler says to jobs that it does not take. Raises MappingError.
+def _client(place: DaskPlace, refusals: list[str]) -> Iterator[Client]:
+    """A client of the scheduler of a place, which is started here unless it exists.
+
+    Args:
+        place: Where tasks are done.
+        refusals: Gets what a batch scheduler says to jobs that it does not take.
+
+    Raises:
+        MappingError: No scheduler answers.
     """
     from distributed import Client  # noqa: PLC0415 (optional)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(settings())
-        if place.kind == "address":
+        if isinstance(place, DaskScheduler):
             try:
                 client = stack.enter_context(
                     Client(place.address, security=_security(place), timeout=PATIENCE_S)
@@ -191,20 +240,26 @@ def _client(place: Place, refused: list[str]) -> Iterator[object]:
                 ) from None
             yield client
             return
-        cluster = stack.enter_context(
-            local_cluster(place.workers) if place.kind == "local" else batch_cluster(place, refused)
-        )
+        cluster: SpecCluster
+        if isinstance(place, LocalProcesses):
+            cluster = stack.enter_context(local_cluster(place.workers))
+        else:
+            cluster = stack.enter_context(batch_cluster(place, refusals))
+        # results by way of the scheduler travel twice
         yield stack.enter_context(
             Client(cluster, security=cluster.security, direct_to_workers=True)
-        )  # results by way of it travel twice
+        )
 
 
-def _security(place: Place) -> object:
+def _security(place: DaskScheduler) -> Security:
+    """The keys for a scheduler at an address; none where it has no TLS."""
     from distributed.security import Security  # noqa: PLC0415 (optional)
 
     if place.tls is None:
         return Security()
-    ca, certificate, key = (str(path) for path in place.tls)
     return Security(
-        tls_ca_file=ca, tls_client_cert=certificate, tls_client_key=key, require_encryption=True
+        tls_ca_file=str(place.tls.ca),
+        tls_client_cert=str(place.tls.certificate),
+        tls_client_key=str(place.tls.key),
+        require_encryption=True,
     )

@@ -1,5 +1,7 @@
-"""The GPUs of this machine, shared by processes: pinned by CUDA_VISIBLE_DEVICES, and by NVIDIA's
-Multi-Process Service where it is.
+"""The GPUs of this machine, shared by processes.
+
+A process is pinned to one by CUDA_VISIBLE_DEVICES; NVIDIA's Multi-Process Service lets several
+compute at once, where it is installed.
 """
 
 import contextlib
@@ -12,7 +14,8 @@ from pathlib import Path
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MPS_CONTROL = "nvidia-cuda-mps-control"
-MPS_PIPE, MPS_LOG = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
+MPS_PIPE = "CUDA_MPS_PIPE_DIRECTORY"
+MPS_LOG = "CUDA_MPS_LOG_DIRECTORY"
 MPS_SHARE = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"
 PATIENCE_S = 30
 
@@ -22,10 +25,12 @@ class MPSError(RuntimeError):
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """Names of the GPUs that this process may use: those of CUDA_VISIBLE_DEVICES where it is set (a
-    batch job), else all.
+    """Names of the GPUs that this process may use.
 
-    Raises RuntimeError when it names none, or when nvidia-smi fails.
+    They are those of CUDA_VISIBLE_DEVICES where it is set (a batch job), else all.
+
+    Raises:
+        RuntimeError: It names none, or nvidia-smi fails.
     """
     if VISIBLE in os.environ:
         names = tuple(name.strip() for name in os.environ[VISIBLE].split(",") if name.strip())
@@ -51,8 +56,11 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def seats(gpus: tuple[str, ...], each: int) -> list[dict[str, str]]:
-    """The environment of each process: `each` processes a GPU, dealt out in turn, so that the first
-    few get a GPU of their own.
+    """The environment of each process, dealt out in turn: the first few get a GPU each.
+
+    Args:
+        gpus: Names of the GPUs.
+        each: How many processes share a GPU.
     """
     return [{VISIBLE: gpu} for _ in range(each) for gpu in gpus]
 
@@ -64,15 +72,21 @@ def has_mps() -> bool:
 
 @contextlib.contextmanager
 def shared_gpus(each: int) -> Iterator[dict[str, str]]:
-    """Run a Multi-Process Service of our own; yield the environment for its clients, `each` of them
-    a GPU. Raises MPSError.
+    """Run a Multi-Process Service; yield the environment for its clients.
 
     Its directories are temporary and the user's only, so it meets no other user's or job's. Each
     client may use 200/each % of a GPU's multiprocessors (NVIDIA's advice for several OpenMM
     simulations on a GPU).
+
+    Args:
+        each: How many clients share a GPU.
+
+    Raises:
+        MPSError: It does not start.
     """
     with tempfile.TemporaryDirectory(prefix="halobind-mps-") as folder:
-        pipe, log = Path(folder) / "pipe", Path(folder) / "log"
+        pipe = Path(folder) / "pipe"
+        log = Path(folder) / "log"
         pipe.mkdir()
         log.mkdir()
         environment = {MPS_PIPE: str(pipe), MPS_LOG: str(log)}
@@ -94,8 +108,8 @@ def shared_gpus(each: int) -> Iterator[dict[str, str]]:
 
 def _control(
     arguments: list[str], directories: dict[str, str], text: str = ""
-) -> subprocess.CompletedProcess:
-    """Without CUDA_VISIBLE_DEVICES, which would number the GPUs anew for the clients."""
+) -> subprocess.CompletedProcess[str]:
+    """Run the control program without CUDA_VISIBLE_DEVICES, which would number the GPUs anew."""
     environment = {key: value for key, value in os.environ.items() if key != VISIBLE} | directories
     command = [MPS_CONTROL, *arguments]
     return subprocess.run(

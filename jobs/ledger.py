@@ -1,5 +1,6 @@
-"""The record of submitted jobs: one line of JSON before a job is submitted and one after, so that a
-kill between them loses nothing.
+"""The record of submitted jobs: a line of JSON before a job is submitted and another one after.
+
+So a kill between them loses nothing.
 """
 
 import json
@@ -16,23 +17,30 @@ OPEN = ("submitting", "submitted")
 
 @dataclass(frozen=True)
 class Entry:
-    """One job: parts `parts` of `of` of a stage, in round `round`, and how much was published when
-    it was submitted.
-
-    `event`: submitting, submitted, rejected, cancelled or ended (no longer in the queue).
-    """
+    """One job: some of the parts that a stage of a campaign is divided into."""
 
     name: str
+    """Of the job."""
     round: int
+    """Number of the submission, from 1."""
     stage: str
+    """What it does: prepare, sample or table."""
     cluster: str
+    """Name of the cluster in the user's file."""
     scheduler: str
+    """slurm, pbs or lsf."""
     parts: tuple[int, ...]
+    """The parts that it does, from 1."""
     of: int
+    """Into how many parts the stage is divided."""
     published: int
+    """How many products were published when it was submitted."""
     event: str = "submitting"
+    """The last event: submitting, submitted, rejected, cancelled or ended (no longer queued)."""
     id: str = ""
+    """What the scheduler called it."""
     message: str = ""
+    """What the scheduler said when it rejected it."""
     site: str = ""
     """The cluster, or those to choose from as "a,b", where a scheduler serves several (SLURM)."""
 
@@ -42,14 +50,19 @@ class Entry:
 
 
 class Ledger:
-    """The entries of submitted.jsonl whose names begin with `prefix`, each by its last event. Lines
-    are only ever added.
-
-    Other names are those of jobs for another place: the record came with a campaign that was copied
-    or moved.
-    """
+    """The jobs in submitted.jsonl, each by its last event; lines are only ever added."""
 
     def __init__(self, path: Path, prefix: str = "") -> None:
+        """Read the record.
+
+        Args:
+            path: The file.
+            prefix: Of the names of jobs that count: others are jobs for another place, because the
+                record came with a campaign that was copied or moved.
+
+        Raises:
+            BatchError: A line cannot be read.
+        """
         self._path = path
         self._entries: dict[str, Entry] = {}
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
@@ -70,6 +83,7 @@ class Ledger:
 
     @property
     def entries(self) -> list[Entry]:
+        """All of them, in the order in which they were submitted."""
         return list(self._entries.values())
 
     def add(self, entry: Entry) -> None:
@@ -85,12 +99,17 @@ class Ledger:
         self._entries[entry.name] = entry
 
     def queued(self) -> list[tuple[Entry, Task]]:
-        """What the schedulers hold of the jobs recorded here, but for the job that asks. Raises
-        BatchError when one cannot be asked.
+        """What the schedulers hold of the jobs recorded here, but for the job that asks.
 
         A job whose submission was cut short is found by its name.
+
+        Returns:
+            Each task with the entry of its job.
+
+        Raises:
+            BatchError: A scheduler cannot be asked.
         """
-        found = []
+        held = []
         for name, scheduler in SCHEDULERS.items():
             entries = {
                 entry.name: entry
@@ -98,15 +117,14 @@ class Ledger:
                 if entry.event in OPEN and entry.scheduler == name
             }
             if entries:
-                own = os.environ.get(scheduler.own_id)
+                this_job = os.environ.get(scheduler.job_id_variable)
+                names_by_site: dict[str, list[str]] = {}
+                for entry in entries.values():
+                    names_by_site.setdefault(entry.site, []).append(entry.name)
+                tasks: list[Task] = []
                 try:
-                    tasks = [
-                        task
-                        for site in dict.fromkeys(entry.site for entry in entries.values())
-                        for task in scheduler.queue(
-                            [name for name, entry in entries.items() if entry.site == site], site
-                        )
-                    ]
+                    for site, names in names_by_site.items():
+                        tasks += scheduler.queue(names, site)
                 except BatchError as error:
                     known = (
                         f"{', '.join(entries)}: if they are gone for good, take their lines out of"
@@ -114,24 +132,24 @@ class Ledger:
                     )
                     raise BatchError(f"{error} ({name} was given {known})") from None
                 for task in tasks:
-                    if task.id != own and task.name in entries:
+                    if task.id != this_job and task.name in entries:
                         entry = entries[task.name]
-                        found += [(entry, part) for part in _tasks_of_parts(entry, task)]
-        return found
+                        held += [(entry, part) for part in _tasks_of_parts(entry, task)]
+        return held
 
-    def own(self) -> Entry | None:
+    def this_job(self) -> Entry | None:
         """The entry of the job that this process is part of."""
         for entry in self.entries:
-            if entry.id and os.environ.get(SCHEDULERS[entry.scheduler].own_id) == entry.id:
+            if entry.id and os.environ.get(SCHEDULERS[entry.scheduler].job_id_variable) == entry.id:
                 return entry
         return None
 
     def close(self, queued: list[tuple[Entry, Task]]) -> None:
         """Record as ended, once, what the schedulers hold no longer."""
         alive = {entry.name for entry, _ in queued}
-        own = self.own()
+        this_job = self.this_job()
         for entry in self.entries:
-            if entry.event in OPEN and entry.name not in alive and entry != own:
+            if entry.event in OPEN and entry.name not in alive and entry != this_job:
                 self.add(replace(entry, event="ended"))
 
 

@@ -17,13 +17,20 @@ PATIENCE_S = 120
 def run_side_by_side(
     command: list[str], seats: list[dict[str, str]], logs: Path, tick: Callable[[], None]
 ) -> dict[Path, int]:
-    """Start a process of `command` for each of `seats`, variables that its environment has besides
-    ours; return the exit code by log.
+    """Run several processes of one command until all have ended.
 
-    Each has a log of its own in `logs`. `tick` is called about twice a second while they run; when
-    it or a signal raises, every process gets SIGTERM and is waited for. The processes have one
-    thread each (OMP_NUM_THREADS and OPENBLAS_NUM_THREADS are 1), a session of their own, so that a
-    terminal's Ctrl-C reaches only this process, and end when this process ends.
+    The processes have one thread each (OMP_NUM_THREADS and OPENBLAS_NUM_THREADS are 1), each has a
+    session, so that a terminal's Ctrl-C reaches only this process, and they end when this process
+    ends. When `tick` or a signal raises, every process gets SIGTERM and is waited for.
+
+    Args:
+        command: Its words.
+        seats: For each process the variables that its environment has besides ours.
+        logs: The folder of the logs, one for each process.
+        tick: Called about twice a second while they run.
+
+    Returns:
+        The exit code by log.
     """
     logs.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
@@ -34,15 +41,19 @@ def run_side_by_side(
     paths = [
         logs / f"local-{socket.gethostname()}-{os.getpid()}-{k}.log" for k in range(len(seats))
     ]
-    processes: list[subprocess.Popen] = []
+    processes: list[subprocess.Popen[bytes]] = []
     with contextlib.ExitStack() as files:
         try:
             for path, seat in zip(paths, seats, strict=True):
                 log = files.enter_context(open(path, "a", encoding="utf-8"))
-                streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
                 processes.append(
                     subprocess.Popen(
-                        command, env=environment | seat, start_new_session=True, **streams
+                        command,
+                        env=environment | seat,
+                        start_new_session=True,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
                     )
                 )
             while any(process.poll() is None for process in processes):
@@ -53,9 +64,10 @@ def run_side_by_side(
     return dict(zip(paths, codes, strict=True))
 
 
-def _end(processes: list[subprocess.Popen]) -> list[int]:
-    """Ask the processes that still run to stop and wait for all; one that has not stopped after two
-    minutes is killed.
+def _end(processes: list[subprocess.Popen[bytes]]) -> list[int]:
+    """Ask the processes that still run to stop, and wait for all.
+
+    One that has not stopped after two minutes is killed.
     """
     for process in processes:
         if process.poll() is None:

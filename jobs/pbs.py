@@ -10,6 +10,7 @@ from halobind.jobs.batch import (
     Cluster,
     Job,
     JobId,
+    Programs,
     Scheduler,
     Task,
     answer,
@@ -18,6 +19,8 @@ from halobind.jobs.batch import (
     find_job_id,
     index_list,
     last_words,
+    script_text,
+    with_index,
 )
 
 RUNNING = {"R", "S", "U"}
@@ -32,38 +35,32 @@ ANSWERS = (
 
 
 def script(job: Job, cluster: Cluster) -> str:
+    """The script of a job."""
     gpus = f":ngpus={cluster.gpus}" if cluster.gpus else ""
     options = [f"-N {job.name}", "-S /bin/bash"]
     options += [f"-J {index_list(job.indices)}"] if job.indices else []
     options += [f"-q {cluster.queue}"] if cluster.queue else []
     options += [f"-A {cluster.account}"] if cluster.account else []
     options += [f"-l select=1:ncpus={cluster.cpus}{gpus}:mem={cluster.memory_GiB}gb"]
-    again = (
-        "y" if cluster.requeue or job.indices else "n"
-    )  # an array that may not be run again is refused
+    # an array that may not be run again is refused
+    again = "y" if cluster.requeue or job.indices else "n"
     options += [f"-l walltime={clock(cluster.seconds)}", f"-r {again}", "-j oe"]
-    options += [
-        f"-o jobs/{job.name}{'-^array_index^' if job.indices else ''}.log",
-    ]
-    options = [*filter(cluster.keeps, options), *cluster.directives]
-    lines = [line.replace("{part}", "$PBS_ARRAY_INDEX") for line in job.lines]
-    return (
-        "\n".join(
-            ["#!/bin/bash", *(f"#PBS {option}" for option in options), *cluster.environment, *lines]
-        )
-        + "\n"
-    )
+    options += [f"-o jobs/{job.name}{'-^array_index^' if job.indices else ''}.log"]
+    return script_text("#PBS", options, cluster, with_index(job, "$PBS_ARRAY_INDEX"))
 
 
 def submit(after: Sequence[str], site: str = "") -> list[str]:
+    """The command that submits a job after those ids have ended."""
     return ["qsub", *(["-W", f"depend=afterany:{':'.join(after)}"] if after else [])]
 
 
 def job_id(output: str) -> JobId:
+    """The id in what the submit command printed. Raises BatchError."""
     return find_job_id("qsub", ANSWERS, output)
 
 
 def queue(names: Sequence[str], site: str = "") -> list[Task]:
+    """The tasks of the jobs of those names that wait or run. Raises BatchError."""
     job_names = {
         identity: name for name in names for identity in answer(["qselect", "-N", name]).split()
     }
@@ -82,8 +79,8 @@ def queue(names: Sequence[str], site: str = "") -> list[Task]:
         state = "running" if job.state in RUNNING else "queued"
         reason = "" if job.state in RUNNING else job.comment
         tasks.append(Task(job.name, whole, int(index[1]) if index else None, state, reason))
-    # what qselect gave, and qstat neither listed nor called gone, is alive: not every qstat lists all
-    # (also an array of which it lists no task)
+    # what qselect gave, and qstat neither listed nor called gone, is alive: not every qstat lists
+    # all (also an array of which it lists no task)
     answered = {
         _number(identity)
         for identity, job in listed.items()
@@ -152,13 +149,14 @@ def _number(identity: str) -> str:
 
 
 def cancel(ids: Sequence[str], site: str = "") -> list[str]:
+    """The command that cancels the jobs of those ids."""
     return ["qdel", *ids]
 
 
 PBS = Scheduler(
-    programs=("qsub", "qstat", "qdel"),
-    own_id="PBS_JOBID",
-    ranges=True,
+    programs=Programs("qsub", "qstat", "qdel"),
+    job_id_variable="PBS_JOBID",
+    needs_one_range=True,
     limit=re.compile(r"[Aa]rray job exceeds|max_array_size|would exceed .*limit"),
     script=script,
     submit=submit,

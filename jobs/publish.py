@@ -32,8 +32,7 @@ class _Scratch:
 
 @contextmanager
 def publishing(target: Path) -> Iterator[Path]:
-    """Yield an empty scratch directory beside `target`; on success it becomes `target` in one
-    rename.
+    """Yield an empty directory beside `target`, which on success becomes `target` by one rename.
 
     On any exception the scratch directory is removed and nothing is published. When somebody else
     published `target` meanwhile, theirs stays and ours is dropped: the work is done either way.
@@ -158,20 +157,26 @@ def _remove(path: Path) -> None:
 
 
 def clear_scratch(target: Path) -> None:
-    """Remove what killed processes left beside `target`. Only the holder of the claim on it may
-    call this.
+    """Remove what killed processes left beside `target`.
+
+    Only the holder of the claim on it may call this.
     """
     for leftover in target.parent.glob(f".{target.name}.*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def scratches(target: Path) -> list[Path]:
-    """The scratch directories beside `target` (someone is working on it, or was killed doing so)."""
+    """The scratch directories beside `target`: of a process at work on it, or of a killed one."""
     return sorted(target.parent.glob(f".{target.name}.*"))
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace a file (text as UTF-8) in one step, so that a reader sees the old one or the new one."""
+    """Replace a file in one step, so that a reader sees the old content or the new one.
+
+    Args:
+        path: The file.
+        content: Of the file; text is written as UTF-8.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _scratch_of(path, is_directory=False) as scratch:
         with open(scratch.handle, "wb", closefd=False) as file:

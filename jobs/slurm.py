@@ -10,11 +10,14 @@ from halobind.jobs.batch import (
     Cluster,
     Job,
     JobId,
+    Programs,
     Scheduler,
     Task,
     answer,
     find_job_id,
     index_list,
+    script_text,
+    with_index,
 )
 
 FORMAT = "%j|%F|%K|%t|%r"  # name, array job id, array index, state, reason
@@ -28,6 +31,7 @@ ENDED = {"CG", "CD", "CA", "F", "TO", "NF", "OOM", "BF", "DL", "PR"}
 
 
 def script(job: Job, cluster: Cluster) -> str:
+    """The script of a job."""
     options = [f"--job-name={job.name}"]
     options += [f"--array={index_list(job.indices)}"] if job.indices else []
     options += [f"--partition={cluster.queue}"] if cluster.queue else []
@@ -39,19 +43,7 @@ def script(job: Job, cluster: Cluster) -> str:
     options += ["--requeue" if cluster.requeue else "--no-requeue", "--open-mode=append"]
     options += [f"--output=jobs/{job.name}{'-%a' if job.indices else ''}.log"]
     options += [f"--chdir={shlex.quote(job.folder)}"] if job.folder else []
-    options = [*filter(cluster.keeps, options), *cluster.directives]
-    lines = [line.replace("{part}", "$SLURM_ARRAY_TASK_ID") for line in job.lines]
-    return (
-        "\n".join(
-            [
-                "#!/bin/bash",
-                *(f"#SBATCH {option}" for option in options),
-                *cluster.environment,
-                *lines,
-            ]
-        )
-        + "\n"
-    )
+    return script_text("#SBATCH", options, cluster, with_index(job, "$SLURM_ARRAY_TASK_ID"))
 
 
 def replaces_memory(directives: Sequence[str]) -> bool:
@@ -60,13 +52,14 @@ def replaces_memory(directives: Sequence[str]) -> bool:
 
 
 def sites(directives: Sequence[str]) -> tuple[str, ...]:
-    """The clusters that SBATCH_CLUSTERS, or the last --clusters=a,b or -M a,b of directives, names."""
+    """The clusters that SBATCH_CLUSTERS names, or the last --clusters=a,b or -M a,b here."""
     matches = [match for text in directives if (match := CLUSTERS_OPTION.match(text))]
     names = os.environ.get("SBATCH_CLUSTERS") or (matches[-1][1] if matches else "")
     return tuple(name for name in names.split(",") if name)
 
 
 def submit(after: Sequence[str], site: str = "") -> list[str]:
+    """The command that submits a job after those ids have ended."""
     return [
         "sbatch",
         "--parsable",
@@ -76,10 +69,12 @@ def submit(after: Sequence[str], site: str = "") -> list[str]:
 
 
 def job_id(output: str) -> JobId:
+    """The id in what the submit command printed. Raises BatchError."""
     return find_job_id("sbatch", ANSWERS, output)
 
 
 def queue(names: Sequence[str], site: str = "") -> list[Task]:
+    """The tasks of the jobs of those names that wait or run. Raises BatchError."""
     command = ["squeue", "--noheader", "--array", f"--name={','.join(names)}", f"--format={FORMAT}"]
     command += [f"--clusters={site}"] if site else []
     tasks = []
@@ -89,20 +84,23 @@ def queue(names: Sequence[str], site: str = "") -> list[Task]:
             continue
         name, job, index, state, reason = (line.strip().split("|", 4) + [""] * 4)[:5]
         if job.isdecimal() and state not in ENDED:  # other lines are notices
-            state, reason = ("running", "") if state == "R" else ("queued", reason)
             number = int(index) if index.isdecimal() else None
-            tasks.append(Task(name, job, number, state, reason, site))
+            if state == "R":
+                tasks.append(Task(name, job, number, "running", "", site))
+            else:
+                tasks.append(Task(name, job, number, "queued", reason, site))
     return tasks
 
 
 def cancel(ids: Sequence[str], site: str = "") -> list[str]:
+    """The command that cancels the jobs of those ids."""
     return ["scancel", *([f"--clusters={site}"] if site else []), *ids]
 
 
 SLURM = Scheduler(
-    programs=("sbatch", "squeue", "scancel"),
-    own_id="SLURM_JOB_ID",
-    ranges=False,
+    programs=Programs("sbatch", "squeue", "scancel"),
+    job_id_variable="SLURM_JOB_ID",
+    needs_one_range=False,
     limit=re.compile(r"[Ii]nvalid job array|MaxArraySize|MaxSubmit|job submit limit|QOSMaxSubmit"),
     script=script,
     submit=submit,

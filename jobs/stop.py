@@ -1,5 +1,6 @@
-"""Stop cleanly: SIGINT, SIGTERM, SIGHUP, the death of the parent or the end of the wall time end
-the work at once, without leaving half a product.
+"""Stop cleanly: a signal, a dead parent or the end of the wall time ends the work at once.
+
+No half product is left behind.
 """
 
 import os
@@ -12,22 +13,24 @@ FOLLOW_PARENT = "HALOBIND_FOLLOW_PARENT"
 
 
 class Stopped(BaseException):
-    """The process was asked to stop. Not an Exception: no handler for failures may take it for one."""
+    """The process was asked to stop.
+
+    Not an Exception: no handler for failures may take it for one.
+    """
 
 
 class StopSignal:
-    """Turns the first stop signal into Stopped, wherever the process is; products are published by
-    rename, so any place is safe.
+    """Turns the first stop signal into Stopped, wherever the process is.
 
-    `check()` raises it again, for the case that it was raised where Python swallows exceptions, and
-    when a parent to follow is gone or `walltime_s` seconds have passed; `late` says that it was the
-    wall time.
+    Products are published by rename, so any place is safe. `reason` says why the process stops, and
+    `late` whether it was the wall time.
     """
 
     def __init__(
         self, walltime_s: float | None = None, *, now: Callable[[], float] = time.monotonic
     ) -> None:
-        """
+        """Begin to count.
+
         Args:
             walltime_s: Seconds from now on after which to stop; None: no limit.
             now: The clock that counts them, in seconds.
@@ -39,8 +42,9 @@ class StopSignal:
         self._parent = os.getppid() if FOLLOW_PARENT in os.environ else None
 
     def listen(self) -> "StopSignal":
-        """Catch SIGINT, SIGTERM and SIGHUP, but for those that the process was started to ignore
-        (nohup); a second one kills.
+        """Catch SIGINT, SIGTERM and SIGHUP; a second one kills.
+
+        Those that the process was started to ignore (nohup) stay ignored.
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -59,9 +63,13 @@ class StopSignal:
         return float("inf") if self._end is None else self._end - self.now()
 
     def check(self) -> None:
-        """Raise Stopped when asked to stop."""
+        """Raise Stopped when asked to stop.
+
+        A signal counts again here, because it may have come where Python swallows exceptions.
+        """
         if self.reason is None and self.left_s() <= 0:
-            self.reason, self.late = "the wall time ended", True
+            self.reason = "the wall time ended"
+            self.late = True
         if self.reason is None and self._parent is not None and os.getppid() != self._parent:
             self.reason = "the parent process ended"
         if self.reason is not None:

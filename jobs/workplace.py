@@ -1,15 +1,15 @@
-"""Where tasks are done: this process, processes of this machine, jobs of a batch scheduler, or a
-dask cluster that exists.
-"""
+"""Where tasks are done: here, in processes of this machine, in batch jobs, or on a dask cluster."""
 
 import ipaddress
 import os
 import shutil
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
-from halobind.jobs.clusters import SCHEDULERS, BatchError, Cluster, clusters_path, load_clusters
+from halobind.jobs.batch import BatchError, Cluster
+from halobind.jobs.clusters import SCHEDULERS, clusters_path, load_clusters
 
 INSTALL = 'pip install -c constraints.txt ".[hpc]"'
 ADVICE = "processes of this machine do the same: --where local"
@@ -20,47 +20,105 @@ class MappingError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where tasks are done. `kind` is serial, local, slurm, pbs, lsf or address (then `address` is
-    tcp://host:port or tls://host:port).
+class TLSFiles:
+    """The files of a scheduler that was started with TLS."""
 
-    `workers` is the number of processes (0: one a core; for a batch cluster one job's). `tls` are
-    the files of CA, certificate and key. `insecure` allows an address without TLS on another
-    machine. Temporary keys of batch jobs go to `shared`, a folder that their nodes see; only the
-    user can read them.
-    """
+    ca: Path
+    """Certificate of the authority."""
+    certificate: Path
+    """Certificate of the user."""
+    key: Path
+    """Key of the user."""
+
+
+@dataclass(frozen=True)
+class ThisProcess:
+    """Tasks are done one by one, in this process."""
+
+    kind: ClassVar[str] = "serial"
+
+
+@dataclass(frozen=True)
+class LocalProcesses:
+    """Tasks are done by processes of this machine."""
+
+    workers: int
+    """How many processes."""
+    kind: ClassVar[str] = "local"
+
+
+@dataclass(frozen=True)
+class BatchJobs:
+    """Tasks are done by jobs of a batch scheduler."""
 
     kind: str
+    """Of the scheduler: slurm, pbs or lsf."""
+    workers: int
+    """How many processes in all."""
+    cluster: Cluster
+    """How a job is asked for."""
+    shared: Path
+    """A folder that the nodes see: it takes logs and keys, which only the user can read."""
+
+
+@dataclass(frozen=True)
+class DaskScheduler:
+    """Tasks are done by the workers of a dask scheduler that exists."""
+
+    address: str
+    """tcp://host:port or tls://host:port."""
     workers: int = 0
-    address: str = ""
-    cluster: Cluster | None = None
-    tls: tuple[Path, Path, Path] | None = None
-    insecure: bool = False
-    shared: Path = Path()
+    """How many processes it has; 0: as it says itself."""
+    tls: TLSFiles | None = None
+    """Its files; None where it has no TLS."""
+    kind: ClassVar[str] = "address"
+
+
+Place = ThisProcess | LocalProcesses | BatchJobs | DaskScheduler
 
 
 @dataclass(frozen=True)
 class ConnectionOptions:
-    """What a person says beside the place: name of the cluster, TLS files, whether a bare address
-    elsewhere is all right.
-    """
+    """What a person says beside the place."""
 
     cluster: str | None = None
-    tls: tuple[Path, Path, Path] | None = None
+    """Name of the cluster in the user's file; None for the only one."""
+    tls: TLSFiles | None = None
+    """Files of the scheduler at an address."""
     insecure: bool = False
+    """Whether an address without TLS on another machine is all right."""
 
 
-def place_of(where: str, workers: int, reach: ConnectionOptions, shared: Path) -> Place:
-    """The Place that `where` names, checked as far as that goes without starting anything. Raises
-    MappingError.
+@dataclass(frozen=True)
+class PlaceOptions:
+    """What a person says of the place."""
+
+    where: str = "serial"
+    """serial, local, the name of a scheduler, or the address of a dask scheduler."""
+    workers: int = 0
+    """How many processes; 0: one a core, for a batch cluster as many as one job has."""
+    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
+    """What is said beside it."""
+
+
+def choose_place(options: PlaceOptions, shared: Path) -> Place:
+    """The place that options name, checked as far as that goes without starting anything.
+
+    Args:
+        options: What a person says.
+        shared: A folder that the nodes of a batch cluster see.
+
+    Raises:
+        MappingError: It cannot be used.
     """
+    where = options.where
     if where == "serial":
-        return Place("serial", 1)
+        return ThisProcess()
     _check_dask()
     if where == "local":
-        return Place("local", workers or len(os.sched_getaffinity(0)))
+        return LocalProcesses(options.workers or len(os.sched_getaffinity(0)))
     if where in SCHEDULERS:
-        program = SCHEDULERS[where].programs[0]
+        program = SCHEDULERS[where].programs.submit
         if shutil.which(program) is None:
             raise MappingError(
                 f"there is no {program} on this machine: give the command where jobs are submitted;"
@@ -71,10 +129,10 @@ def place_of(where: str, workers: int, reach: ConnectionOptions, shared: Path) -
                 f"--where {where}: {shared} has a space in it, which dask-jobqueue does not quote:"
                 f" move the campaign; {ADVICE}"
             )
-        cluster = find_cluster(where, reach.cluster)
-        return Place(where, workers or cluster.cpus, cluster=cluster, shared=shared)
+        cluster = find_cluster(where, options.connection.cluster)
+        return BatchJobs(where, options.workers or cluster.cpus, cluster, shared)
     if where.startswith(("tcp://", "tls://")):
-        return Place("address", workers, where, None, _tls_files(where, reach), reach.insecure)
+        return DaskScheduler(where, options.workers, _tls_files(where, options.connection))
     raise MappingError(
         f"--where {where}: choose serial, local, {', '.join(SCHEDULERS)}, or the address of a dask"
         " scheduler, tcp://host:port"
@@ -82,8 +140,14 @@ def place_of(where: str, workers: int, reach: ConnectionOptions, shared: Path) -
 
 
 def find_cluster(scheduler: str, name: str | None) -> Cluster:
-    """The cluster of the user's file called `name`, or the only one with that scheduler. Raises
-    MappingError naming those there are.
+    """Find a cluster in the user's file.
+
+    Args:
+        scheduler: slurm, pbs or lsf.
+        name: Of the cluster; None for the only one with that scheduler.
+
+    Raises:
+        MappingError: There is no such cluster, or several; the message names them.
     """
     try:
         clusters = {key: row for key, row in load_clusters().items() if row.scheduler == scheduler}
@@ -97,13 +161,13 @@ def find_cluster(scheduler: str, name: str | None) -> Cluster:
     if name is None and clusters:
         return next(iter(clusters.values()))
     if name not in clusters:
-        there = (
+        advice = (
             f"there are {', '.join(clusters)}"
             if clusters
             else f'add a table with scheduler = "{scheduler}"'
         )
         raise MappingError(
-            f"{clusters_path()} has no {scheduler} cluster{f' {name!r}' if name else ''}: {there}"
+            f"{clusters_path()} has no {scheduler} cluster{f' {name!r}' if name else ''}: {advice}"
         )
     return clusters[name]
 
@@ -120,8 +184,10 @@ def _check_dask() -> None:
         ) from None
 
 
-def _tls_files(address: str, reach: ConnectionOptions) -> tuple[Path, Path, Path] | None:
-    for path in reach.tls or ():
+def _tls_files(address: str, options: ConnectionOptions) -> TLSFiles | None:
+    """The TLS files for the scheduler at an address. Raises MappingError if they do not fit."""
+    files = options.tls
+    for path in (files.ca, files.certificate, files.key) if files else ():
         if not path.is_file():
             raise MappingError(
                 f"--tls: there is no file {path}; give the files of CA, certificate and key, in"
@@ -133,18 +199,18 @@ def _tls_files(address: str, reach: ConnectionOptions) -> tuple[Path, Path, Path
             f"--where {address}: write the address as tcp://host:port or tls://host:port"
         )
     if address.startswith("tls://"):
-        if reach.tls is None:
+        if files is None:
             raise MappingError(
                 f"--where {address} needs --tls CA CERTIFICATE KEY, the files that its scheduler"
                 " was started with"
             )
-        return reach.tls
-    if reach.tls is not None:
+        return files
+    if files is not None:
         raise MappingError(
             f"--where {address} is not encrypted: write tls:// for a scheduler that was started"
             " with these files"
         )
-    if not reach.insecure and not is_loopback(host):
+    if not options.insecure and not is_loopback(host):
         raise MappingError(
             f"--where {address}: whoever reaches this port can run code as you. Start the scheduler"
             " with --tls-ca-file, --tls-cert and --tls-key and give tls:// with --tls CA"
@@ -156,9 +222,9 @@ def _tls_files(address: str, reach: ConnectionOptions) -> tuple[Path, Path, Path
 def is_loopback(host: str) -> bool:
     """Whether every address of a host is this machine's own loopback."""
     try:
-        found = {item[4][0] for item in socket.getaddrinfo(host.strip("[]"), None)}
+        addresses = {str(item[4][0]) for item in socket.getaddrinfo(host.strip("[]"), None)}
     except OSError:
         return False
-    return bool(found) and all(
-        ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found
+    return bool(addresses) and all(
+        ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses
     )

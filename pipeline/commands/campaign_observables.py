@@ -1,6 +1,4 @@
-"""`halobind observe`: observables of every published segment of every run, mapped over chunks of
-frames, and a table a run.
-"""
+"""`halobind observe`: observables of every published segment, and a table for each run."""
 
 import contextlib
 import hashlib
@@ -15,7 +13,7 @@ import numpy as np
 from halobind.jobs.claims import claim
 from halobind.jobs.publish import clear_scratch, publishing
 from halobind.jobs.stop import StopSignal
-from halobind.jobs.workplace import INSTALL, ConnectionOptions, MappingError, place_of
+from halobind.jobs.workplace import INSTALL, MappingError, PlaceOptions, choose_place
 from halobind.pipeline.campaign.paths import absolute_path
 from halobind.pipeline.campaign.run_directory import DamagedError, logs_folder
 from halobind.pipeline.campaign.settings import Campaign, CampaignError, SamplingSection
@@ -48,22 +46,28 @@ from halobind.pipeline.workflow.checks import check_writable, open_campaign
 
 @dataclass(frozen=True)
 class ObserveOptions:
-    """Options of `halobind observe`: where, how many processes (0: one a core), names of
-    observables (empty: all), frames in a task (0: what suits the system).
-    """
+    """Options of `halobind observe`."""
 
-    where: str = "serial"
-    workers: int = 0
+    place: PlaceOptions = field(default_factory=PlaceOptions)
+    """Where frames are analysed."""
     names: tuple[str, ...] = ()
+    """Names of observables; empty for all."""
     chunk: int = 0
-    reach: ConnectionOptions = field(default_factory=ConnectionOptions)
+    """Frames in a task; 0 for what suits the system."""
 
 
 def observe_campaign(folder: Path, options: ObserveOptions) -> int:
-    """Measure what is new, publish a table for each run and print its averages; 1 when something
-    could not be measured.
+    """Measure what is new, publish a table for each run and print its averages.
 
-    Raises CampaignError, before anything is computed, for what cannot work.
+    Args:
+        folder: The campaign.
+        options: Of the command.
+
+    Returns:
+        The exit code: 1 when something could not be measured.
+
+    Raises:
+        CampaignError: It cannot work; before anything is computed.
     """
     unknown = [name for name in options.names if name not in OBSERVABLES]
     if unknown:
@@ -80,10 +84,11 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
     runs = opened.runs
     check_writable(folder)
     try:
-        place = place_of(options.where, options.workers, options.reach, logs_folder(folder))
+        place = choose_place(options.place, logs_folder(folder))
     except MappingError as error:
         raise CampaignError(str(error)) from None
-    stop, again = StopSignal().listen(), f"halobind run {folder}"
+    stop = StopSignal().listen()
+    again = f"halobind run {folder}"
     begun = [run for run in runs if any(run.segments(chain) for chain in run.window_chains())]
     if not begun and campaign.sampling.method != "umbrella":
         why = (
@@ -121,67 +126,82 @@ def observe_campaign(folder: Path, options: ObserveOptions) -> int:
             raise CampaignError(
                 f"{error}; what was measured is kept, the same command goes on from there"
             ) from None
-        sound = [report(one, campaign) for one in to_measure]
+        sound = [report(measured, campaign) for measured in to_measure]
     return 0 if all(sound) else 1
 
 
 def _check_frames(
     runs: list[RunToMeasure], names: tuple[str, ...], sampling: SamplingSection
 ) -> None:
-    """Refuse runs without frames, and observables of a solvent that is not in them. Raises
-    CampaignError.
+    """Refuse runs without frames, and observables of a solvent that is not in them.
+
+    Raises:
+        CampaignError: With what to set in campaign.toml.
     """
     advice = "set it in campaign.toml and sample more segments: only new ones are written that way"
-    rare = (
-        f"frame_ps = {sampling.frame_ps:g} is above segment_ps = {sampling.segment_ps:g}; a lower"
-        " frame_ps"
-    )
-    why = (
-        rare
-        if sampling.frame_ps > sampling.segment_ps
-        else f'[sampling] frames = "{sampling.frames}"; frames = "solute"'
-    )
-    for one in runs:
-        if not one.segments and not one.errors:
-            raise CampaignError(f"{one.run.id}: no segment of it holds frames ({why}: {advice})")
+    why = f'[sampling] frames = "{sampling.frames}"; frames = "solute"'
+    if sampling.frame_ps > sampling.segment_ps:
+        why = (
+            f"frame_ps = {sampling.frame_ps:g} is above segment_ps = {sampling.segment_ps:g}; a"
+            " lower frame_ps"
+        )
+    for measured in runs:
+        name_of_run = measured.run.id
+        if not measured.segments and not measured.errors:
+            raise CampaignError(f"{name_of_run}: no segment of it holds frames ({why}: {advice})")
         for name in names:
-            if OBSERVABLES[name].needs_solvent and not one.has_solvent:
+            if OBSERVABLES[name].needs_solvent and not measured.has_solvent:
                 raise CampaignError(
-                    f"{one.run.id}: {name} needs frames with the solvent; [sampling] frames ="
+                    f"{name_of_run}: {name} needs frames with the solvent; [sampling] frames ="
                     f' "all": {advice}'
                 )
-    without = [one.run.id for one in runs if not one.has_solvent]
-    if without and not names:
-        left = ", ".join(name for name, row in OBSERVABLES.items() if row.needs_solvent)
+    if not names and not all(measured.has_solvent for measured in runs):
+        skipped = ", ".join(name for name, row in OBSERVABLES.items() if row.needs_solvent)
         print(
-            f'left out: {left} (the frames hold no solvent; [sampling] frames = "all": {advice})',
+            f"left out: {skipped} (the frames hold no solvent; [sampling] frames ="
+            f' "all": {advice})',
             file=sys.stderr,
         )
 
 
-def report(one: RunToMeasure, campaign: Campaign) -> bool:
-    """Publish observe-<hash>/ of a run, unless it is there, and print its averages; whether nothing
-    was wrong.
+@dataclass(frozen=True)
+class BasinAverage:
+    """What averages over the bound basin of a run are made with."""
+
+    weights: Weights | None
+    """Weights of the frames; None where there is no average."""
+    why: str
+    """Why there is none; empty where there is one."""
+
+
+def report(measured: RunToMeasure, campaign: Campaign) -> bool:
+    """Publish observe-<hash>/ of a run, unless it is there, and print its averages.
+
+    Args:
+        measured: The run with its measured segments.
+        campaign: With the settings of estimates.
+
+    Returns:
+        Whether nothing was wrong.
     """
-    run = one.run
-    for error in one.errors.values():
+    run = measured.run
+    for error in measured.errors.values():
         print(f"halobind: {run.id}: {error}", file=sys.stderr)
-    done = [segment for segment in one.segments if segment.target.is_dir()]
+    done = [segment for segment in measured.segments if segment.target.is_dir()]
     if not done:
         return False
-    series, weights, why, checksum = (
-        series_of(one, done, {}, campaign.estimate.discard_fraction),
-        None,
-        "",
-        "",
-    )
+    discard = campaign.estimate.discard_fraction
+    series = series_of(measured, done, {}, discard)
+    weights = None
+    why = ""
+    checksum = ""
     try:
         sampled = collect_windows(run)
-        checksum, ready = (
-            sampled.checksum,
-            discard_equilibration(sampled.samples, campaign.estimate),
-        )
-        series = series_of(one, done, left_out(ready), campaign.estimate.discard_fraction)
+        if sampled is None:
+            raise EstimateError(f"{run.id} has no published segment")
+        checksum = sampled.checksum
+        ready = discard_equilibration(sampled.samples, campaign.estimate)
+        series = series_of(measured, done, left_out(ready), discard)
         counts = frame_counts(series)
         if not counts:
             raise EstimateError(
@@ -203,29 +223,36 @@ def report(one: RunToMeasure, campaign: Campaign) -> bool:
     if not target.is_dir():
         clear_scratch(target)
         with publishing(target) as out:
-            _write(out, one, series, (weights, why))
-    print(
-        f"{run.id}:"
-        f" {why or 'averages over the bound basin'}\n{(target / AVERAGES).read_text(encoding='utf-8')}{target}"
-    )
-    return not one.errors
+            _write(out, measured, series, BasinAverage(weights, why))
+    averages = (target / AVERAGES).read_text(encoding="utf-8")
+    print(f"{run.id}: {why or 'averages over the bound basin'}\n{averages}{target}")
+    return not measured.errors
 
 
 def left_out(ready: EquilibratedSamples) -> dict[Window, list[float]]:
     """The beginning (ps) of each window that the estimate does not use, for each head."""
-    found: dict[Window, list[float]] = {}
+    begins_ps: dict[Window, list[float]] = {}
     for window, start in zip(ready.samples.windows, ready.start, strict=True):
-        found.setdefault(window, []).append(start * ready.samples.interval_ps)
-    return found
+        begins_ps.setdefault(window, []).append(start * ready.samples.interval_ps)
+    return begins_ps
 
 
 def series_of(
-    one: RunToMeasure, done: list[Segment], begins_ps: dict[Window, list[float]], discard: float
+    measured: RunToMeasure,
+    done: list[Segment],
+    begins_ps: dict[Window, list[float]],
+    discard: float,
 ) -> list[Series]:
-    """The measured segments; of each head `begins_ps` of its window is left out, or `discard` of it
-    where that is not known.
+    """The measured segments, with what is left out of each as equilibration.
+
+    Args:
+        measured: The run.
+        done: Its segments that are measured.
+        begins_ps: The beginning of each window that is left out, for each head, in ps.
+        discard: The part of a window that is left out where its beginning is not known.
     """
-    heads, spans = one.run.spec.model.faces, one.window_ps
+    heads = measured.run.spec.model.faces
+    spans = measured.window_ps
     parts = {
         w: np.array(begins_ps.get(w, heads * [discard * span])) / span for w, span in spans.items()
     }
@@ -235,37 +262,39 @@ def series_of(
     ]
 
 
-def _write(
-    out: Path, one: RunToMeasure, series: list[Series], estimate: tuple[Weights | None, str]
-) -> None:
+def _write(out: Path, measured: RunToMeasure, series: list[Series], average: BasinAverage) -> None:
     """Write the table, the averages, the profiles and the figures of a run into `out`."""
-    weights, why = estimate
-    names, end = one.source.names, weights.end_nm if weights is not None else None
-    found = summarise(series, names, weights, out)
-    view = scenes(one.source.build, one.n_atoms, one.source.chemistry)[0]
-    bins = {
-        name: OBSERVABLES[name].bins(view) for name in names if OBSERVABLES[name].bins is not None
-    }
-    write_averages(out, found)
+    weights = average.weights
+    names = measured.source.names
+    end = weights.end_nm if weights is not None else None
+    summary = summarise(series, names, weights, out)
+    view = scenes(measured.source.build, measured.n_atoms, measured.source.chemistry)[0]
+    bins = {}
+    for name in names:
+        bins_of = OBSERVABLES[name].bins
+        if bins_of is not None:
+            bins[name] = bins_of(view)
+    write_averages(out, summary)
     if bins:
-        write_profiles(out, found, bins)
-    draw(out, found, bins, end)
+        write_profiles(out, summary, bins)
+    draw(out, summary, bins, end)
     columns = {
         name: {"columns": OBSERVABLES[name].columns, "about": OBSERVABLES[name].about}
         for name in names
     }
     about = {
-        "run": one.run.id,
+        "run": measured.run.id,
         "segments": len(series),
-        "frames_in_basin": found.frames,
-        "effective_frames": found.effective,
-    }
-    about |= {
+        "frames_in_basin": summary.frames,
+        "effective_frames": summary.effective,
         "left_out_fractions": {
             f"{s.window.center_nm:.3f} k {s.window.k:g}": s.left_out.tolist() for s in series
-        }
+        },
+        "basin_ends_nm": end,
+        "note": average.why,
+        "chemistry": asdict(measured.source.chemistry),
+        "observables": columns,
+        "code": measured.source.code,
+        "versions": versions(),
     }
-    about |= {"basin_ends_nm": end, "note": why, "chemistry": asdict(one.source.chemistry)}
-    write_about(
-        out, about | {"observables": columns, "code": one.source.code, "versions": versions()}
-    )
+    write_about(out, about)

@@ -1,6 +1,4 @@
-"""`halobind extend`: more segments for every window, or sampling until the error of dG0 is at a
-target, recorded as a round.
-"""
+"""`halobind extend`: more sampling, for every window or to a target, recorded as a round."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,41 +45,35 @@ def extend_campaign(folder: Path, options: ExtendOptions) -> int:
     opened = open_campaign(folder)
     campaign = opened.settings
     runs = opened.runs
-    order = _check(campaign, options)
+    request = _check(campaign, options)
     groups = [replicas_of(run, runs) for run in runs if run.leads]
-    orders = []
+    rounds = []
     for group in groups:
-        now = target_in_force(rounds_of(group[0]), campaign_target(campaign))[0]
-        basis = decision_basis(group, campaign, order or now)
-        orders.append(
-            Round("extend", basis, target=order)
-            if order
-            else _more(group, campaign, (basis, options.segments))
-        )
-        left = sum(
-            len(products) - len(run.published(p.name for p in products))
-            for run, products in _products(group, campaign)
-        )
-        if order and not left:
-            print("\n".join(_shown(group, campaign, decide(group, campaign, order, (orders[-1],)))))
-        elif order:
+        round_ = _round(group, campaign, request)
+        rounds.append(round_)
+        n_missing = _missing_products(group, campaign)
+        if round_.target and not n_missing:
+            planned = decide(group, campaign, round_.target, (round_,))
+            print("\n".join(_shown(group, campaign, planned)))
+        elif round_.target:
             print(
-                f"{group[0].id}: {left} products are to be made first; the plan follows from them"
+                f"{group[0].id}: {n_missing} products are to be made first; the plan follows from"
+                " them"
             )
         else:
-            print("\n".join(_shown(group, campaign, orders[-1])))
+            print("\n".join(_shown(group, campaign, round_)))
     if options.dry_run:
         return 0
     check_writable(folder)
-    for group, one in zip(groups, orders, strict=True):
+    for group, round_ in zip(groups, rounds, strict=True):
         for run in group:
             write_record(run)
-        _publish(group[0], one)
+        _publish(group[0], round_)
     return run_with_table(folder, RunOptions())
 
 
-def _check(campaign: Campaign, options: ExtendOptions) -> SamplingTarget | None:
-    """The order that the options stand for, None for plain segments. Raises CampaignError."""
+def _check(campaign: Campaign, options: ExtendOptions) -> SamplingTarget | int:
+    """The target, or the number of segments, that the options ask for. Raises CampaignError."""
     if (options.segments is None) == (options.target_kJ_mol is None):
         raise CampaignError("extend needs one of --segments N and --target-kJ-mol X")
     if campaign.sampling.method != "umbrella":
@@ -107,28 +99,37 @@ def _check(campaign: Campaign, options: ExtendOptions) -> SamplingTarget | None:
             campaign.sampling.check_budget(options.target_kJ_mol, options.budget_ns)
         except ValueError as error:
             raise CampaignError(f"--budget-ns: {error}") from None
-    return (
-        None
-        if options.target_kJ_mol is None
-        else SamplingTarget(options.target_kJ_mol, options.budget_ns)
-    )
+    if options.segments is not None:
+        return options.segments
+    assert options.target_kJ_mol is not None  # one of the two is there
+    return SamplingTarget(options.target_kJ_mol, options.budget_ns)
 
 
-def _products(group: Sequence[Run], campaign: Campaign) -> list:
-    return [(run, all_products(run, campaign)) for run in group]
+def _round(group: Sequence[Run], campaign: Campaign, request: SamplingTarget | int) -> Round:
+    """The round that asks for a target, or for so many more segments of every window."""
+    if isinstance(request, SamplingTarget):
+        basis = decision_basis(group, campaign, request)
+        return Round("extend", basis, target=request)
+    in_force = target_in_force(rounds_of(group[0]), campaign_target(campaign))[0]
+    return _more(group, campaign, decision_basis(group, campaign, in_force), more=request)
 
 
-def _more(group: Sequence[Run], campaign: Campaign, given: tuple[str, int]) -> Round:
-    """`given` is the basis and how many segments more every window of every replica gets."""
-    basis, more = given
-    asked = [
-        (run.id, window, number)
+def _missing_products(group: Sequence[Run], campaign: Campaign) -> int:
+    """How many products of a ligand's replicas are not published yet."""
+    n_missing = 0
+    for run in group:
+        products = all_products(run, campaign)
+        n_missing += len(products) - len(run.published(product.name for product in products))
+    return n_missing
+
+
+def _more(group: Sequence[Run], campaign: Campaign, basis: str, *, more: int) -> Round:
+    """The round that gives every window of every replica `more` segments."""
+    why = f"{more} more for every window"
+    requests = tuple(
+        WindowRequest(run.id, window, number + more, why)
         for run in group
         for window, number in windows_of(run, campaign).items()
-    ]
-    requests = tuple(
-        WindowRequest(name, window, number + more, f"{more} more for every window")
-        for name, window, number in asked
     )
     added_ps = len(requests) * more * campaign.sampling.segment_ps
     return Round(
@@ -141,9 +142,7 @@ def _more(group: Sequence[Run], campaign: Campaign, given: tuple[str, int]) -> R
 
 
 def _shown(group: Sequence[Run], campaign: Campaign, planned: Round) -> list[str]:
-    """The plan of one ligand as lines to read: what was found, then each window with its segments
-    now and then.
-    """
+    """The plan of one ligand as lines: what was seen, then each window with its segments."""
     texts = (*planned.notes, *(problem.text for problem in planned.problems))
     lines = [f"{group[0].id}: {text}" for text in texts]
     now = {run.id: windows_of(run, campaign) for run in group}
@@ -156,9 +155,11 @@ def _shown(group: Sequence[Run], campaign: Campaign, planned: Round) -> list[str
     return lines
 
 
-def _publish(run: Run, one: Round) -> None:
-    """Publish a round as the next of its ligand. Raises CampaignError while another process decides
-    one.
+def _publish(run: Run, round_: Round) -> None:
+    """Publish a round as the next of its ligand.
+
+    Raises:
+        CampaignError: Another process decides one at the moment.
     """
     with claim(run.lock(ROUNDS)) as mine:
         if not mine:
@@ -166,4 +167,4 @@ def _publish(run: Run, one: Round) -> None:
                 f"another process is deciding a round of {run.id} right now: give the command again"
             )
         with publishing(run.path(round_name(len(run.rounds())))) as out:
-            write_round(out, one)
+            write_round(out, round_)

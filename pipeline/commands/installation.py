@@ -72,4 +72,4 @@ def madelung_error(platform: str) -> float:
         context.getState(getEnergy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
     )
     expected = -0.5 * n**3 * COULOMB * 1.7475645946 / spacing
-    return abs(energy / expected - 1)
+    return float(abs(energy / expected - 1))

@@ -55,24 +55,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the verb with parsed options; returns the exit code."""
-    from halobind.jobs.workplace import ConnectionOptions  # noqa: PLC0415 (OpenMM and RDKit behind it: not for --help)
-    from halobind.pipeline.commands.campaign_observables import (  # noqa: PLC0415 (heavy, too)
+    # OpenMM and RDKit are behind these: not for --help
+    from halobind.jobs.workplace import ConnectionOptions, PlaceOptions, TLSFiles  # noqa: PLC0415
+    from halobind.pipeline.commands.campaign_observables import (  # noqa: PLC0415
         ObserveOptions,
         observe_campaign,
     )
 
-    reach = ConnectionOptions(
+    connection = ConnectionOptions(
         cluster=options.cluster,
-        tls=tuple(options.tls) if options.tls else None,
+        tls=TLSFiles(*options.tls) if options.tls else None,
         insecure=options.insecure,
     )
     return observe_campaign(
         options.campaign,
         ObserveOptions(
-            where=options.where,
-            workers=options.workers,
+            place=PlaceOptions(options.where, options.workers, connection),
             names=tuple(options.observable),
             chunk=options.chunk,
-            reach=reach,
         ),
     )

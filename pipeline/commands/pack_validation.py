@@ -4,8 +4,10 @@ import json
 import math
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from halobind.forcefields.packs.pack import FORCEFIELDS, Pack, load_pack
 from halobind.forcefields.validation.check_rows import Check, CheckRow, Result, RowName, make_row
@@ -153,17 +155,18 @@ def _text(result: Result, pack: Pack, check: Check) -> str:
     return json.dumps(record | {"rows": rows, "curves": result.curves}, indent=1) + "\n"
 
 
+def _row(content: Mapping[str, Any]) -> CheckRow:
+    """A row of a published result, in which what is not finite is null."""
+    return CheckRow(**{name: math.nan if value is None else value for name, value in content.items()})
+
+
 def _read(path: Path) -> Result:
     """A published result. Raises CampaignError naming the file when it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        rows = [
-            {k: math.nan if v is None else v for k, v in row.items()} for row in content["rows"]
-        ]
-        return Result(
-            tuple(CheckRow(**row) for row in rows),
-            {name: (x, y) for name, (x, y) in content["curves"].items()},
-        )
+        rows = tuple(_row(values) for values in content["rows"])
+        curves = {name: (x, y) for name, (x, y) in content["curves"].items()}
+        return Result(rows, curves)
     except (ValueError, KeyError, TypeError, UnicodeError) as error:
         raise CampaignError(
             f"{path} cannot be read ({type(error).__name__}): remove it, and the same command makes"

@@ -94,7 +94,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
             _held(queued, cluster, options.cluster),
         )
         return 0
-    program = SCHEDULERS[cluster.scheduler].programs[0]
+    program = SCHEDULERS[cluster.scheduler].programs.submit
     if shutil.which(program) is None:
         raise BatchError(
             f"there is no {program} on this machine: submit to {options.cluster} from its login"
@@ -181,7 +181,7 @@ def _plan(
     """
     (campaign, runs), (ledger, queued) = what, record
     published = measure(chart_of(runs, campaign)).done
-    own = ledger.own()
+    own = ledger.this_job()
     if (
         own is not None
         and published <= own.published
@@ -398,7 +398,7 @@ def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, held: list[HeldJo
                 else ""
             )
             raise BatchError(
-                f"{scheduler.programs[0]} rejected {entry.name}: {said}.{advice}{before} Its script"
+                f"{scheduler.programs.submit} rejected {entry.name}: {said}.{advice}{before} Its script"
                 f" is jobs/{entry.name}.sh"
             )
         answer = _job_id(scheduler, entry, done.stdout)

@@ -1,11 +1,12 @@
-"""Weights of frames: what turns frames of biased windows into an average over the unbiased bound
-basin, with its error.
+"""Weights of frames: they turn frames of biased windows into averages over the bound basin.
 
-    w_n = 1 / sum_k M_k exp(f_k - u_k(z_n))        <A> = sum_n w_n A_n / sum_n w_n, over frames with z_n below `end_nm`
+    w_n = 1 / sum_k M_k exp(f_k - u_k(z_n))        <A> = sum_n w_n A_n / sum_n w_n
+
+over frames with z_n below `end_nm`.
 
 | symbol | here | meaning |
 |---|---|---|
-| f_k | Weights.f | reduced free energies of the windows by MBAR from every recorded height, equilibrated |
+| f_k | Weights.f | reduced free energies of the windows, by MBAR from all equilibrated heights |
 | M_k | Weights.counts | frames of window k that are used |
 | u_k | Samples.bias | reduced bias of window k |
 
@@ -23,48 +24,70 @@ from halobind.pipeline.free_energy.samples import Samples, Window
 from halobind.pipeline.free_energy.settings import EstimateSettings
 
 BLOCKS = 10
-STEP_NM = 0.001  # heights are counted in steps of this when f_k is solved for
+"""Blocks of time of the jackknife."""
+STEP_NM = 0.001
+"""Heights are counted in steps of this when f_k is solved for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What gives a frame its weight: `f` (B + 1, K) with all data and without each of B blocks,
-    `counts` (K, B) of frames in each block of each of the `windows`, kT in kJ/mol, and where the
-    bound basin ends.
-    """
+    """What gives a frame its weight."""
 
     windows: tuple[Window, ...]
+    """The K windows that have frames."""
     f: np.ndarray
+    """Reduced free energies (B + 1, K), with all data and without each of B blocks."""
     counts: np.ndarray
+    """Frames (K, B) in each block of each window."""
     kT: float
+    """kJ/mol."""
     end_nm: float
+    """Where the bound basin ends."""
 
     def of(self, z: np.ndarray, block: np.ndarray) -> np.ndarray:
-        """Weights (n, B + 1), not normalised, of frames at heights z (n,) in blocks (n,): with all
-        data, and without each block, in which the frames of that block weigh nothing.
+        """Weights of frames, not normalised.
+
+        Args:
+            z: Their heights (n,), nm.
+            block: The block (n,) of each.
+
+        Returns:
+            Weights (n, B + 1): with all data, and without each block, in which the frames of that
+            block weigh nothing.
         """
         total = self.counts.sum(axis=1)
-        found = [inverse_mixture(z, self.windows, self.f[0], total, self.kT)]
+        weights = [inverse_mixture(z, self.windows, self.f[0], total, self.kT)]
         for b in range(self.counts.shape[1]):
             without = inverse_mixture(
                 z, self.windows, self.f[b + 1], total - self.counts[:, b], self.kT
             )
-            found.append(np.where(block == b, 0.0, without))
-        return np.column_stack(found)
+            weights.append(np.where(block == b, 0.0, without))
+        return np.column_stack(weights)
 
 
 def inverse_mixture(
     z: np.ndarray, windows: tuple[Window, ...], f: np.ndarray, M: np.ndarray, kT: float
 ) -> np.ndarray:
-    """1 / sum_k M_k exp(f_k - u_k(z)), (n,), for heights z (n,); zero where no window has a frame."""
-    center, k = (
-        np.array([getattr(w, name) for w in windows])[M > 0] for name in ("center_nm", "k")
-    )
+    """1 / sum_k M_k exp(f_k - u_k(z)); zero where no window has a frame.
+
+    Args:
+        z: Heights (n,), nm.
+        windows: The K windows.
+        f: Their reduced free energies (K,).
+        M: Frames (K,) of each.
+        kT: kJ/mol.
+
+    Returns:
+        A number (n,) for each height.
+    """
+    center = np.array([window.center_nm for window in windows])[M > 0]
+    k = np.array([window.k for window in windows])[M > 0]
     if not len(center):
         return np.zeros(len(z))
     terms = np.log(M[M > 0]) + f[M > 0] - 0.5 * k * (z[:, None] - center) ** 2 / kT
     top = terms.max(axis=1, initial=-np.inf)
-    return np.exp(-top) / np.exp(terms - top[:, None]).sum(axis=1)
+    inverse: np.ndarray = np.exp(-top) / np.exp(terms - top[:, None]).sum(axis=1)
+    return inverse
 
 
 def frame_weights(
@@ -73,33 +96,25 @@ def frame_weights(
     settings: EstimateSettings,
     has_barrier: bool,
 ) -> Weights:
-    """The Weights from the samples of the windows and the frames used in each block of each window,
-    counts (B,).
+    """The Weights of the frames of a run.
 
-    `samples` hold the equilibrated part only (pipeline/free_energy/equilibration.py), `counts`
-    frames of that part. A window that is there twice, once for each face, is one state with all
-    their frames. The bound basin ends at the top of the barrier, where the estimate has one, else
-    where the plateau begins. Raises EstimateError.
+    A window that is there twice, once for each face, is one state with all their frames. The bound
+    basin ends at the top of the barrier, where the estimate has one, else where the plateau begins.
+
+    Args:
+        samples: The equilibrated part of the windows (pipeline/free_energy/equilibration.py).
+        counts: Frames (B,) of that part in each block of each window.
+        settings: With the width of bins and the length of the plateau.
+        has_barrier: Whether the estimate has a barrier.
+
+    Raises:
+        EstimateError: The windows have no free energies.
     """
     f = [_solve(samples)]
     for block in range(BLOCKS):
-        pieces = [np.array_split(z, BLOCKS) for z in samples.z]
-        parts = [
-            np.concatenate([part for b, part in enumerate(piece) if b != block]) for piece in pieces
-        ]
-        f.append(
-            _solve(
-                replace(
-                    samples,
-                    z=tuple(
-                        part if len(part) else z for part, z in zip(parts, samples.z, strict=True)
-                    ),
-                )
-            )
-        )
-    rows = {
-        window: i for i, window in enumerate(samples.windows)
-    }  # two series of one window have the same f
+        f.append(_solve(replace(samples, z=tuple(_without(z, block) for z in samples.z))))
+    # two series of one window have the same f
+    rows = {window: i for i, window in enumerate(samples.windows)}
     windows = tuple(window for window in rows if window in counts)
     chosen = np.array(f)[:, [rows[window] for window in windows]]
     table = np.array([counts[window] for window in windows], dtype=float)
@@ -108,11 +123,25 @@ def frame_weights(
     )
 
 
+def _without(z: np.ndarray, block: int) -> np.ndarray:
+    """A series (n,) without a block of its time; the whole series where nothing else is."""
+    pieces = [piece for b, piece in enumerate(np.array_split(z, BLOCKS)) if b != block]
+    rest = np.concatenate(pieces)
+    return rest if len(rest) else z
+
+
 def bound_end(
     samples: Samples, f: np.ndarray, settings: EstimateSettings, has_barrier: bool
 ) -> float:
-    """Height (nm) at which the bound basin ends: the bin with the lowest density between well and
-    plateau, or the plateau's begin.
+    """Height (nm) at which the bound basin ends.
+
+    It is the bin with the lowest density between well and plateau, or the plateau's begin.
+
+    Args:
+        samples: The equilibrated part of the windows.
+        f: Reduced free energies (K,) of its series.
+        settings: With the width of bins and the length of the plateau.
+        has_barrier: Whether the estimate has a barrier.
     """
     plateau = max(window.center_nm for window in samples.windows) - settings.plateau_nm
     if not has_barrier:
@@ -123,16 +152,14 @@ def bound_end(
     density = np.histogram(z, edges, weights=weight)[0]
     well = int(np.argmax(density))
     after = density[well:-1]
-    return (
-        float(
-            edges[well + int(np.argmin(np.where(after > 0, after, np.inf)))] + settings.bin_nm / 2
-        )
-        if len(after)
-        else plateau
-    )
+    if not len(after):
+        return plateau
+    lowest = well + int(np.argmin(np.where(after > 0, after, np.inf)))
+    return float(edges[lowest] + settings.bin_nm / 2)
 
 
 def _solve(samples: Samples) -> np.ndarray:
+    """Reduced free energies (K,) of the series, from their heights counted in steps."""
     steps, count = np.unique(
         np.floor(np.concatenate(samples.z) / STEP_NM).astype(int), return_counts=True
     )

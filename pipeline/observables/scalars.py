@@ -24,31 +24,33 @@ TRANS_DEG = 120.0  # a dihedral of at least this size is trans
 
 def boxes(frames: md.Trajectory) -> np.ndarray:
     """Box lengths (n, 1, 3) in nm."""
-    return frames.unitcell_lengths.astype(float)[:, None, :]
+    lengths: np.ndarray = frames.unitcell_lengths.astype(float)
+    return lengths[:, None, :]
 
 
 def offsets(frames: md.Trajectory, atoms: np.ndarray, scene: Scene) -> np.ndarray:
     """Vectors (n, len(atoms), 3) from the anchor to atoms."""
-    here = frames.xyz[:, [scene.anchor]].astype(float)
-    return minimum_image(frames.xyz[:, atoms].astype(float) - here, boxes(frames))
+    anchor = frames.xyz[:, [scene.anchor]].astype(float)
+    return minimum_image(frames.xyz[:, atoms].astype(float) - anchor, boxes(frames))
 
 
 def distances(frames: md.Trajectory, atoms: np.ndarray, scene: Scene) -> np.ndarray:
     """(n, len(atoms)) from the anchor; (n, 1) of infinity when there are no atoms."""
     if not len(atoms):
         return np.full((frames.n_frames, 1), np.inf)
-    return np.sqrt((offsets(frames, atoms, scene) ** 2).sum(axis=2))
+    lengths: np.ndarray = np.sqrt((offsets(frames, atoms, scene) ** 2).sum(axis=2))
+    return lengths
 
 
 def along(vectors: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """Components (...) of vectors (..., 3) along a unit normal (3,), summed in a fixed order."""
-    return vectors[..., 0] * normal[0] + vectors[..., 1] * normal[1] + vectors[..., 2] * normal[2]
+    x, y, z = normal
+    components: np.ndarray = vectors[..., 0] * x + vectors[..., 1] * y + vectors[..., 2] * z
+    return components
 
 
 def height(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Height of the anchor over its site along the normal, distance from that axis, depth below the
-    outer halides as they are.
-    """
+    """Height of the anchor over its site, distance from the normal, depth below the outer halides."""
     delta = minimum_image(
         frames.xyz[:, scene.anchor].astype(float) - scene.point, boxes(frames)[:, 0]
     )
@@ -63,10 +65,9 @@ def height(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def hydrogen_bonds(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """N-H...X bonds of the head and their mean angle: H to halide below 0.28 nm and N-H...X of at
-    least 120 degrees.
+    """N-H...X bonds of the head and their mean angle.
 
-    A hydrogen counts once. NaN for a head without N-H, and for the angle of no bond.
+    A bond has H to halide below 0.28 nm and N-H...X of at least 120 degrees. A hydrogen counts once. NaN for a head without N-H, and for the angle of no bond.
     """
     n = frames.n_frames
     halides = scene.species["halide"]
@@ -92,87 +93,90 @@ def hydrogen_bonds(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def head_coordination(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Halides within 0.45 nm of the anchor and the nearest; metals within 0.60 nm and the nearest
-    (NaN where there is none).
+    """Halides within 0.45 nm of the anchor and the nearest, metals within 0.60 nm and the nearest.
+
+    The nearest is NaN where there is none.
     """
     columns = []
     for name, reach in (("halide", HALIDE_NM), ("metal", METAL_NM)):
-        found = distances(frames, scene.species[name], scene)
-        least = found.min(axis=1)
-        columns += [(found < reach).sum(axis=1), np.where(np.isfinite(least), least, np.nan)]
+        lengths = distances(frames, scene.species[name], scene)
+        least = lengths.min(axis=1)
+        columns += [(lengths < reach).sum(axis=1), np.where(np.isfinite(least), least, np.nan)]
     return np.column_stack(columns)
 
 
 def occupancy(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Whether the anchor is within 0.40 nm of its site, and how many others are there: A-site ions,
-    dissolved cations and heads of other ligands in an A site; halides and heads of other ligands
-    where the ligand took a halide or an open metal.
+    """Whether the anchor is within 0.40 nm of its site, and how many others are.
+
+    Others are A-site ions, dissolved cations and heads of other ligands in an A site; halides and
+    heads of other ligands where the ligand took a halide or an open metal.
     """
     box = boxes(frames)
     head = minimum_image(frames.xyz[:, scene.anchor].astype(float) - scene.point, box[:, 0])
     inside = np.sqrt((head**2).sum(axis=1)) < SITE_NM
-    near = (
-        np.sqrt(
-            (minimum_image(frames.xyz[:, scene.rivals].astype(float) - scene.point, box) ** 2).sum(
-                axis=2
-            )
-        )
-        < SITE_NM
-    )
+    rivals = minimum_image(frames.xyz[:, scene.rivals].astype(float) - scene.point, box)
+    near = np.sqrt((rivals**2).sum(axis=2)) < SITE_NM
     return np.column_stack([inside, molecules(near, scene.owner[scene.rivals])]).astype(float)
 
 
 def molecules(near: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """How many residues (n,) have an atom that is near (n, m), by the residue `owner` (m,) of each
-    atom in ascending order.
+    """How many residues have an atom that is near.
+
+    Args:
+        near: Whether each atom is, (n, m).
+        owner: The residue (m,) of each atom, in ascending order.
+
+    Returns:
+        Numbers (n,).
     """
     if not near.shape[1]:
         return np.zeros(len(near), dtype=int)
     starts = np.unique(owner, return_index=True)[1]
-    return np.logical_or.reduceat(near, starts, axis=1).sum(axis=1)
+    count: np.ndarray = np.logical_or.reduceat(near, starts, axis=1).sum(axis=1)
+    return count
 
 
 def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Angle between normal and anchor-to-end vector, length of that vector (means over the tails),
-    fraction of gauche dihedrals.
+    """Angle to the normal and length of the anchor-to-end vector, and fraction of gauche dihedrals.
 
-    Vectors are summed bond by bond, so a molecule cut by the box is no matter. Gauche: a
+    Angle and length are means over the tails. Vectors are summed bond by bond, so a molecule cut by the box is no matter. Gauche: a
     dihedral between -120 and 120 degrees.
     """
-    n, xyz, box = frames.n_frames, frames.xyz.astype(float), boxes(frames)
-    tilt, length = [], []
+    n = frames.n_frames
+    xyz = frames.xyz.astype(float)
+    box = boxes(frames)
+    tilt = []
+    length = []
     for path in scene.tails:
         vector = minimum_image(xyz[:, path[1:]] - xyz[:, path[:-1]], box).sum(axis=1)
         size = np.sqrt((vector**2).sum(axis=1))
         length.append(size)
         tilt.append(np.degrees(np.arccos(np.clip(along(vector, scene.normal) / size, -1, 1))))
+    if not tilt:
+        return np.full((n, 3), np.nan)
     gauche = np.full(n, np.nan)
     if len(scene.dihedrals):
-        gauche = (
-            np.abs(np.degrees(md.compute_dihedrals(frames, scene.dihedrals))) < TRANS_DEG
-        ).mean(axis=1)
-    return (
-        np.column_stack([np.mean(tilt, axis=0), np.mean(length, axis=0), gauche])
-        if tilt
-        else np.full((n, 3), np.nan)
-    )
+        degrees = np.degrees(md.compute_dihedrals(frames, scene.dihedrals))
+        gauche = (np.abs(degrees) < TRANS_DEG).mean(axis=1)
+    return np.column_stack([np.mean(tilt, axis=0), np.mean(length, axis=0), gauche])
 
 
 def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Halides within 0.40 nm of a metal of the crystal (mean), metals with fewer than built, ions
+    """How far the crystal is from as it was built, as structures/models/integrity.py has it.
+
+    The columns are: halides within 0.40 nm of a metal (mean), metals with fewer than built, ions
     more than 0.30 nm from every site of theirs, ions of a cluster at another site than they were
-    built on, the largest distance (nm) from where one was built. As
-    halobind.structures.models.integrity has it: an ion that is to leave with a ligand is not looked
-    at.
+    built on, the largest distance (nm) of an ion from where it was built. An ion that is to leave
+    with a ligand does not count.
     """
-    core, box = frames.xyz[:, : scene.core].astype(float), boxes(frames)
+    core = frames.xyz[:, : scene.core].astype(float)
+    box = boxes(frames)
     sizes = np.diff([*scene.ions, scene.core])
-    shift = (
-        np.add.reduceat(minimum_image(core - scene.built[: scene.core], box), scene.ions, axis=1)
-        / sizes[:, None]
-    )
+    steps = minimum_image(core - scene.built[: scene.core], box)
+    shift = np.add.reduceat(steps, scene.ions, axis=1) / sizes[:, None]
     moved = np.where(scene.stays, np.sqrt((shift**2).sum(axis=2)), 0.0)
-    counts, hopped = np.zeros((frames.n_frames, len(scene.core_metals))), np.zeros(frames.n_frames)
+    counts = np.zeros((frames.n_frames, len(scene.core_metals)))
+    hopped = np.zeros(frames.n_frames)
     for k in range(frames.n_frames):
         inside = wrap(core[k], box[k, 0])
         tree = cKDTree(inside[scene.core_halides], boxsize=box[k, 0])
@@ -187,9 +191,8 @@ def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def solvent_shell(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Solvent molecules with a heavy atom within 0.50 nm of the anchor, and the nearest heavy atom
-    of the solvent (nm).
-    """
+    """Solvent molecules with a heavy atom within 0.50 nm of the anchor, and the nearest such atom."""
     solvent = scene.species["solvent"]
-    found = distances(frames, solvent, scene)
-    return np.column_stack([molecules(found < SOLVENT_NM, scene.owner[solvent]), found.min(axis=1)])
+    lengths = distances(frames, solvent, scene)
+    count = molecules(lengths < SOLVENT_NM, scene.owner[solvent])
+    return np.column_stack([count, lengths.min(axis=1)])

@@ -1,6 +1,4 @@
-"""What an observable needs to know beside the frames: which atoms are which, where the site is, and
-the crystal as built.
-"""
+"""What an observable needs beside the frames: which atoms are which, the site, the built crystal."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -11,24 +9,24 @@ import numpy as np
 from halobind.structures.models.integrity import Lattice, coordination, lattice_of
 from halobind.structures.models.model import Model
 
-FACE_NM = 0.1  # outer halides this near to the highest of them along the normal are the face
-TAIL_BONDS = 4  # a branch of the ligand with at least so many bonds from its anchor is a tail
-RIVALS = {
-    "A": ("A site",),
-    "X": ("halide",),
-    "M": ("halide",),
-}  # what may take the place of a head, by the role of its site
+FACE_NM = 0.1
+"""Outer halides this near to the highest of them along the normal are the face."""
+MIN_TAIL_BONDS = 4
+"""A branch of the ligand with at least so many bonds from its anchor is a tail."""
+RIVALS = {"A": ("A site",), "X": ("halide",), "M": ("halide",)}
+"""What may take the place of a head, by the role of its site."""
 
 
 @dataclass(frozen=True)
 class Chemistry:
-    """Elements of metals and halides, and the role (A, X or M) of the site that the sampled ligand
-    takes.
-    """
+    """What the elements of a crystal are in it."""
 
     metals: tuple[str, ...]
+    """Elements of metals."""
     halides: tuple[str, ...]
+    """Elements of halides."""
     role: str
+    """Of the site that the sampled ligand takes: A, X or M."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +77,7 @@ class Scene:
 
     @property
     def has_solvent(self) -> bool:
+        """Whether the frames hold the solvent."""
         return len(self.species["solvent"]) > 0
 
 
@@ -90,8 +89,15 @@ def heads_of(model: Model) -> list[tuple[int, np.ndarray, np.ndarray]]:
 
 
 def scenes_of(model: Model, atoms: np.ndarray, chemistry: Chemistry) -> tuple[Scene, ...]:
-    """A Scene for each sampled head of `model`, for frames that hold `atoms` (sorted indices).
-    Raises ValueError when the frames lack atoms of the crystal or the ligand.
+    """A Scene for each sampled head of a model.
+
+    Args:
+        model: The model.
+        atoms: Indices (n,) of the atoms that the frames hold, sorted.
+        chemistry: What the elements are.
+
+    Raises:
+        ValueError: The frames lack atoms of the crystal or the ligand.
     """
     needed = np.concatenate([model.groups["core"], model.groups["ligand"]])
     if not np.isin(needed, atoms).all():
@@ -101,21 +107,21 @@ def scenes_of(model: Model, atoms: np.ndarray, chemistry: Chemistry) -> tuple[Sc
     groups = {name: new[index[np.isin(index, atoms)]] for name, index in model.groups.items()}
     elements = np.array(model.elements)[atoms]
     sizes = [residue.stop - residue.start for residue in model.residues]
-    owner, lone = (
-        np.repeat(values, sizes)[atoms] for values in (np.arange(len(sizes)), np.array(sizes) == 1)
-    )
+    owner = np.repeat(np.arange(len(sizes)), sizes)[atoms]
+    lone = np.repeat(np.array(sizes) == 1, sizes)[atoms]
     bonds = new[model.bonds]
     bonds = bonds[(bonds >= 0).all(axis=1)]
     species = _species(groups, elements, lone, chemistry)
     core = len(groups["core"])
-    ions, leaving = (
-        np.unique(owner[:core], return_index=True)[1],
-        np.unique(owner[groups["partner"]]),
-    )
-    core_metals, core_halides = (
-        own[(own < core) & ~np.isin(owner[own], leaving)]
-        for own in (species[name] for name in ("metal", "halide"))
-    )
+    ions = np.unique(owner[:core], return_index=True)[1]
+    leaving = np.unique(owner[groups["partner"]])
+
+    def staying(atoms: np.ndarray) -> np.ndarray:
+        """Those of the crystal that do not leave with a ligand."""
+        return atoms[(atoms < core) & ~np.isin(owner[atoms], leaving)]
+
+    core_metals = staying(species["metal"])
+    core_halides = staying(species["halide"])
     common = {
         "topology": _topology(model, atoms, bonds, owner),
         "built": model.positions[atoms],
@@ -137,32 +143,30 @@ def scenes_of(model: Model, atoms: np.ndarray, chemistry: Chemistry) -> tuple[Sc
     dissolved = groups["counterion"][
         ~np.isin(groups["counterion"], species["halide"]) & (elements[groups["counterion"]] != "H")
     ]
-    found = []
+    scenes = []
     for head, (anchor, point, normal) in enumerate(heads_of(model)):
         first = int(new[anchor])
         others = np.delete(groups["anchor"], head)
-        rivals = [around[name] for name in RIVALS[chemistry.role]] + [
-            groups["coating_anchor"],
-            others,
-        ]
+        rivals = [around[name] for name in RIVALS[chemistry.role]]
+        rivals += [groups["coating_anchor"], others]
         rivals += [dissolved] if chemistry.role == "A" else []
         height = (model.positions[atoms][surface] - point) @ normal
-        own = _Graph(elements, bonds, np.flatnonzero(owner == owner[first]))
-        tails = own.tails(first)
-        found.append(
+        ligand = _Graph(elements, bonds, np.flatnonzero(owner == owner[first]))
+        tails = ligand.tails(first)
+        scenes.append(
             Scene(
                 anchor=first,
                 point=np.asarray(point, dtype=float),
                 normal=np.asarray(normal, dtype=float),
                 face=surface[height > height.max(initial=-np.inf) - FACE_NM],
                 rivals=np.unique(np.concatenate(rivals)).astype(int),
-                donors=own.donors(first),
+                donors=ligand.donors(first),
                 tails=tails,
-                dihedrals=own.dihedrals(tails),
+                dihedrals=ligand.dihedrals(tails),
                 **common,
             )
         )
-    return tuple(found)
+    return tuple(scenes)
 
 
 def _species(
@@ -171,13 +175,14 @@ def _species(
     """Heavy atoms by what they are."""
     ion = np.concatenate([groups["core"], groups["counterion"]])
     ion = ion[lone[ion]]
-    metal, halide = (
-        ion[np.isin(elements[ion], chemistry.metals)],
-        ion[np.isin(elements[ion], chemistry.halides)],
-    )
+    metal = ion[np.isin(elements[ion], chemistry.metals)]
+    halide = ion[np.isin(elements[ion], chemistry.halides)]
 
     def heavy(index: np.ndarray) -> np.ndarray:
-        return index[(elements[index] != "H") & ~np.isin(index, np.concatenate([metal, halide]))]
+        """Those that are no hydrogen, metal or halide."""
+        lone_ions = np.concatenate([metal, halide])
+        kept: np.ndarray = index[(elements[index] != "H") & ~np.isin(index, lone_ions)]
+        return kept
 
     names = {
         "A site": "core",
@@ -192,12 +197,15 @@ def _species(
 
 
 def _topology(model: Model, atoms: np.ndarray, bonds: np.ndarray, owner: np.ndarray) -> md.Topology:
+    """The atoms in the frames with their residues and bonds."""
     topology = md.Topology()
     chain = topology.add_chain()
-    residue, last = None, -1
+    residue = None
+    last = -1
     for atom, number in zip(atoms.tolist(), owner.tolist(), strict=True):
         if number != last:
-            residue, last = topology.add_residue(model.residues[number].name, chain), number
+            residue = topology.add_residue(model.residues[number].name, chain)
+            last = number
         topology.add_atom(
             model.names[atom], md.element.get_by_symbol(model.elements[atom]), residue
         )
@@ -211,6 +219,13 @@ class _Graph:
     """The bonds of one ligand."""
 
     def __init__(self, elements: np.ndarray, bonds: np.ndarray, members: np.ndarray) -> None:
+        """Take the bonds between some atoms.
+
+        Args:
+            elements: Of all atoms (n_atoms,).
+            bonds: Of all atoms (n_bonds, 2).
+            members: The atoms (k,) of the ligand.
+        """
         self.elements = elements
         self.near: dict[int, list[int]] = {int(i): [] for i in members}
         for a, b in bonds[np.isin(bonds, members).all(axis=1)].tolist():
@@ -218,6 +233,7 @@ class _Graph:
             self.near[b].append(a)
 
     def heavy(self, atom: int) -> list[int]:
+        """The neighbours of an atom that are no hydrogen."""
         return [j for j in self.near[atom] if self.elements[j] != "H"]
 
     def donors(self, anchor: int) -> np.ndarray:
@@ -228,21 +244,24 @@ class _Graph:
         ).reshape(-1, 2)
 
     def tails(self, anchor: int) -> tuple[np.ndarray, ...]:
-        """Atoms from the anchor to each end of a branch of at least TAIL_BONDS bonds; without one,
-        to the farthest heavy atom.
+        """Atoms from the anchor to each end of a branch of at least MIN_TAIL_BONDS bonds.
+
+        Without such a branch they lead to the farthest heavy atom.
         """
-        before, order = {anchor: anchor}, deque([anchor])
+        before = {anchor: anchor}
+        order = deque([anchor])
         depth = {anchor: 0}
         while order:
             atom = order.popleft()
             for j in self.heavy(atom):
                 if j not in before:
-                    before[j], depth[j] = atom, depth[atom] + 1
+                    before[j] = atom
+                    depth[j] = depth[atom] + 1
                     order.append(j)
         ends = [
             i
             for i in depth
-            if len(self.heavy(i)) == 1 and depth[i] >= TAIL_BONDS and self.elements[i] == "C"
+            if len(self.heavy(i)) == 1 and depth[i] >= MIN_TAIL_BONDS and self.elements[i] == "C"
         ]
         paths = []
         for end in sorted(ends) or [min(depth, key=lambda i: (-depth[i], i))]:
@@ -253,24 +272,23 @@ class _Graph:
         return tuple(path for path in paths if len(path) > 1)
 
     def dihedrals(self, tails: tuple[np.ndarray, ...]) -> np.ndarray:
-        """(m, 4): four neighbours along a tail of which the middle two are sp3 carbons whose bond
-        is in no ring.
-        """
-        found = dict.fromkeys(
+        """Four neighbours (m, 4) along a tail, the middle two sp3 carbons bonded in no ring."""
+        paths = dict.fromkeys(
             tuple(path[i : i + 4].tolist()) for path in tails for i in range(len(path) - 3)
         )
-        return np.array([four for four in found if self._rotates(*four[1:3])], dtype=int).reshape(
-            -1, 4
-        )
+        rotating = [four for four in paths if self._rotates(four[1], four[2])]
+        return np.array(rotating, dtype=int).reshape(-1, 4)
 
     def _rotates(self, a: int, b: int) -> bool:
+        """Whether two neighbours are sp3 carbons whose bond is in no ring."""
         if any(self.elements[i] != "C" or len(self.near[i]) != 4 for i in (a, b)):
             return False
-        seen, order = {a}, deque([a])  # is there a way from a to b beside their bond?
+        reached = {a}  # from a without the bond to b
+        order = deque([a])
         while order:
             atom = order.popleft()
             for j in self.near[atom]:
-                if {atom, j} != {a, b} and j not in seen:
-                    seen.add(j)
+                if {atom, j} != {a, b} and j not in reached:
+                    reached.add(j)
                     order.append(j)
-        return b not in seen
+        return b not in reached

@@ -1,6 +1,5 @@
 """From the measured segments of a run to its table and means."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,118 +7,221 @@ import numpy as np
 
 from halobind.pipeline.free_energy.samples import Window
 from halobind.pipeline.observables.frame_weights import BLOCKS, Weights
-from halobind.pipeline.observables.measured_rows import Series, rows_of, scalar_columns
+from halobind.pipeline.observables.measured_rows import Rows, Series, rows_of, scalar_columns
 from halobind.pipeline.observables.registry import OBSERVABLES
 from halobind.pipeline.observables.table_writer import TableWriter
-from halobind.pipeline.observables.weighted_mean import Mean
+from halobind.pipeline.observables.weighted_mean import Estimate, Mean
 
-TIMES = 40  # steps of time in which figures against time are drawn
+TIMES = 40
+"""Steps of time in which figures against time are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What tables and figures are made of.
-
-    `bound` and `profiles` are (means, errors) over the bound basin, the latter by observable;
-    without weights None and empty. `in_window` are plain (means, errors) of the scalars (K,
-    columns) in each of `windows`, `window_profiles` means of the others; `times` (K, TIMES,
-    columns) is the course in time; `effective` is what the `frames` in the basin amount to with
-    their weights.
-    """
+    """What tables and figures of a run are made of."""
 
     columns: list[str]
+    """The columns of the scalars."""
     windows: tuple[Window, ...]
+    """The K windows, by height."""
     z_nm: np.ndarray
-    bound: tuple[np.ndarray, np.ndarray] | None
-    profiles: dict[str, tuple[np.ndarray, np.ndarray]]
-    in_window: tuple[np.ndarray, np.ndarray]
+    """Mean height (K,) of the anchor in each window."""
+    bound: Estimate | None
+    """Means (columns,) of the scalars over the bound basin; None without weights."""
+    profiles: dict[str, Estimate]
+    """Means of the other observables over the bound basin, by name; empty without weights."""
+    in_window: Estimate
+    """Plain means (K, columns) of the scalars in each window."""
     window_profiles: dict[str, np.ndarray]
+    """Plain means (K, ...) of the other observables in each window, by name."""
     times: np.ndarray
+    """The course (K, TIMES, columns) of the scalars in the time of each window."""
     window_ps: np.ndarray
+    """How long each window is, (K,)."""
     frames: int
+    """Rows in the bound basin."""
     effective: float
+    """What they amount to with their weights."""
 
 
 def summarise(
     series: list[Series], names: tuple[str, ...], weights: Weights | None, out: Path
 ) -> Summary:
-    """Write the table into `out` and return the means of everything. Rows without a weight (left
-    out as equilibration, or no estimate) have an empty one; weights sum to 1.
+    """Write the table of a run and take the means of everything, a segment in memory at a time.
+
+    Rows without a weight (left out as equilibration, or no estimate) have an empty one; weights sum
+    to 1.
+
+    Args:
+        series: The measured segments.
+        names: Of the observables.
+        weights: Of the frames; None without an estimate.
+        out: Where the table goes.
     """
     columns = scalar_columns(names)
-    binned = [name for name in names if OBSERVABLES[name].bins is not None]
-    windows = tuple(sorted({one.window for one in series}, key=lambda w: (w.center_nm, w.k)))
-    place = {window: k for k, window in enumerate(windows)}
-    bound, z = Mean((len(columns),)), Mean((len(windows),))
-    plain = [Mean((len(columns),)) for _ in windows]
-    shapes = {name: series[0].load(name).shape[2:] for name in binned}
-    profiles = {name: Mean(shape) for name, shape in shapes.items()}
-    in_window = {name: np.zeros((2, len(windows), *shape)) for name, shape in shapes.items()}
-    course = np.zeros((2, len(windows), TIMES, len(columns)))
-    total = sum(w.sum() for w in _all_weights(series, weights))
-    used, squares = 0, 0.0
+    windows = tuple(sorted({s.window for s in series}, key=lambda w: (w.center_nm, w.k)))
+    shapes = {
+        name: series[0].load(name).shape[2:] for name in names if OBSERVABLES[name].bins is not None
+    }
+    in_windows = WindowMeans(windows, len(columns), shapes)
+    basin = None
+    if weights is not None:
+        basin = BasinMeans(weights, _total_weight(series, weights), len(columns), shapes)
     with TableWriter(out, columns) as writer:
-        for one in series:
-            rows, k = rows_of(one, names), place[one.window]
-            kept = rows.block >= 0
-            weight = np.full(len(kept), np.nan)
-            if weights is not None:
-                each = weights.of(rows.table[:, 2], rows.block) / total
-                each[~kept] = 0.0
-                weight[kept] = each[kept, 0]
-                each[rows.table[:, 2] >= weights.end_nm] = 0.0
-                bound.add(each, rows.values)
-                for name in binned:
-                    profiles[name].add(
-                        each, np.asarray(one.load(name)).reshape(len(kept), *shapes[name])
-                    )
-                used, squares = (
-                    used + int((each[:, 0] > 0).sum()),
-                    squares + float((each[:, 0] ** 2).sum()),
-                )
+        for segment in series:
+            rows = rows_of(segment, names)
+            weight = np.full(len(rows.block), np.nan)
+            if basin is not None:
+                weight = basin.add(rows)
             writer.write(rows, weight)
-            flat = (
-                np.where(np.arange(-1, BLOCKS)[None] == rows.block[:, None], 0.0, 1.0)
-                * kept[:, None]
-            )
-            plain[k].add(flat, rows.values)
-            heights = np.full((len(kept), len(windows)), np.nan)
-            heights[:, k] = rows.table[:, 2]
-            z.add(flat, heights)
-            for name in binned:
-                values = np.asarray(one.load(name), dtype=float).reshape(len(kept), *shapes[name])[
-                    kept
-                ]
-                in_window[name][:, k] += np.nansum(values, axis=0), np.isfinite(values).sum(axis=0)
-            step = np.minimum(TIMES - 1, (rows.share * TIMES - 1e-9).astype(int))
-            known = np.isfinite(rows.values)
-            np.add.at(course[0, k], step, np.where(known, rows.values, 0.0))
-            np.add.at(course[1, k], step, known)
-    divide = lambda pair: np.where(pair[1] > 0, pair[0] / np.maximum(pair[1], 1), np.nan)  # noqa: E731
-    each = [mean.read() for mean in plain]
-    basin = float(bound.weight[0].max(initial=0.0))
-    spans = {one.window: one.window_ps for one in series}
+            in_windows.add(rows)
+    spans = {segment.window: segment.window_ps for segment in series}
     return Summary(
         columns=columns,
         windows=windows,
-        z_nm=z.read()[0],
-        bound=bound.read() if weights is not None else None,
-        profiles=(
-            {name: mean.read() for name, mean in profiles.items()} if weights is not None else {}
-        ),
-        in_window=(np.array([value for value, _ in each]), np.array([error for _, error in each])),
-        window_profiles={name: divide(pair) for name, pair in in_window.items()},
-        times=divide(course),
+        z_nm=in_windows.heights(),
+        bound=basin.scalars.read() if basin is not None else None,
+        profiles=basin.profile_means() if basin is not None else {},
+        in_window=in_windows.scalars(),
+        window_profiles=in_windows.profiles(),
+        times=in_windows.course(),
         window_ps=np.array([spans[window] for window in windows]),
-        frames=used,
-        effective=basin**2 / squares if squares > 0 else 0.0,
+        frames=basin.n_rows if basin is not None else 0,
+        effective=basin.effective_rows() if basin is not None else 0.0,
     )
 
 
-def _all_weights(series: list[Series], weights: Weights | None) -> Iterator[np.ndarray]:
-    """Weights with all data of the frames that are used, a segment after the other."""
-    if weights is None:
-        return
-    for one in series:
-        table, _, block = one.frames()
-        yield weights.of(table[block >= 0, 2], block[block >= 0])[:, 0]
+class BasinMeans:
+    """Weighted means over the bound basin: feed it rows, then read it."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        total: float,
+        n_columns: int,
+        shapes: dict[str, tuple[int, ...]],
+    ) -> None:
+        """Begin with no rows.
+
+        Args:
+            weights: Of the frames.
+            total: The sum of the weights of all frames that are used.
+            n_columns: How many scalar columns there are.
+            shapes: Shape of a value of each other observable, by name.
+        """
+        self.scalars = Mean((n_columns,))
+        self.n_rows = 0
+        self._weights = weights
+        self._total = total
+        self._profiles = {name: Mean(shape) for name, shape in shapes.items()}
+        self._shapes = shapes
+        self._squares = 0.0
+
+    def add(self, rows: Rows) -> np.ndarray:
+        """Take the rows of a segment; returns the weight (rows,) of each, NaN where it has none."""
+        kept = rows.block >= 0
+        z = rows.table[:, 2]
+        each = self._weights.of(z, rows.block) / self._total
+        each[~kept] = 0.0
+        weight = np.full(len(kept), np.nan)
+        weight[kept] = each[kept, 0]
+        each[z >= self._weights.end_nm] = 0.0
+        self.scalars.add(each, rows.values)
+        for name, mean in self._profiles.items():
+            values = np.asarray(rows.series.load(name))
+            mean.add(each, values.reshape(len(kept), *self._shapes[name]))
+        self.n_rows += int((each[:, 0] > 0).sum())
+        self._squares += float((each[:, 0] ** 2).sum())
+        return weight
+
+    def profile_means(self) -> dict[str, Estimate]:
+        """Means of the observables that are no scalars, by name."""
+        return {name: mean.read() for name, mean in self._profiles.items()}
+
+    def effective_rows(self) -> float:
+        """What the rows amount to with their weights: (sum w)^2 / sum w^2."""
+        total = float(self.scalars.weight[0].max(initial=0.0))
+        return total**2 / self._squares if self._squares > 0 else 0.0
+
+
+class WindowMeans:
+    """Plain means in each window: feed it rows, then read it."""
+
+    def __init__(
+        self, windows: tuple[Window, ...], n_columns: int, shapes: dict[str, tuple[int, ...]]
+    ) -> None:
+        """Begin with no rows.
+
+        Args:
+            windows: The K windows, by height.
+            n_columns: How many scalar columns there are.
+            shapes: Shape of a value of each other observable, by name.
+        """
+        self._index = {window: k for k, window in enumerate(windows)}
+        self._scalars = [Mean((n_columns,)) for _ in windows]
+        self._heights = Mean((len(windows),))
+        self._shapes = shapes
+        self._profiles = {name: Ratio((len(windows), *shape)) for name, shape in shapes.items()}
+        self._course = Ratio((len(windows), TIMES, n_columns))
+
+    def add(self, rows: Rows) -> None:
+        """Take the rows of a segment."""
+        k = self._index[rows.series.window]
+        kept = rows.block >= 0
+        in_block = np.arange(-1, BLOCKS)[None] == rows.block[:, None]
+        weights = np.where(in_block, 0.0, 1.0) * kept[:, None]
+        self._scalars[k].add(weights, rows.values)
+        heights = np.full((len(kept), len(self._index)), np.nan)
+        heights[:, k] = rows.table[:, 2]
+        self._heights.add(weights, heights)
+        for name, ratio in self._profiles.items():
+            values = np.asarray(rows.series.load(name), dtype=float)
+            values = values.reshape(len(kept), *self._shapes[name])[kept]
+            ratio.total[k] += np.nansum(values, axis=0)
+            ratio.count[k] += np.isfinite(values).sum(axis=0)
+        step = np.minimum(TIMES - 1, (rows.share * TIMES - 1e-9).astype(int))
+        known = np.isfinite(rows.values)
+        np.add.at(self._course.total[k], step, np.where(known, rows.values, 0.0))
+        np.add.at(self._course.count[k], step, known)
+
+    def scalars(self) -> Estimate:
+        """Means (K, columns) of the scalars in each window."""
+        means = [mean.read() for mean in self._scalars]
+        return Estimate(
+            np.array([mean.value for mean in means]), np.array([mean.error for mean in means])
+        )
+
+    def heights(self) -> np.ndarray:
+        """Mean height (K,) of the anchor in each window, nm."""
+        return self._heights.read().value
+
+    def profiles(self) -> dict[str, np.ndarray]:
+        """Means (K, ...) of the observables that are no scalars, by name."""
+        return {name: ratio.mean() for name, ratio in self._profiles.items()}
+
+    def course(self) -> np.ndarray:
+        """Means (K, TIMES, columns) of the scalars in each step of time."""
+        return self._course.mean()
+
+
+class Ratio:
+    """A sum and the number of its terms, in every cell of an array."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        """Begin with no terms."""
+        self.total = np.zeros(shape)
+        self.count = np.zeros(shape)
+
+    def mean(self) -> np.ndarray:
+        """The mean of the terms; NaN where there are none."""
+        return np.where(self.count > 0, self.total / np.maximum(self.count, 1), np.nan)
+
+
+def _total_weight(series: list[Series], weights: Weights) -> float:
+    """The sum of the weights of all frames that are used, with all data."""
+    total = 0.0
+    for segment in series:
+        times = segment.frames()
+        used = times.block >= 0
+        total += weights.of(times.table[used, 2], times.block[used])[:, 0].sum()
+    return total

@@ -24,6 +24,12 @@ class TableWriter:
     """Writes the tidy table, table.parquet and table.csv, a segment after the other."""
 
     def __init__(self, out: Path, columns: list[str]) -> None:
+        """Open both files.
+
+        Args:
+            out: The folder of the files.
+            columns: The columns of the scalars, after those of TABLE.
+        """
         import pyarrow as pa  # noqa: PLC0415 (optional)
         import pyarrow.csv  # noqa: PLC0415
         import pyarrow.parquet  # noqa: PLC0415
@@ -45,9 +51,16 @@ class TableWriter:
             file.close()
 
     def write(self, rows: Rows, weight: np.ndarray) -> None:
+        """Write the rows of a segment.
+
+        Args:
+            rows: The rows.
+            weight: Of each row (rows,); NaN where it has none.
+        """
         import pyarrow as pa  # noqa: PLC0415 (optional)
 
-        n, window = len(rows.frame), rows.series.window
+        n = len(rows.frame)
+        window = rows.series.window
         first = [
             np.full(n, window.center_nm),
             np.full(n, window.k),

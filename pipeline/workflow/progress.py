@@ -19,20 +19,23 @@ from halobind.pipeline.sampling.products import all_products
 
 @dataclass(frozen=True)
 class Amount:
-    """Picoseconds done (unfinished products counted by their fraction) and asked for, products done
-    and asked for.
-    """
+    """How much is done of what is asked for."""
 
     done_ps: float
+    """Simulated time that is done; unfinished products count by their fraction."""
     total_ps: float
+    """Simulated time that is asked for."""
     done: int
+    """Products that are published."""
     total: int
+    """Products that are asked for."""
 
 
 Chart = list[tuple[Run, list[Product]]]  # every product of every run, in order
 
 
 def chart_of(runs: list[Run], campaign: Campaign) -> Chart:
+    """Every product of every run, in order, for the sampling that campaign and rounds ask for."""
     return [(run, all_products(run, campaign)) for run in runs]
 
 
@@ -57,21 +60,27 @@ def measure(chart: Chart) -> Amount:
 
 def _fraction(run: Run, product: str) -> float:
     """The fraction that the newest process at work on a product has left in its scratch directory."""
-    found = 0.0
+    fraction = 0.0
     for scratch in scratches(run.path(product)):
         try:
-            found = max(found, float((scratch / PROGRESS_FILE).read_text(encoding="ascii")))
+            fraction = max(fraction, float((scratch / PROGRESS_FILE).read_text(encoding="ascii")))
         except (OSError, ValueError):
             continue  # it was published, removed or just being written as we looked
-    return found
+    return fraction
 
 
 class Display:
-    """Shows progress with rate and time left; call `tick()` often, it looks at the disk, and at
-    what rounds ask for, once a second.
+    """Shows progress with rate and remaining time.
+
+    Call `tick()` often: it looks at the disk, and at what rounds ask for, once a second.
     """
 
     def __init__(self, chart: Callable[[], Chart]) -> None:
+        """Begin to show progress.
+
+        Args:
+            chart: Gives every product of every run, as rounds ask for them now.
+        """
         self._chart = chart
         self._began = self._shown = self._looked = time.monotonic()
         self._first = measure(chart())
@@ -83,12 +92,12 @@ class Display:
                 TextColumn("{task.fields[text]}"),
                 transient=False,
             )
-            self._task = self._bar.add_task(
-                "sampling", total=self._first.total_ps, completed=self._first.done_ps, text=""
-            )
+            self._task = self._bar.add_task("sampling", total=self._first.total_ps, text="")
+            self._bar.update(self._task, completed=self._first.done_ps)
             self._bar.start()
 
     def tick(self) -> None:
+        """Look, once a second, and show what has changed."""
         now = time.monotonic()
         if now - self._looked < 1.0:
             return
@@ -106,14 +115,16 @@ class Display:
             )
 
     def _text(self, amount: Amount, now: float) -> str:
-        gained, elapsed = amount.done_ps - self._first.done_ps, now - self._began
+        gained = amount.done_ps - self._first.done_ps
+        elapsed = now - self._began
         text = f"{amount.done_ps:.0f} of {amount.total_ps:.0f} ps"
         if gained <= 0:
             return text
         rate = gained / elapsed
-        left = (amount.total_ps - amount.done_ps) / rate
-        return f"{text}, {rate * 86.4:.1f} ns/day, {duration(left)} left"
+        remaining_s = (amount.total_ps - amount.done_ps) / rate
+        return f"{text}, {rate * 86.4:.1f} ns/day, {duration(remaining_s)} left"
 
     def close(self) -> None:
+        """Leave the terminal as it is."""
         if self._bar is not None:
             self._bar.stop()

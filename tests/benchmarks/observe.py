@@ -31,7 +31,7 @@ from mdtraj.formats import DCDTrajectoryFile
 from halobind.jobs import dask_map as mapping
 from halobind.jobs.dask_clusters import local_cluster
 from halobind.jobs.dask_map import mapped
-from halobind.jobs.workplace import Place
+from halobind.jobs.workplace import LocalProcesses, Place, ThisProcess
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import Run, runs_of
 from halobind.pipeline.commands.new import TEMPLATES
@@ -213,9 +213,9 @@ def workers(run: Run, segment: Path, repeats: int) -> None:
             {1: one, 2: two}[n]
         )  # these, which have started
         places = {
-            "here": Place("serial"),
-            "1 worker": Place("local", 1),
-            "2 workers": Place("local", 2),
+            "here": ThisProcess(),
+            "1 worker": LocalProcesses(1),
+            "2 workers": LocalProcesses(2),
         }
         seconds = timed(
             {name: lambda place=place: through(place) for name, place in places.items()}, repeats

@@ -16,16 +16,22 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from halobind.jobs import dask_map as mapping
-from halobind.jobs.clusters import SCHEDULERS, Cluster
+from halobind.jobs.batch import Cluster
+from halobind.jobs.clusters import SCHEDULERS
 from halobind.jobs.dask_clusters import MALLOC, batch_options, local_cluster
 from halobind.jobs.dask_map import LostTask, mapped
 from halobind.jobs.workplace import (
+    BatchJobs,
     ConnectionOptions,
+    DaskScheduler,
+    LocalProcesses,
     MappingError,
-    Place,
+    PlaceOptions,
+    ThisProcess,
+    TLSFiles,
+    choose_place,
     find_cluster,
     is_loopback,
-    place_of,
 )
 
 CLUSTERS = """
@@ -62,12 +68,12 @@ def submits_with_true(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setitem(
         SCHEDULERS,
         kind,
-        replace(SCHEDULERS[kind], programs=("true", *SCHEDULERS[kind].programs[1:])),
+        replace(SCHEDULERS[kind], programs=replace(SCHEDULERS[kind].programs, submit="true")),
     )
 
 
 def test_serial_needs_nothing() -> None:
-    assert list(mapped(lambda n: n * n, range(4), Place("serial"))) == [
+    assert list(mapped(lambda n: n * n, range(4), ThisProcess())) == [
         (0, 0),
         (1, 1),
         (2, 4),
@@ -100,7 +106,7 @@ def test_a_task_whose_worker_is_killed_is_done_again_and_only_a_deadly_one_is_lo
         return n * n
 
     before, addresses, found = listening(), set(), {}
-    for task, result in mapped(square, range(8), Place("local", 1)):
+    for task, result in mapped(square, range(8), LocalProcesses(1)):
         addresses |= listening() - before
         found[task] = result
     assert isinstance(found.pop(5), LostTask)
@@ -121,7 +127,7 @@ def test_no_more_tasks_are_taken_than_keep_the_workers_busy() -> None:
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:
         for done, _ in enumerate(
-            mapped(abs, tasks(), Place("address", 1, cluster.scheduler_address)), start=1
+            mapped(abs, tasks(), DaskScheduler(cluster.scheduler_address, 1)), start=1
         ):
             ahead = max(ahead, taken - done)
     assert taken == 60 and ahead <= 2 + mapping.SPARE
@@ -137,11 +143,13 @@ def test_a_scheduler_with_keys_wants_them(tmp_path: Path) -> None:
         n_workers=1, processes=False, protocol="tls://", security=keys, dashboard_address=None
     ) as cluster:
         address = cluster.scheduler_address
-        place = place_of(address, 0, ConnectionOptions(tls=tuple(files)), tmp_path)
+        place = choose_place(
+            PlaceOptions(address, connection=ConnectionOptions(tls=TLSFiles(*files))), tmp_path
+        )
         assert sorted(mapped(lambda n: n + 1, range(3), place)) == [(0, 1), (1, 2), (2, 3)]
         with pytest.raises(MappingError, match="needs --tls CA CERTIFICATE KEY"):
-            place_of(address, 0, ConnectionOptions(), tmp_path)
-        monkey = Place("address", 0, address.replace("tls", "tcp"), insecure=True)
+            choose_place(PlaceOptions(address), tmp_path)
+        monkey = DaskScheduler(address.replace("tls", "tcp"))
         with pytest.raises(MappingError, match="no dask scheduler answers"):
             list(mapped(abs, range(3), monkey))
 
@@ -150,15 +158,25 @@ def test_addresses_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
     with pytest.raises(
         MappingError, match="whoever reaches this port can run code as you.*--insecure"
     ):
-        place_of("tcp://192.0.2.1:8786", 0, ConnectionOptions(), tmp_path)
-    assert place_of("tcp://192.0.2.1:8786", 0, ConnectionOptions(insecure=True), tmp_path).insecure
-    assert place_of("tcp://127.0.0.1:8786", 0, ConnectionOptions(), tmp_path).kind == "address"
+        choose_place(PlaceOptions("tcp://192.0.2.1:8786"), tmp_path)
+    elsewhere = choose_place(
+        PlaceOptions("tcp://192.0.2.1:8786", connection=ConnectionOptions(insecure=True)), tmp_path
+    )
+    assert elsewhere == DaskScheduler("tcp://192.0.2.1:8786")
+    here = choose_place(PlaceOptions("tcp://127.0.0.1:8786"), tmp_path)
+    assert here == DaskScheduler("tcp://127.0.0.1:8786")
     with pytest.raises(MappingError, match="there is no file"):
-        place_of("tls://192.0.2.1:8786", 0, ConnectionOptions(tls=(tmp_path / "a",) * 3), tmp_path)
+        choose_place(
+            PlaceOptions(
+                "tls://192.0.2.1:8786",
+                connection=ConnectionOptions(tls=TLSFiles(*3 * [tmp_path / "a"])),
+            ),
+            tmp_path,
+        )
     with pytest.raises(MappingError, match="tcp://host:port"):
-        place_of("tcp://somewhere", 0, ConnectionOptions(), tmp_path)
+        choose_place(PlaceOptions("tcp://somewhere"), tmp_path)
     with pytest.raises(MappingError, match="choose serial, local, slurm"):
-        place_of("everywhere", 0, ConnectionOptions(), tmp_path)
+        choose_place(PlaceOptions("everywhere"), tmp_path)
     assert (
         is_loopback("localhost")
         and is_loopback("[::1]")
@@ -172,7 +190,7 @@ def test_an_address_without_scheduler_says_so(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(
         MappingError, match=r"no dask scheduler answers at tcp://127.0.0.1:9 .*--where local"
     ):
-        list(mapped(abs, range(3), Place("address", 0, "tcp://127.0.0.1:9")))
+        list(mapped(abs, range(3), DaskScheduler("tcp://127.0.0.1:9")))
 
 
 def test_without_dask_the_line_that_installs_it_is_told(
@@ -180,8 +198,8 @@ def test_without_dask_the_line_that_installs_it_is_told(
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MappingError, match=r'pip install -c constraints.txt "\.\[hpc\]"'):
-        place_of("local", 0, ConnectionOptions(), tmp_path)
-    assert place_of("serial", 0, ConnectionOptions(), tmp_path).kind == "serial"
+        choose_place(PlaceOptions("local"), tmp_path)
+    assert choose_place(PlaceOptions("serial"), tmp_path) == ThisProcess()
 
 
 def test_clusters_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +251,7 @@ def test_scripts_of_batch_workers(
         + 'directives = ["-x gpu"]\ncpu_directives = ["-y long"]\n'
     )
     (tmp_path / "halobind" / "clusters.toml").write_text(text)
-    place = place_of(kind, 0, ConnectionOptions(), tmp_path)
+    place = choose_place(PlaceOptions(kind), tmp_path)
     assert place.workers == 2
     with getattr(dask_jobqueue, f"{kind.upper()}Cluster")(
         **batch_options(place, tmp_path)
@@ -280,7 +298,7 @@ def test_a_path_that_dask_jobqueue_would_cut_in_two_is_refused(
             "my campaign has a space in it, which dask-jobqueue does not quote: move the campaign"
         ),
     ):
-        place_of("slurm", 0, ConnectionOptions(), tmp_path / "my campaign")
+        choose_place(PlaceOptions("slurm"), tmp_path / "my campaign")
 
 
 def test_a_cluster_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +307,7 @@ def test_a_cluster_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         MappingError,
         match="there is no sbatch on this machine: give the command where jobs are submitted",
     ):
-        place_of("slurm", 0, ConnectionOptions(), tmp_path)
+        choose_place(PlaceOptions("slurm"), tmp_path)
 
 
 def test_a_batch_scheduler_that_takes_no_job_is_quoted(
@@ -301,7 +319,7 @@ def test_a_batch_scheduler_that_takes_no_job_is_quoted(
     (tmp_path / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(mapping, "CHECK_S", 0.5)
-    place = Place(
+    place = BatchJobs(
         "slurm",
         1,
         cluster=Cluster(scheduler="slurm", memory_GiB=1, walltime="01:00:00"),
@@ -328,7 +346,7 @@ def test_a_place_without_workers_is_waited_for_and_that_is_said(
     ) as cluster:
         address = cluster.scheduler_address
         threading.Timer(2.0, cluster.scale, [1]).start()
-        assert sorted(mapped(abs, range(3), Place("address", 0, address))) == [
+        assert sorted(mapped(abs, range(3), DaskScheduler(address))) == [
             (0, 0),
             (1, 1),
             (2, 2),
@@ -355,7 +373,7 @@ def test_batch_jobs_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (commands / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
     assert shutil.which("sbatch") == str(commands / "sbatch")
-    place = Place(
+    place = BatchJobs(
         "slurm",
         1,
         cluster=Cluster(scheduler="slurm", memory_GiB=1, walltime="01:00:00"),
@@ -398,9 +416,9 @@ def slow_queue(
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
 
-def in_the_queue(tmp_path: Path, **more: object) -> Place:
+def in_the_queue(tmp_path: Path, **more: object) -> BatchJobs:
     settings = {"scheduler": "slurm", "memory_GiB": 1, "walltime": "01:00:00", "cpus": 2, **more}
-    return Place("slurm", 2, cluster=Cluster(**settings), shared=tmp_path / "shared")
+    return BatchJobs("slurm", 2, cluster=Cluster(**settings), shared=tmp_path / "shared")
 
 
 def test_a_job_that_waits_is_neither_cancelled_nor_submitted_again(

@@ -205,11 +205,11 @@ def test_commands_and_ids(name: str) -> None:
     row = SCHEDULERS[name]
     assert row.submit(["7", "8"], "") == SUBMIT[name]
     assert row.submit([], "") == (
-        ["sbatch", "--parsable"] if name == "slurm" else [row.programs[0]]
+        ["sbatch", "--parsable"] if name == "slurm" else [row.programs.submit]
     )
     printed, expected = ANSWERS[name]
     assert row.job_id(printed) == expected
-    assert row.cancel(["12"], "") == [row.programs[2], "12"]
+    assert row.cancel(["12"], "") == [row.programs.cancel, "12"]
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

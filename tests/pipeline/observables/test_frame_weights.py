@@ -74,9 +74,9 @@ def test_averages_over_the_bound_basin_are_exact_within_their_errors() -> None:
         each[z >= weights.end_nm] = 0
         mean = Mean((2,))
         mean.add(each, np.column_stack([z, np.full(len(z), np.nan)]))
-        value, error = mean.read()
-        assert np.isnan(value[1]) and np.isnan(error[1])
-        off.append((value[0] - exact, error[0]))
+        estimate = mean.read()
+        assert np.isnan(estimate.value[1]) and np.isnan(estimate.error[1])
+        off.append((estimate.value[0] - exact, estimate.error[0]))
     difference, error = np.array(off).T
     assert abs(difference.mean()) < 3 * difference.std() / math.sqrt(len(off))
     assert 0.5 < np.mean(np.abs(difference) < error) < 0.85  # two thirds of one-sigma bars

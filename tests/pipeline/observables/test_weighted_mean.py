@@ -13,14 +13,14 @@ def test_equal_weights_give_the_mean_and_the_error_of_the_mean_of_blocks() -> No
     mean = Mean((1,))
     mean.add(weights[:4], values[:4])
     mean.add(weights[4:], values[4:])
-    value, error = mean.read()
-    assert value[0] == pytest.approx(values.mean())
-    assert error[0] == pytest.approx(values.std(ddof=1) / np.sqrt(BLOCKS))
+    estimate = mean.read()
+    assert estimate.value[0] == pytest.approx(values.mean())
+    assert estimate.error[0] == pytest.approx(values.std(ddof=1) / np.sqrt(BLOCKS))
 
 
 def test_a_value_that_is_nan_counts_for_nothing() -> None:
     mean = Mean((2,))
     mean.add(np.ones((2, BLOCKS + 1)), np.array([[1.0, np.nan], [np.nan, np.nan]]))
-    value, _ = mean.read()
-    assert value[0] == 1.0
-    assert np.isnan(value[1])
+    estimate = mean.read()
+    assert estimate.value[0] == 1.0
+    assert np.isnan(estimate.value[1])
