@@ -37,7 +37,7 @@ array_limit = 1000                  # the longest job array (SLURM: below MaxArr
 requeue = true                      # start again after preemption
 # leave_out = ["--mem"]             # options that halobind writes itself and this site refuses, by how they begin (PBS: "-l select")
 directives = ["--constraint=a100"]  # further options of the job script, as they are, also in place of those left out ("--mem-per-cpu=4G")
-"""
+"""  # noqa: E501
 
 
 def clusters_path() -> Path:

@@ -61,7 +61,7 @@ class LigandSection(Section):
     heads: list[str] = Field(default_factory=list)
     """SMARTS patterns of the groups that bind; empty for those of the mode."""
     stereo: Literal["any"] | None = None
-    """Set to "any" to take the first stereoisomer where the structure does not say which one it is."""
+    """Set to "any" to take the first stereoisomer where the structure does not say which it is."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "LigandSection":
@@ -147,7 +147,7 @@ class ModelSection(Section):
     vacancies: str = "corner"
     """Kind of A site that a cuboid empties first where it has too many, one of KINDS."""
     ligand: str | None = None
-    """The ligand that is sampled; or the A cation of the crystal, which then leaves its own site."""
+    """The ligand that is sampled, or the A cation of the crystal, which then leaves its site."""
     site: str = "face"
     """Kind of site that it binds to, one of KINDS."""
     faces: Literal[1, 2] = 1

@@ -5,9 +5,10 @@ from pathlib import Path
 
 
 def absolute_path(path: Path) -> Path:
-    """An absolute path with every symbolic link kept: other machines may not have what it points to.
+    """An absolute path with every symbolic link kept.
 
-    The working directory is taken as the shell names it (PWD), where that is right.
+    Other machines may not have what a link points to. The working directory is taken as the shell
+    names it (PWD), where that is right.
     """
     if path.is_absolute():
         return path

@@ -134,7 +134,7 @@ def _build(order: ModelOrder) -> Model:
 
 
 def export_name(kind: str) -> str:
-    """The file that a model goes to in another format; "model.cif" is the model itself, as mmCIF."""
+    """The file of a model in another format; "model.cif" is the model itself, as mmCIF."""
     return "model-crystal.cif" if kind == "cif" else f"model.{kind}"
 
 

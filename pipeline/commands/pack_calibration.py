@@ -36,11 +36,18 @@ class _Tried:
 
 
 def calibrate_pack(name: str, out: Path | None = None) -> int:
-    """Run every check of every trial that is not there yet, write and print calibration.md; 1 when
-    a check ended in an error.
+    """Run every check of every trial that is not there yet, write and print calibration.md.
 
-    Raises CampaignError for an unknown pack, one that has nothing to calibrate, and for a folder that cannot be
-    written to.
+    Args:
+        name: Of the pack.
+        out: The folder of the results; None for one beside, named by the pack.
+
+    Returns:
+        The exit code: 1 when a check ended in an error.
+
+    Raises:
+        CampaignError: The pack is not known or has nothing to calibrate, or the folder cannot be
+            written to.
     """
     pack = known_pack(name)
     out = out or Path(f"calibration-{pack.name}")

@@ -1,4 +1,4 @@
-"""`halobind validate`: every check of a pack, each published when it is done, and one table of all."""
+"""`halobind validate`: every check of a pack, each published when it is done, and one table."""
 
 import json
 import math

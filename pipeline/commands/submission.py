@@ -364,7 +364,7 @@ class HeldJob:
 
 
 def _held(queued: Queue, cluster: Cluster, name: str) -> list[HeldJob]:
-    """The queued jobs that jobs of the cluster of that name can wait for: of one scheduler's sites."""
+    """The queued jobs that jobs of the cluster of that name can wait for."""
     sites = SCHEDULERS[cluster.scheduler].sites(cluster.directives) or ("",)
     return [
         HeldJob(entry.stage, task.id, task.site)
@@ -392,14 +392,14 @@ def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, held: list[HeldJo
                 else ""
             )
             before = (
-                f" Submitted before it and kept: {', '.join(earlier.id for earlier in held)} (halobind cancel"
-                " takes them back)."
+                f" Submitted before it and kept: {', '.join(earlier.id for earlier in held)}"
+                " (halobind cancel takes them back)."
                 if held
                 else ""
             )
             raise BatchError(
-                f"{scheduler.programs.submit} rejected {entry.name}: {said}.{advice}{before} Its script"
-                f" is jobs/{entry.name}.sh"
+                f"{scheduler.programs.submit} rejected {entry.name}: {said}.{advice}{before}"
+                f" Its script is jobs/{entry.name}.sh"
             )
         answer = _job_id(scheduler, entry, done.stdout)
         site = answer.site or entry.site
@@ -418,7 +418,7 @@ def _job_id(scheduler: Scheduler, entry: Entry, output: str) -> JobId:
 
 
 def _submit_command(job: Planned, held: list[HeldJob]) -> list[str]:
-    """The command that submits a job after those of `held` that it has to wait for, where they are."""
+    """The command that submits a job after the held jobs that it has to wait for."""
     before = [earlier for earlier in held if earlier.stage in job.after]
     site = before[0].site if before else ""
     ids = dict.fromkeys(earlier.id for earlier in before if earlier.site == site)

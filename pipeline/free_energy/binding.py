@@ -6,12 +6,15 @@ with an error and its flaws.
 
 | symbol | here | meaning |
 |---|---|---|
-| W, W_bulk | Pmf.W, its zero | curve (kJ/mol) and its plateau, -kT ln of the mean of exp(-W/kT) over the plateau |
-| bound | stop | from the lowest sampled height to the top of the barrier, or without a barrier to the plateau |
-| R, k, U | Samples.radius_nm, wall_k | lateral cylinder, U = 0.5 k max(0, r - R)^2: its soft edge adds about 10 % to pi R^2 |
-| A_eff | analysis.cylinder_area | area that the unbound anchor explores at one height, nm2 |
-| c0 | analysis.STANDARD_PER_NM3 | 1 mol/L = 0.602214076 molecules per nm3 |
+| W | Pmf.W | curve, kJ/mol |
+| W_bulk | (zero of W) | its plateau, -kT ln of the mean of exp(-W/kT) over the plateau |
+| bound | stop | from the lowest sampled height to the top of the barrier, else to the plateau |
+| R, k, U | Samples.radius_nm, wall_k | lateral cylinder, U = 0.5 k max(0, r - R)^2 |
+| A_eff | curve_reader.cylinder_area | area that the unbound anchor explores at one height, nm2 |
+| c0 | constants.STANDARD_PER_NM3 | 1 mol/L = 0.602214076 molecules per nm3 |
 | K_a | Binding.K_a_nm3 | binding constant, volume per molecule |
+
+The soft edge of the cylinder adds about 10 % to pi R^2.
 """
 
 import math
@@ -44,8 +47,9 @@ class Binding:
     """Binding numbers of one run, or their mean over `replicas` runs; kJ/mol, nm, K, ns. Barriers
     are over the well and over the plateau.
 
-    `flags` say what is wrong, with numbers; a binding without flags is converged. Without a maximum above the plateau (`has_barrier` false) the adsorption barrier is 0
-    and the desorption barrier the depth.
+    `flags` say what is wrong, with numbers; a binding without flags is converged. Without a maximum
+    above the plateau (`has_barrier` false) the adsorption barrier is 0 and the desorption barrier
+    the depth.
 
     `penetration_nm` is how far below its site plane the anchor is on average, weighed by exp(-W/kT)
     over the bound region of K_a: positive inside the crystal, negative above the plane.

@@ -72,7 +72,7 @@ def figure_html(figure: Figure, text: str) -> str:
     """
     picture = io.BytesIO()
     canvas = FigureCanvasSVG(figure)
-    canvas.print_svg(picture, metadata={"Date": None})  # type: ignore[no-untyped-call]
+    canvas.print_svg(picture, metadata={"Date": None})
     data = base64.b64encode(picture.getvalue()).decode("ascii")
     source = f"data:image/svg+xml;base64,{data}"
     return f'<img src="{source}" alt="{html.escape(text)}" style="max-width: 100%">'

@@ -10,14 +10,16 @@ Umbrella integration (Kaestner and Thiel, J. Chem. Phys. 2005, 123, 144104) neve
 overlap of windows: every window is a Gaussian of the mean and variance of its heights, which gives
 a mean force, and the forces are averaged and integrated,
 
-    dW/dz = sum_k p_k(z) [kT (z - m_k)/s_k^2 - k_k (z - c_k)]        p_k = N_k g_k(z) / sum_j N_j g_j(z)
+    dW/dz = sum_k p_k(z) [kT (z - m_k)/s_k^2 - k_k (z - c_k)]
+    p_k = N_k g_k(z) / sum_j N_j g_j(z)
 
 | symbol | here | meaning |
 |---|---|---|
 | c_m, u_km | counts, bias | samples in step m of the histogram, reduced bias of window k there |
 | N_k, f_k | Samples.counts, f | samples and reduced free energy of window k |
 | c_k, k_k | Window.center_nm, k | centre and stiffness of window k |
-| m_k, s_k, g_k | mean, deviation | mean, standard deviation and normal density of the heights in window k |
+| m_k, s_k | mean, deviation | mean and standard deviation of the heights in window k |
+| g_k | p | normal density of the heights in window k |
 """
 
 from collections.abc import Callable

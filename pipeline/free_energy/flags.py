@@ -1,4 +1,4 @@
-"""What keeps an estimate from being called converged: a kind for the code, a sentence for people."""
+"""What keeps an estimate from being converged: a kind for the code, a sentence for people."""
 
 import math
 from collections.abc import Sequence

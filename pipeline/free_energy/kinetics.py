@@ -1,7 +1,7 @@
 """Diffusion along the coordinate, from the windows' autocorrelation, and how long a ligand stays,
 from the curve and that diffusion.
 
-    D_k = s_k^2 / int_0^inf C_k(t) dt                                  (Hummer, New J. Phys. 2005, 7, 34)
+    D_k = s_k^2 / int_0^inf C_k(t) dt            (Hummer, New J. Phys. 2005, 7, 34)
     tau = int_{z_min}^{z_b} dy exp(W(y)/kT)/D(y) int_{z_low}^y dz exp(-W(z)/kT)        k_off = 1/tau
 
 tau is the mean first-passage time of diffusion on W from the bottom of the well to where the
@@ -11,7 +11,8 @@ half of the crossings returns.
 
 | symbol | here | meaning |
 |---|---|---|
-| s_k, C_k | Samples.z | variance and normalised autocorrelation of the heights in window k; int C = g interval / 2 |
+| s_k^2 | Samples.z | variance of the heights in window k |
+| C_k | Samples.z | normalised autocorrelation of these heights; int C = g interval / 2 |
 | D_k | Diffusion.D_nm2_ns | diffusion coefficient of the anchor where window k is, nm2/ns |
 | W, kT | Pmf.W | curve, kJ/mol |
 | z_b | Pmf.plateau | where the plateau begins |

@@ -64,13 +64,20 @@ class UmbrellaPmf(Pmf):
 
 
 def estimate_pmf(samples: Samples, settings: EstimateSettings, seed: int = 0) -> UmbrellaPmf:
-    """The potential of mean force of one run with everything its errors need; `seed` decides the
-    resamples.
+    """The potential of mean force of one run, with everything that its errors need.
 
     Above `settings.max_samples` all windows are thinned evenly first, which loses nothing while the
-    stride stays below g. Resamples are solved on a histogram of STEPS_PER_BIN steps a bin (steps far below
-    the width of a window, so only errors and parts of the data, not the curve, see it): that costs
-    the same for any number of samples. Raises EstimateError.
+    stride stays below g. Resamples are solved on a histogram of STEPS_PER_BIN steps a bin, which
+    costs the same for any number of samples. The steps are far below the width of a window, and
+    only errors and parts of the data, not the curve, see them.
+
+    Args:
+        samples: What the windows measured.
+        settings: Of the estimate.
+        seed: Decides the resamples.
+
+    Raises:
+        EstimateError: There is no curve.
     """
     samples = samples.thinned(settings.max_samples)
     for window, count in zip(samples.windows, samples.counts, strict=True):

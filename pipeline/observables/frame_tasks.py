@@ -27,7 +27,8 @@ from halobind.pipeline.sampling.segment_files import read_segment
 FRAMES = "frames.dcd"
 # Of how frames are measured. Raise it when any measured number can change: in scalars.py,
 # profiles.py, scene.py, registry.py, dcd.py or below, or in what they call (structures/models/
-# integrity.py and hydrogen_bonds.py, structures/molecules/periodic.py). All segments are then measured again.
+# integrity.py and hydrogen_bonds.py, structures/molecules/periodic.py). All segments are then
+# measured again.
 REVISION = 1
 # a task takes about 0.2 s, and handing it out 2 ms
 MIN_FRAMES_PER_TASK = 100
@@ -130,11 +131,13 @@ def cut(source: Source, segments: Iterable[tuple[Path, int]], size: int) -> Iter
 
 
 def analyse(chunk: Chunk) -> tuple[TaskResult, ...]:
-    """Measure every observable of the source in every piece; a damaged segment gives a result with an
-    error.
+    """Measure every observable of the source in every piece.
 
-    Raises MappingError on a worker with another version of halobind, and on one that does not see
-    the disk of the campaign.
+    A damaged segment gives a result with an error.
+
+    Raises:
+        MappingError: The worker has another version of halobind, or does not see the disk of the
+            campaign.
     """
     if chunk.source.code != code_version():
         raise MappingError(

@@ -166,7 +166,7 @@ def _list_segments(
 
 
 def _check_atoms(shape: tuple[int, int], sizes: set[int]) -> None:
-    """Raise ValueError for frames of a shape (n_frames, n_atoms) that no setting of `frames` gives."""
+    """Raise ValueError for frames of a shape that no setting of `frames` gives."""
     if shape[0] and shape[1] not in sizes:
         raise ValueError(
             f"its frames have {shape[1]} atoms, those of this model"

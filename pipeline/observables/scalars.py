@@ -50,7 +50,7 @@ def along(vectors: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 
 def height(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Height of the anchor over its site, distance from the normal, depth below the outer halides."""
+    """Height of the anchor over its site, distance from the normal, depth below outer halides."""
     delta = minimum_image(
         frames.xyz[:, scene.anchor].astype(float) - scene.point, boxes(frames)[:, 0]
     )
@@ -67,7 +67,8 @@ def height(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 def hydrogen_bonds(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     """N-H...X bonds of the head and their mean angle.
 
-    A bond has H to halide below 0.28 nm and N-H...X of at least 120 degrees. A hydrogen counts once. NaN for a head without N-H, and for the angle of no bond.
+    A bond has H to halide below 0.28 nm and N-H...X of at least 120 degrees. A hydrogen counts
+    once. NaN for a head without N-H, and for the angle of no bond.
     """
     n = frames.n_frames
     halides = scene.species["halide"]
@@ -139,8 +140,8 @@ def molecules(near: np.ndarray, owner: np.ndarray) -> np.ndarray:
 def tail(frames: md.Trajectory, scene: Scene) -> np.ndarray:
     """Angle to the normal and length of the anchor-to-end vector, and fraction of gauche dihedrals.
 
-    Angle and length are means over the tails. Vectors are summed bond by bond, so a molecule cut by the box is no matter. Gauche: a
-    dihedral between -120 and 120 degrees.
+    Angle and length are means over the tails. Vectors are summed bond by bond, so that a molecule
+    may be cut by the box. A gauche dihedral is between -120 and 120 degrees.
     """
     n = frames.n_frames
     xyz = frames.xyz.astype(float)
@@ -191,7 +192,7 @@ def integrity(frames: md.Trajectory, scene: Scene) -> np.ndarray:
 
 
 def solvent_shell(frames: md.Trajectory, scene: Scene) -> np.ndarray:
-    """Solvent molecules with a heavy atom within 0.50 nm of the anchor, and the nearest such atom."""
+    """Solvent molecules with a heavy atom within 0.50 nm of the anchor, and the nearest (nm)."""
     solvent = scene.species["solvent"]
     lengths = distances(frames, solvent, scene)
     count = molecules(lengths < SOLVENT_NM, scene.owner[solvent])

@@ -1,4 +1,4 @@
-"""What an observable needs beside the frames: which atoms are which, the site, the built crystal."""
+"""What an observable needs beside the frames: what the atoms are, the site, the built crystal."""
 
 from collections import deque
 from dataclasses import dataclass

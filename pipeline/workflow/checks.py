@@ -255,7 +255,7 @@ def binding_mode(spec: RunSpec) -> str:
 
 
 def check_times(sampling: SamplingSection, step_ps: float) -> None:
-    """record_ps must be whole steps, segment_ps and frame_ps whole records. Raises CampaignError."""
+    """Raise CampaignError unless records are whole steps, segments and frames whole records."""
     record = Duration("record_ps", sampling.record_ps)
     check_multiple(
         Duration("[sampling] record_ps", sampling.record_ps),

@@ -76,7 +76,7 @@ class RoundProduct:
 
 
 def round_products(replicas: Sequence[Run], campaign: Campaign) -> list[RoundProduct]:
-    """The round that is due for the replicas of a ligand: one product of their first run, or none."""
+    """The round that is due for the replicas of a ligand, a product of their first run; or none."""
     number = round_due(replicas, campaign)
     return [] if number is None else [RoundProduct(number, tuple(replicas), campaign)]
 

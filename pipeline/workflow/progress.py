@@ -59,7 +59,7 @@ def measure(chart: Chart) -> Amount:
 
 
 def _fraction(run: Run, product: str) -> float:
-    """The fraction that the newest process at work on a product has left in its scratch directory."""
+    """The fraction that a process at work on a product has written into its scratch directory."""
     fraction = 0.0
     for scratch in scratches(run.path(product)):
         try:

@@ -201,14 +201,15 @@ def check_free(target: Path) -> None:
     for path in (target, target.parent):
         if (path.exists() or path.is_symlink()) and not path.is_dir():
             raise CampaignError(
-                f"{path} is not a directory and is in the way of a product: remove it, then: halobind"
+                f"{path} is not a directory and is in the way of a product: remove it, then:"
+                " halobind"
                 " run"
             )
 
 
 @contextmanager
 def claim_all(locks: Sequence[Path]) -> Iterator[bool]:
-    """Try to take every lock; yield True while all are ours, False when another process holds one."""
+    """Try to take every lock; yield True while all are ours, False when another process has one."""
     with ExitStack() as stack:
         yield all(stack.enter_context(claim(lock)) for lock in sorted(set(locks)))
 

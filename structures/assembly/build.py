@@ -66,7 +66,7 @@ class ModelSpec:
     crystal: CrystalSpec
     """The crystal."""
     ligand: str | None
-    """The ligand whose binding is computed, which may be an ion of the crystal on its own site; None
+    """The ligand whose binding is computed, which may be an ion of the crystal on its site; None
     for a bare or only coated crystal."""
     site: str
     """The kind of its site, one of KINDS; it sits alone on the one in the middle."""

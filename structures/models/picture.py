@@ -196,8 +196,8 @@ def _pixels(model: Model, solvent: bool, where: str = "") -> np.ndarray:
             fontsize=12 if line == 0 else 10.5,
         )
     _legend(figure, sorted({model.elements[i] for i in drawn}, key=lambda e: -atomic_numbers[e]))
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3] / 255.0  # type: ignore[no-untyped-call]
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3] / 255.0
     # fewer shades make a smaller file, and elements stay apart
     rounded: np.ndarray = np.round(pixels * SHADES) / SHADES
     return rounded

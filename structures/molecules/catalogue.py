@@ -236,7 +236,8 @@ def check_ion_ligand(name: str, perovskite: str) -> None:
     ions = exchangeable_ions(perovskite)
     if name not in ions:
         raise ValueError(
-            f"{name} does not sit on an A or X site of {perovskite} ({' and '.join(ions)} do): name one"
+            f"{name} does not sit on an A or X site of {perovskite} ({' and '.join(ions)} do):"
+            " name one"
             " of these, or a ligand"
         )
 

@@ -185,7 +185,8 @@ def _read_atom(line: str) -> _Atom:
         raise ValueError(f"atom {fields[1]} is an isotope of hydrogen: write its type as H")
     if match is None:
         raise ValueError(
-            f"atom {fields[1]} has type {shown(kind)}; a mol2 file needs SYBYL atom types (C.3, N.4,"
+            f"atom {fields[1]} has type {shown(kind)}; a mol2 file needs SYBYL atom types (C.3,"
+            " N.4,"
             " O.co2, ...), not force-field types: convert it, for example with antechamber -at"
             " sybyl, or give an sdf file"
         )

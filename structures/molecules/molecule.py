@@ -198,7 +198,8 @@ def head_atoms(name: str, row: Ligand, mol: Chem.Mol) -> tuple[int, ...]:
         if not matches:
             raise ValueError(
                 f'{name}: mode = "{row.mode}" needs {MODES[row.mode].needs}, but no atom of'
-                f" {shown(row.smiles)} matches {shown(pattern)}: choose another mode, or give the head as a"
+                f" {shown(row.smiles)} matches {shown(pattern)}: choose another mode, or give the"
+                " head as a"
                 " SMARTS in heads"
             )
         heads.append(matches[0][0])
@@ -220,7 +221,8 @@ def _prepared(name: str, row: Ligand | Solvent) -> Chem.Mol:
         parsed = Chem.MolFromSmiles(row.smiles)
         if parsed is None:
             raise ValueError(
-                f"{name}: RDKit cannot read the SMILES {shown(row.smiles)}; check its valences, charges"
+                f"{name}: RDKit cannot read the SMILES {shown(row.smiles)}; check its valences,"
+                " charges"
                 " and ring closures"
             )
         mol = Chem.AddHs(parsed)

@@ -81,7 +81,8 @@ def ligand_from_file(path: Path, mode: str, charge: int, heads: tuple[str, ...] 
     for name in names:
         if not ATOM_NAME.fullmatch(name):
             raise ValueError(
-                f"{path}: atom name {shown(name)} is not a letter with at most five letters or digits"
+                f"{path}: atom name {shown(name)} is not a letter with at most five letters or"
+                " digits"
                 " after it: rename the atom"
             )
     smiles = Chem.MolToSmiles(Chem.RemoveHs(mol))
@@ -165,7 +166,8 @@ def check_ligand(name: str, row: Ligand) -> None:
     """
     if not NAME.fullmatch(name) or name in ION_CHARGES:
         raise ValueError(
-            f"{shown(name)} is not a name for a ligand: use letters, digits, + and -, and not the name"
+            f"{shown(name)} is not a name for a ligand: use letters, digits, + and -, and not the"
+            " name"
             " of an ion"
         )
     if row.mode not in MODES:
@@ -173,7 +175,8 @@ def check_ligand(name: str, row: Ligand) -> None:
     mol = _parsed(name, row)
     if len(Chem.GetMolFrags(mol)) > 1:
         raise ValueError(
-            f"{name}: {shown(row.smiles)} is {len(Chem.GetMolFrags(mol))} molecules: leave counter-ions"
+            f"{name}: {shown(row.smiles)} is {len(Chem.GetMolFrags(mol))} molecules: leave"
+            " counter-ions"
             " out of the SMILES"
         )
     unknown = sorted({atom.GetSymbol() for atom in mol.GetAtoms()} - set(CONTACT_RADII))
@@ -189,7 +192,8 @@ def check_ligand(name: str, row: Ligand) -> None:
     isotopes = sorted({f"{atom.GetIsotope()}{atom.GetSymbol()}" for atom in _isotopes(mol)})
     if isotopes:
         raise ValueError(
-            f"{name}: {shown(row.smiles)} has the isotope {', '.join(isotopes)}, and masses of isotopes"
+            f"{name}: {shown(row.smiles)} has the isotope {', '.join(isotopes)}, and masses of"
+            " isotopes"
             " are not used: write the element, like H or C"
         )
     charge = Chem.GetFormalCharge(mol)
@@ -209,7 +213,8 @@ def check_ligand(name: str, row: Ligand) -> None:
         listed = " or ".join(f"'{smiles}'" for smiles in isomers[:MAX_ISOMERS_LISTED])
         more = "" if len(isomers) <= MAX_ISOMERS_LISTED else f" (of {len(isomers)} found)"
         raise ValueError(
-            f"{name}: {shown(row.smiles)} does not say which stereoisomer it is: give one as smiles:"
+            f"{name}: {shown(row.smiles)} does not say which stereoisomer it is: give one as"
+            " smiles:"
             f' {listed}{more}; or write stereo = "any" in [ligands.{name}] to take the first'
         )
 
@@ -289,7 +294,8 @@ def _parsed(name: str, row: Ligand) -> Chem.Mol:
         rough = Chem.MolFromSmiles(row.smiles, sanitize=False)
         if rough is None or not row.smiles:
             raise ValueError(
-                f"{name}: RDKit cannot read the SMILES {shown(row.smiles)}: check its brackets and ring"
+                f"{name}: RDKit cannot read the SMILES {shown(row.smiles)}: check its brackets and"
+                " ring"
                 " closures"
             )
         check_atoms(f"{name}: {row.smiles[:20]!r}...", rough)
