@@ -19,7 +19,8 @@ def part(text: str) -> Part:
     """The part that "2/4" names. Raises argparse.ArgumentTypeError with the accepted form."""
     k, _, n = text.partition("/")
     try:
-        number, count = int(k), int(n)
+        number = int(k)
+        count = int(n)
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not K/N with whole numbers, like 2/4"

@@ -44,10 +44,12 @@ def examine_installation() -> int:
 
 
 def madelung_error(platform: str) -> float:
-    """Relative error of the PME energy of rock salt against its Madelung constant 1.7475646
-    (Borwein et al., 1985).
+    """Relative error of the PME energy of rock salt against its Madelung constant 1.7475646.
+
+    The constant is that of Borwein et al., 1985.
     """
-    cells, spacing = 4, 0.28
+    cells = 4
+    spacing = 0.28  # nm
     system = mm.System()
     force = mm.NonbondedForce()
     positions = []

@@ -1,6 +1,4 @@
-"""`halobind parametrize`: force-field files for ligands that are not rows, made once, checked, and
-told with a second opinion.
-"""
+"""`halobind parametrize`: force-field files for the user's ligands, made once and checked."""
 
 import hashlib
 import json
@@ -51,59 +49,68 @@ from halobind.structures.molecules.user_ligands import (
 
 @dataclass(frozen=True)
 class _Order:
-    """Ligands to make files for, the folder these go to, and what the campaign file lacks for them
-    (text to add; "" for nothing).
-    """
+    """Ligands to make files for."""
 
     folder: Path
+    """Where the files go."""
     rows: dict[str, Ligand]
+    """The ligands by name."""
     lacking: str = ""
+    """Text that the campaign file lacks for them; "" for nothing."""
 
 
-def parametrize_ligands(what: str, name: str | None, campaign: Path | None) -> int:
-    """Make the missing files of a campaign's own ligands (`what` is its directory), or of the one
-    ligand that `what` describes.
+def parametrize_ligands(source: str, name: str | None, campaign: Path | None) -> int:
+    """Make the missing files of the ligands of a campaign, or of one ligand.
 
-    Everything is checked before anything is computed; a file that is there is kept. Returns 1 when
-    a ligand failed. Raises CampaignError naming what was given and what to do.
+    Everything is checked before anything is computed; a file that is there is kept.
+
+    Args:
+        source: The campaign, or the SMILES or file of a ligand.
+        name: Of the ligand; None for all of a campaign.
+        campaign: Where the file of a single ligand goes; None for the working directory.
+
+    Returns:
+        The exit code: 1 when a ligand failed.
+
+    Raises:
+        CampaignError: Something cannot work; names it, the value and what to do.
     """
-    order = (
-        _campaign_order(Path(what), name, campaign)
-        if _is_campaign(what)
-        else _ligand_order(what, name, campaign)
-    )
+    if _is_campaign(source):
+        order = _campaign_order(Path(source), name, campaign)
+    else:
+        order = _ligand_order(source, name, campaign)
     check_can_create(order.folder, "change its permissions, or move the campaign")
     try:
         molecules = [make_molecule(name, row) for name, row in order.rows.items()]
-        for item in molecules:
-            check_elements(item)
+        for molecule in molecules:
+            check_elements(molecule)
         for name, row in order.rows.items():
             for note in ligand_notes(name, row):
                 print(note)
-        missing = [item for item in molecules if not _is_there(order.folder, item)]
+        missing = [molecule for molecule in molecules if not _is_made(order.folder, molecule)]
         if missing:
             program_versions()
     except (ValueError, RuntimeError) as error:
         raise CampaignError(str(error)) from None
     StopSignal().listen()
     failed = False
-    for item in missing:
+    for molecule in missing:
         try:
-            _make(order.folder, item)
+            _make(order.folder, molecule)
         except (ValueError, RuntimeError) as error:
             failed = True
-            print(
-                "halobind:"
-                f" {str(error) if str(error).startswith(item.name) else f'{item.name}: {error}'}",
-                file=sys.stderr,
-            )
+            text = str(error)
+            if not text.startswith(molecule.name):
+                text = f"{molecule.name}: {text}"
+            print(f"halobind: {text}", file=sys.stderr)
     if order.lacking and not failed:
         print(order.lacking)
     return int(failed)
 
 
-def _is_campaign(what: str) -> bool:
-    return _is_folder(Path(what)) or Path(what).suffix == ".toml"
+def _is_campaign(source: str) -> bool:
+    """Whether it is a campaign directory or file, and not a ligand."""
+    return _is_folder(Path(source)) or Path(source).suffix == ".toml"
 
 
 def _is_folder(path: Path) -> bool:
@@ -115,7 +122,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _campaign_order(path: Path, name: str | None, campaign: Path | None) -> _Order:
-    """Every own ligand of a campaign, or the one of that name."""
+    """Every ligand that a campaign describes itself, or the one of that name."""
     file = campaign_file(path) if path.is_dir() else path
     if campaign is not None:
         raise CampaignError(f"{path} is a campaign itself: leave out --campaign {campaign}")
@@ -129,67 +136,65 @@ def _campaign_order(path: Path, name: str | None, campaign: Path | None) -> _Ord
     return _Order(user_molecules_folder(file.parent), rows if name is None else {name: rows[name]})
 
 
-def _ligand_order(what: str, name: str | None, campaign: Path | None) -> _Order:
-    """The ligand of a SMILES or file. Where the campaign has a section of that name, both must be
-    the same molecule.
+def _ligand_order(source: str, name: str | None, campaign: Path | None) -> _Order:
+    """The ligand of a SMILES or file.
+
+    Where the campaign has a section of that name, both must be the same molecule.
     """
     try:
-        check_format(what)
+        check_format(source)
     except ValueError as error:
         raise CampaignError(str(error)) from None
-    if what.endswith(os.sep) or (
-        Path(what).parent != Path()
-        and _is_folder(Path(what).parent)
-        and Path(what).suffix.lower() not in READERS
-    ):
-        raise CampaignError(f"there is no directory {what}")
+    path = Path(source)
+    is_beside_files = path.parent != Path() and _is_folder(path.parent)
+    if source.endswith(os.sep) or (is_beside_files and path.suffix.lower() not in READERS):
+        raise CampaignError(f"there is no directory {source}")
     if name is None:
         raise CampaignError(
-            f"give the ligand a name: halobind parametrize {shlex.quote(what)} --name NAME (there"
-            f" is no directory {what})"
+            f"give the ligand a name: halobind parametrize {shlex.quote(source)} --name NAME"
+            f" (there is no directory {source})"
         )
     folder = Path() if campaign is None else campaign
     file = campaign_file(folder)
     written = load_ligands(file) if campaign is not None or file.exists() else {}
     try:
-        all_ligands({name: Ligand(what, "donor", 0, name)})
-        row = guessed_ligand(name, what)
+        all_ligands({name: Ligand(source, "donor", 0, name)})
+        row = guessed_ligand(name, source)
         if name in written:
             _check_same(file, make_molecule(name, written[name]), make_molecule(name, row))
     except (ValueError, OSError) as error:
         raise CampaignError(str(error)) from None
     if name in written:
         return _Order(user_molecules_folder(folder), {name: written[name]})
-    source = (
-        f"file = {json.dumps(os.path.relpath(what, folder))}"
-        if row.molblock
-        else f"smiles = {json.dumps(what)}"
-    )
-    section = f'\n[ligands.{name}]\n{source}\nmode = "{row.mode}"\ncharge = {row.charge}'
+    if row.molblock:
+        key = f"file = {json.dumps(os.path.relpath(source, folder))}"
+    else:
+        key = f"smiles = {json.dumps(source)}"
+    section = f'\n[ligands.{name}]\n{key}\nmode = "{row.mode}"\ncharge = {row.charge}'
     return _Order(
         user_molecules_folder(folder), {name: row}, f"to use it, add to {file}:\n{section}"
     )
 
 
-def _check_same(file: Path, written: Molecule, given: Molecule) -> None:
-    """Raise ValueError when the ligand on the command line is not the one of that name in the
-    campaign file.
-    """
+def _check_same(file: Path, written: Molecule, typed: Molecule) -> None:
+    """Raise ValueError unless the ligand as typed is that of its name in the campaign file."""
     same = (
-        written.names == given.names
-        and np.array_equal(written.bonds, given.bonds)
-        and written.charge == given.charge
+        written.names == typed.names
+        and np.array_equal(written.bonds, typed.bonds)
+        and written.charge == typed.charge
     )
-    if not same or written.smiles != given.smiles:
+    if not same or written.smiles != typed.smiles:
         raise ValueError(
-            f"[ligands.{written.name}] of {file} is {written.smiles}, not {given.smiles} with the"
+            f"[ligands.{written.name}] of {file} is {written.smiles}, not {typed.smiles} with the"
             " same atoms: change one of them, or choose another name"
         )
 
 
-def _is_there(folder: Path, item: Molecule) -> bool:
-    """Whether the file of the molecule is there; says so. Raises CampaignError when the file is of
-    another molecule, or was edited.
+def _is_made(folder: Path, item: Molecule) -> bool:
+    """Whether the file of a molecule is there; says so.
+
+    Raises:
+        CampaignError: The file is of another molecule, or was edited.
     """
     path = folder / f"{item.name}.xml"
     if not path.exists():
@@ -204,7 +209,8 @@ def _is_there(folder: Path, item: Molecule) -> bool:
         raise CampaignError(f"{error}: {advice}") from None
     try:
         record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        made, sha256 = dict(record["programs"]), record["sha256"]
+        made = dict(record["programs"])
+        sha256 = record["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         print(
             f"{path} is there, without a readable record ({item.name}.json) but of the same"
@@ -231,6 +237,7 @@ def _is_there(folder: Path, item: Molecule) -> bool:
 
 
 def _version(package: str) -> str:
+    """The version of a package here."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -238,8 +245,11 @@ def _version(package: str) -> str:
 
 
 def _make(folder: Path, item: Molecule) -> None:
-    """Compute, print and write one file and its record, the record first. Raises ValueError and
-    RuntimeError when a check fails.
+    """Compute, print and write one file and its record, the record first.
+
+    Raises:
+        ValueError: A check fails.
+        RuntimeError: A program fails, or another process makes the file.
     """
     with claim(folder / ".locks" / f"{item.name}.lock") as mine:
         if not mine:
@@ -250,27 +260,25 @@ def _make(folder: Path, item: Molecule) -> None:
             " seconds to minutes",
             flush=True,
         )
-        found = parametrize(item)
-        ours, other = (
-            of_points(item, found.charges, found.positions),
-            of_gfn2(item, found.positions),
-        )
-        table, warnings = compare(item, found.types, ours, other)
+        parameters = parametrize(item)
+        ours = of_points(item, parameters.charges, parameters.positions)
+        other = of_gfn2(item, parameters.positions)
+        table, warnings = compare(item, parameters.types, ours, other)
         print("\n".join(table))
-        high = high_penalties(found.remarks)
+        high = high_penalties(parameters.remarks)
         warnings += [f"parmchk2's penalty is above {HIGH_PENALTY:g}: {remark}" for remark in high]
-        _print_guesses(found.remarks, high)
+        _print_guesses(parameters.remarks, high)
         path = folder / f"{item.name}.xml"
-        record = source_record(item, found) | {
-            "charges": _charges(item, found, ours, other),
+        record = source_record(item, parameters) | {
+            "charges": _charges(item, parameters, ours, other),
             "warnings": warnings,
         }
         write_atomic(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
-        write_atomic(path, found.xml)
+        write_atomic(path, parameters.xml)
     for warning in warnings:
         print(f"warning: {item.name}: {warning}", file=sys.stderr)
     print(
-        f"  checked: raw charges {found.raw_charge_sum:+.4f} e, written {item.charge:+d} e;"
+        f"  checked: raw charges {parameters.raw_charge_sum:+.4f} e, written {item.charge:+d} e;"
         " energies as ParmEd's; 10 ps at 300 K in vacuum"
     )
     print(f"wrote {path} and {item.name}.json in {time.perf_counter() - began:.0f} s", flush=True)
@@ -279,21 +287,19 @@ def _make(folder: Path, item: Molecule) -> None:
 def _print_guesses(remarks: tuple[str, ...], high: list[str]) -> None:
     """What parmchk2 guessed, with its penalties; high ones come as warnings."""
     shown = [remark for remark in remarks if remark not in high]
-    print(
-        "  terms that gaff.dat has no row for:"
-        f" {len(remarks) or 'none'}{f' ({len(high)} with a high penalty)' if high else ''}"
-    )
+    penalties = f" ({len(high)} with a high penalty)" if high else ""
+    print(f"  terms that gaff.dat has no row for: {len(remarks) or 'none'}{penalties}")
     for remark in shown:
         print(f"    {remark}")
 
 
 def _charges(
-    item: Molecule, found: Parameters, ours: Opinion, other: Opinion | None
+    item: Molecule, parameters: Parameters, ours: Opinion, other: Opinion | None
 ) -> dict[str, Any]:
     """The numbers of the printed table, in full, for the record."""
     numbers = {
         "atoms": list(item.names),
-        "types": list(found.types),
+        "types": list(parameters.types),
         "AM1-BCC_e": [round(float(q), 6) for q in ours.charges],
     }
     dipoles = {"AM1-BCC": round(ours.dipole_D, 3)}

@@ -1,6 +1,4 @@
-"""`halobind validate PACK --calibrate`: trial packs side by side against the same targets, and
-which of them misses least.
-"""
+"""`halobind validate PACK --calibrate`: trial packs side by side against the same targets."""
 
 import math
 import sys
@@ -30,9 +28,25 @@ from halobind.pipeline.workflow.checks import check_can_create
 
 
 @dataclass(frozen=True)
-class _Tried:
+class _TrialResult:
+    """What the checks of a trial gave."""
+
     label: str
+    """Of the trial."""
     rows: tuple[CheckRow, ...]
+    """Rows of all checks."""
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Where and how the checks of a trial are run."""
+
+    folder: Path
+    """Where results are published."""
+    platform: MDPlatform
+    """What computes."""
+    stop: StopSignal
+    """Asks to stop."""
 
 
 def calibrate_pack(name: str, out: Path | None = None) -> int:
@@ -59,46 +73,46 @@ def calibrate_pack(name: str, out: Path | None = None) -> int:
         raise CampaignError(str(error)) from None
     check_can_create(out, "name another one with --out")
     stop = StopSignal().listen()
-    choice = choose("auto", cores())
-    tried = []
+    platform = choose("auto", cores())
+    results = []
     for trial in trials.trial:
-        tried.append(_try(pack, trial, trials, (out / trial.label, choice, stop)))
-        text = table_text(tried)
+        bench = _Bench(out / trial.label, platform, stop)
+        results.append(_try(pack, trial, trials, bench))
+        text = table_text(results)
         write_atomic(out / "calibration.md", text)
     print(text)
-    return 1 if any(row.verdict.startswith("error") for item in tried for row in item.rows) else 0
+    rows = [row for result in results for row in result.rows]
+    return 1 if any(row.verdict.startswith("error") for row in rows) else 0
 
 
-def _try(
-    pack: Pack, trial: Trial, trials: Trials, where: tuple[Path, MDPlatform, StopSignal]
-) -> _Tried:
+def _try(pack: Pack, trial: Trial, trials: Trials, bench: _Bench) -> _TrialResult:
+    """Run the checks of the crystal, and with what they measured those of its surface."""
     first = trial_pack(pack, trial, trials)
-    rows = _run(trial.label, first, bulk_part(first), where)
+    rows = _run(trial.label, first, bulk_part(first), bench)
     measured = {
         row.system: round(row.value, 4)
         for row in rows
         if row.quantity == "a(300 K)" and math.isfinite(row.value)
     }
     second = trial_pack(pack, trial, trials, measured)
-    return _Tried(trial.label, tuple(rows + _run(trial.label, second, surface_part(second), where)))
+    rows += _run(trial.label, second, surface_part(second), bench)
+    return _TrialResult(trial.label, tuple(rows))
 
 
-def _run(
-    label: str, pack: Pack, todo: Sequence[Check], where: tuple[Path, MDPlatform, StopSignal]
-) -> list[CheckRow]:
-    out, choice, stop = where
+def _run(label: str, pack: Pack, todo: Sequence[Check], bench: _Bench) -> list[CheckRow]:
+    """Run some checks, unless they are published, and say how long each took."""
     rows: list[CheckRow] = []
     for check in todo:
         print(f"{label} {check.name}: {check.system}", end="", file=sys.stderr, flush=True)
         start = time.monotonic()
-        found, fresh = result_of(out, pack, check, choice)
+        result, fresh = result_of(bench.folder, pack, check, bench.platform)
         print(
             f" ({duration(time.monotonic() - start) if fresh else 'done before'})",
             file=sys.stderr,
             flush=True,
         )
-        stop.check()
-        rows += found.rows
+        bench.stop.check()
+        rows += result.rows
     return rows
 
 
@@ -107,26 +121,25 @@ def miss(row: CheckRow) -> float:
     return (row.value - row.target) / row.tolerance if row.tolerance else math.nan
 
 
-def table_text(tried: Sequence[_Tried]) -> str:
-    """One line a quantity with a target, one column a trial: value (miss in tolerances); last the
-    sum of squares of what all have.
+def table_text(results: Sequence[_TrialResult]) -> str:
+    """A table of the trials: a line for each quantity with a target, a column for each trial.
+
+    A cell holds the value and its miss in tolerances; the last line is the sum of squared misses
+    over the quantities that all trials have.
     """
     lines = [
         "# Calibration",
         "",
-        "| quantity | target |" + "".join(f" {item.label} |" for item in tried),
+        "| quantity | target |" + "".join(f" {result.label} |" for result in results),
     ]
-    lines.append("|---|---|" + "---|" * len(tried))
-    names = dict.fromkeys(
-        (row.check, row.system, row.quantity) for item in tried for row in item.rows
-    )
-    sums, counted = [0.0] * len(tried), 0
+    lines.append("|---|---|" + "---|" * len(results))
+    rows_of = [{_name(row): row for row in reversed(result.rows)} for result in results]
+    names = dict.fromkeys(_name(row) for result in results for row in result.rows)
+    sums = [0.0] * len(results)
+    counted = 0
     for name in names:
-        found = [
-            next((row for row in item.rows if (row.check, row.system, row.quantity) == name), None)
-            for item in tried
-        ]
-        some = next(row for row in found if row is not None)
+        rows = [by_name.get(name) for by_name in rows_of]
+        some = next(row for row in rows if row is not None)
         if not math.isfinite(miss(some)) and not some.verdict.startswith("error"):
             continue
         target = (
@@ -135,9 +148,10 @@ def table_text(tried: Sequence[_Tried]) -> str:
             else f"{some.target:g} ± {some.tolerance:g} {some.unit}".rstrip()
         )
         lines.append(
-            f"| {name[2]}, {name[1]} | {target} |" + "".join(f" {_cell(row)} |" for row in found)
+            f"| {some.quantity}, {some.system} | {target} |"
+            + "".join(f" {_cell(row)} |" for row in rows)
         )
-        misses = [miss(row) if row is not None else math.nan for row in found]
+        misses = [miss(row) if row is not None else math.nan for row in rows]
         if all(math.isfinite(value) for value in misses):
             counted += 1
             sums = [total + value**2 for total, value in zip(sums, misses, strict=True)]
@@ -155,7 +169,13 @@ def table_text(tried: Sequence[_Tried]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _name(row: CheckRow) -> tuple[str, str, str]:
+    """What a row is about: check, system and quantity."""
+    return row.check, row.system, row.quantity
+
+
 def _cell(row: CheckRow | None) -> str:
+    """A value and its miss, or why there is none."""
     if row is None or not math.isfinite(row.value):
         return "" if row is None else row.verdict
     return f"{rounded(row.value, row.error)} ({miss(row):+.1f})"

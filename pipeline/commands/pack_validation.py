@@ -51,7 +51,8 @@ def validate_pack(options: ValidateOptions) -> int:
         if not options.only or check.name in options.only
     ]
     choice = choose("auto", cores())
-    results, began = [], time.monotonic()
+    results = []
+    began = time.monotonic()
     for number, check in enumerate(todo, 1):
         print(
             f"{number}/{len(todo)} {check.name}: {check.system}",
@@ -60,14 +61,14 @@ def validate_pack(options: ValidateOptions) -> int:
             flush=True,
         )
         start = time.monotonic()
-        found, fresh = result_of(out, pack, check, choice)
+        result, fresh = result_of(out, pack, check, choice)
         print(
             f" ({duration(time.monotonic() - start) if fresh else 'done before'})",
             file=sys.stderr,
             flush=True,
         )
         stop.check()
-        results.append(found)
+        results.append(result)
     rows = [row for result in results for row in result.rows]
     rows += [
         row
@@ -130,9 +131,9 @@ def result_of(out: Path, pack: Pack, check: Check, choice: MDPlatform) -> tuple[
                 return Result((make_row(where, "pending: another process works on it", ""),)), False
             if path.exists():
                 return _read(path), False
-            found = check.run(pack, choice.context)
-            write_atomic(path, _text(found, pack, check))
-            return found, True
+            result = check.run(pack, choice.context)
+            write_atomic(path, _text(result, pack, check))
+            return result, True
     except CampaignError:
         raise
     except Exception as error:  # whatever it is, the other checks go on
@@ -157,7 +158,9 @@ def _text(result: Result, pack: Pack, check: Check) -> str:
 
 def _row(content: Mapping[str, Any]) -> CheckRow:
     """A row of a published result, in which what is not finite is null."""
-    return CheckRow(**{name: math.nan if value is None else value for name, value in content.items()})
+    return CheckRow(
+        **{name: math.nan if value is None else value for name, value in content.items()}
+    )
 
 
 def _read(path: Path) -> Result:

@@ -1,9 +1,8 @@
-"""A campaign through a batch scheduler: which jobs are missing, their scripts, their submission,
-and their cancellation.
+"""A campaign through a batch scheduler: its jobs, their scripts, submission and cancellation.
 
 Jobs run what a person would: `halobind run DIR --prepare`, then `halobind run DIR --part K/N`, and
 at the end `halobind table DIR` and `halobind submit DIR` again, which goes on while something is
-left. What is queued is read from the scheduler, what is left from the disk.
+missing. What is queued is read from the scheduler, what is missing from the disk.
 """
 
 import os
@@ -34,6 +33,7 @@ from halobind.jobs.ledger import Entry, Ledger
 from halobind.jobs.publish import write_atomic
 from halobind.pipeline.campaign.paths import absolute_path
 from halobind.pipeline.campaign.run_directory import (
+    CampaignRuns,
     Run,
     job_prefix,
     ledger_file,
@@ -51,35 +51,67 @@ from halobind.pipeline.workflow.progress import chart_of, measure
 from halobind.pipeline.workflow.queued_jobs import ledger_of
 from halobind.pipeline.workflow.worker import chain_count, next_steps
 
-PREPARATION, SAMPLING, TABLE = "prepare", "sample", "table"
+PREPARATION = "prepare"
+SAMPLING = "sample"
+TABLE = "table"
+CANCEL_ORDER = (TABLE, SAMPLING, PREPARATION)  # the last of the chain first
 Queue = list[tuple[Entry, Task]]
 PATIENCE_S = 300
 
 
 @dataclass(frozen=True)
 class SubmitOptions:
-    """Options of `halobind submit`: cluster, array tasks or None for a sensible number, only show,
-    try again what failed.
-    """
+    """Options of `halobind submit`."""
 
     cluster: str
+    """Name of the cluster in the user's file."""
     parts: int | None = None
+    """Tasks of an array; None for a sensible number."""
     dry_run: bool = False
+    """Only show the jobs."""
     retry: bool = False
+    """Try again what failed."""
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A job to submit, and the stages whose jobs have to end before it."""
+class JobToSubmit:
+    """A job to submit."""
 
     entry: Entry
+    """What the record says of it."""
     script: str
+    """Its script."""
     after: tuple[str, ...]
+    """The stages whose jobs have to end before it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """What is submitted, and where."""
+
+    opened: CampaignRuns
+    """The campaign."""
+    cluster: Cluster
+    """The cluster that takes the jobs."""
+    options: SubmitOptions
+    """Of the command."""
+    ledger: Ledger
+    """The record of jobs."""
+    queued: Queue
+    """What the schedulers hold of them."""
 
 
 def submit_campaign(folder: Path, options: SubmitOptions) -> int:
-    """Submit the jobs that are missing, or print them. Raises BatchError, CampaignError; what was
-    submitted before is on record.
+    """Submit the jobs that are missing, or print them.
+
+    Args:
+        folder: The campaign.
+        options: Of the command.
+
+    Raises:
+        BatchError: The cluster cannot be used, or rejects a job; what was submitted before is on
+            record.
+        CampaignError: The campaign cannot work.
     """
     cluster = load_cluster(options.cluster)
     opened = open_campaign(folder)
@@ -88,11 +120,8 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
     if options.dry_run:
         ledger = ledger_of(folder)
         queued = ledger.queued()
-        _show(
-            folder,
-            _plan(folder, (campaign, runs), cluster, options, (ledger, queued)),
-            _held(queued, cluster, options.cluster),
-        )
+        jobs = _missing_jobs(Submission(opened, cluster, options, ledger, queued))
+        _show(folder, jobs, _held(queued, cluster, options.cluster))
         return 0
     program = SCHEDULERS[cluster.scheduler].programs.submit
     if shutil.which(program) is None:
@@ -107,7 +136,7 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
         ledger = ledger_of(folder)
         queued = ledger.queued()
         ledger.close(queued)
-        jobs = _plan(folder, (campaign, runs), cluster, options, (ledger, queued))
+        jobs = _missing_jobs(Submission(opened, cluster, options, ledger, queued))
         if jobs:
             for run in runs:
                 write_record(run)
@@ -118,8 +147,10 @@ def submit_campaign(folder: Path, options: SubmitOptions) -> int:
 
 
 def cancel_campaign(folder: Path) -> int:
-    """Cancel every queued and running job of a campaign, the last of the chain first, whatever its
-    file says. Raises BatchError.
+    """Cancel every queued and running job of a campaign, whatever its file says.
+
+    Raises:
+        BatchError: A job cannot be cancelled.
     """
     check_writable(folder)
     if not ledger_of(folder).entries:
@@ -129,22 +160,19 @@ def cancel_campaign(folder: Path) -> int:
         ledger = ledger_of(folder)
         queued = ledger.queued()
         ledger.close(queued)
-        found = {entry.name: (entry, task) for entry, task in queued}
-        for entry, task in sorted(
-            found.values(), key=lambda item: (TABLE, SAMPLING, PREPARATION).index(item[0].stage)
-        ):
+        jobs = {entry.name: (entry, task) for entry, task in queued}
+        for entry, task in sorted(jobs.values(), key=lambda j: CANCEL_ORDER.index(j[0].stage)):
             scheduler = SCHEDULERS[entry.scheduler]
             done = ask(scheduler.cancel([task.id], task.site))
             if done.returncode != 0 and scheduler.queue([entry.name], task.site):
                 raise BatchError(f"{entry.name} ({task.id}) was not cancelled: {last_words(done)}")
-            event = (
-                "cancelled" if done.returncode == 0 else "ended"
-            )  # between the question and the order
+            # it may have ended between the question and the order
+            event = "cancelled" if done.returncode == 0 else "ended"
             ledger.add(replace(entry, id=task.id, event=event))
             print(f"{event} {entry.name} ({task.id})")
     print(
         "nothing is queued"
-        if not found
+        if not jobs
         else "what was published is kept; halobind submit goes on from there"
     )
     return 0
@@ -152,8 +180,10 @@ def cancel_campaign(folder: Path) -> int:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the campaign's record; another submit or cancel is waited for. Raises BatchError when
-    that takes too long.
+    """Hold the campaign's record; another submit or cancel is waited for.
+
+    Raises:
+        BatchError: That takes too long.
     """
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -169,28 +199,31 @@ def _alone(folder: Path) -> Iterator[None]:
         time.sleep(0.5)
 
 
-def _plan(
-    folder: Path,
-    what: tuple[Campaign, list[Run]],
-    cluster: Cluster,
-    options: SubmitOptions,
-    record: tuple[Ledger, Queue],
-) -> list[Planned]:
-    """The jobs that work is left for and that are not queued. Raises BatchError when going on would
-    lead nowhere.
+def _missing_jobs(submission: Submission) -> list[JobToSubmit]:
+    """The jobs that have something to do and are not queued.
+
+    Raises:
+        BatchError: Going on would lead nowhere.
     """
-    (campaign, runs), (ledger, queued) = what, record
+    folder = submission.opened.folder
+    campaign = submission.opened.settings
+    runs = submission.opened.runs
+    cluster = submission.cluster
+    options = submission.options
+    ledger = submission.ledger
+    queued = submission.queued
     published = measure(chart_of(runs, campaign)).done
-    own = ledger.this_job()
+    this_job = ledger.this_job()
     if (
-        own is not None
-        and published <= own.published
+        this_job is not None
+        and published <= this_job.published
         and _has_work(runs, campaign, Part.WHOLE, False)
     ):
+        logs = f"{this_job.name.removesuffix(TABLE)}*.log"
         raise BatchError(
-            f"round {own.round} published nothing, so no other round is submitted: see the logs"
-            f" {own.name.removesuffix(TABLE)}*.log in {logs_folder(folder)} (is the wall time"
-            f" {cluster.walltime} long enough for a segment?), then: {_command(folder, options)}"
+            f"round {this_job.round} published nothing, so no other round is submitted: see the"
+            f" logs {logs} in {logs_folder(folder)} (is the wall time {cluster.walltime} long"
+            f" enough for a segment?), then: {_command(folder, options)}"
         )
     each = campaign.resources.processes_per_gpu or PER_GPU_WITH_MPS
     slots = cluster.gpus * each or max(1, cluster.cpus // campaign.resources.threads)
@@ -206,44 +239,41 @@ def _plan(
         published=published,
         site=",".join(SCHEDULERS[cluster.scheduler].sites(cluster.directives)),
     )
-    jobs: list[Planned] = []
+    jobs: list[JobToSubmit] = []
     for stage in (PREPARATION, SAMPLING):
         owners = [(entry, task) for entry, task in queued if entry.stage == stage]
         if stage == PREPARATION and any(entry.stage == SAMPLING for entry, _ in queued):
             continue  # a sampling job makes what is missing before its windows, too
         prepare = stage == PREPARATION
-        count = (
-            owners[0][0].of
-            if owners
-            else _parts(chain_count(runs, campaign, prepare), slots, cluster, options)
-        )
+        if owners:
+            count = owners[0][0].of
+        else:
+            count = _parts(chain_count(runs, campaign, prepare), slots, cluster, options)
         owned = {entry.part(task) for entry, task in owners}
         parts = {k: Part(k - 1, count, prepare) for k in range(1, count + 1) if k not in owned}
-        left = [k for k, part in parts.items() if _has_work(runs, campaign, part, options.retry)]
-        left = left[: max(0, _most(runs, campaign) - len(owned))] if not prepare else left
-        for seen, indices in enumerate(_arrays(left, SCHEDULERS[cluster.scheduler])):
+        indices = [k for k, part in parts.items() if _has_work(runs, campaign, part, options.retry)]
+        if not prepare:
+            indices = indices[: max(0, max_useful_parts(runs, campaign) - len(owned))]
+        for copy, array in enumerate(_arrays(indices, SCHEDULERS[cluster.scheduler])):
             entry = replace(
                 blank,
                 stage=stage,
-                parts=tuple(indices),
+                parts=tuple(array),
                 of=count,
-                name=_name(folder, number, stage, seen),
+                name=_name(folder, number, stage, copy),
             )
-            after = (PREPARATION,) if stage == SAMPLING else ()
-            jobs.append(Planned(entry, _script(folder, entry, cluster, campaign, options), after))
+            script = _script(folder, entry, cluster, campaign, options)
+            jobs.append(JobToSubmit(entry, script, () if prepare else (PREPARATION,)))
     at_work = bool(jobs) or any(entry.stage != TABLE for entry, _ in queued)
     if at_work and not any(entry.stage == TABLE for entry, _ in queued):
         entry = replace(blank, stage=TABLE, parts=(1,), of=1, name=_name(folder, number, TABLE, 0))
-        jobs.append(
-            Planned(
-                entry, _script(folder, entry, cluster, campaign, options), (PREPARATION, SAMPLING)
-            )
-        )
+        script = _script(folder, entry, cluster, campaign, options)
+        jobs.append(JobToSubmit(entry, script, (PREPARATION, SAMPLING)))
     return jobs
 
 
 def _has_work(runs: list[Run], campaign: Campaign, part: Part, retry: bool) -> bool:
-    """Whether something is left in a part that did not fail."""
+    """Whether something is missing in a part that did not fail."""
     ready = next_steps(runs, campaign, part)
     return any(
         retry or not any(run.failures(product.name) for product in step.products)
@@ -251,22 +281,24 @@ def _has_work(runs: list[Run], campaign: Campaign, part: Part, retry: bool) -> b
     )
 
 
-def _most(runs: list[Run], campaign: Campaign) -> int:
-    """How many parts can have something to do: as many as open windows, where only what rounds ask
-    for is left to whoever comes.
+def max_useful_parts(runs: list[Run], campaign: Campaign) -> int:
+    """How many parts can have something to do.
+
+    After the preparation these are as many as there are steps that can be made now: what rounds ask
+    for is not dealt out to parts, and any worker may make it.
+
+    Args:
+        runs: The runs.
+        campaign: Says how much sampling is asked for.
     """
     ready = next_steps(runs, campaign, Part.WHOLE)
-    return (
-        max(1, len(ready))
-        if all(step.products[0].chain != PREPARE for _, step in ready)
-        else chain_count(runs, campaign, False)
-    )
+    if any(step.products[0].chain == PREPARE for _, step in ready):
+        return chain_count(runs, campaign, False)
+    return max(1, len(ready))
 
 
 def _parts(chains: int, slots: int, cluster: Cluster, options: SubmitOptions) -> int:
-    """How many parts a stage is cut into: as asked for, or one for as many chains as a job has
-    processes.
-    """
+    """How many parts a stage is cut into: as asked for, or so that a process has a chain."""
     count = min(options.parts or -(-chains // slots), chains)
     if count > cluster.array_limit:
         print(
@@ -278,17 +310,22 @@ def _parts(chains: int, slots: int, cluster: Cluster, options: SubmitOptions) ->
 
 
 def _arrays(parts: list[int], scheduler: Scheduler) -> list[list[int]]:
-    """The parts of each job: all in one where the scheduler takes any indices, else one job a
-    range.
-    """
-    if not scheduler.ranges:
+    """The parts of each job: all in one where the scheduler takes any indices, else a range."""
+    if not scheduler.needs_one_range:
         return [parts] if parts else []
     return [list(range(first, last + 1)) for first, last in spans(parts)]
 
 
-def _name(folder: Path, number: int, stage: str, seen: int) -> str:
-    """A name no other job has: of the campaign's place, the round and the stage."""
-    return f"{job_prefix(folder)}{number:03d}-{stage}{f'-{seen}' if seen else ''}"
+def _name(folder: Path, number: int, stage: str, copy: int) -> str:
+    """A name no other job has: of the campaign's place, the round and the stage.
+
+    Args:
+        folder: The campaign.
+        number: Of the round, from 1.
+        stage: What the job does.
+        copy: Number of the job among those of its stage, from 0.
+    """
+    return f"{job_prefix(folder)}{number:03d}-{stage}{f'-{copy}' if copy else ''}"
 
 
 def _script(
@@ -327,28 +364,25 @@ def _script(
 
 def _programs() -> Path:
     """The directory of the halobind that is running."""
-    found = shutil.which("halobind", path=str(Path(sys.executable).parent)) or shutil.which(
-        "halobind"
-    )
-    if found is None:
+    beside_python = str(Path(sys.executable).parent)
+    program = shutil.which("halobind", path=beside_python) or shutil.which("halobind")
+    if program is None:
         raise BatchError(
             'no halobind command is installed here: give the cluster an environment = ["source'
             ' .../activate"] that has one'
         )
-    return Path(found).parent
+    return Path(program).parent
 
 
 def _command(folder: Path, options: SubmitOptions) -> str:
     """The command that submits again."""
-    text = (
-        f"halobind submit {shlex.quote(str(absolute_path(folder)))} --cluster"
-        f" {shlex.quote(options.cluster)}"
-    )
-    return (
-        text
-        + (f" --parts {options.parts}" if options.parts else "")
-        + (" --retry" if options.retry else "")
-    )
+    campaign = shlex.quote(str(absolute_path(folder)))
+    text = f"halobind submit {campaign} --cluster {shlex.quote(options.cluster)}"
+    if options.parts:
+        text += f" --parts {options.parts}"
+    if options.retry:
+        text += " --retry"
+    return text
 
 
 @dataclass(frozen=True)
@@ -373,12 +407,15 @@ def _held(queued: Queue, cluster: Cluster, name: str) -> list[HeldJob]:
     ]
 
 
-def _submit(folder: Path, jobs: list[Planned], ledger: Ledger, held: list[HeldJob]) -> None:
-    """Write and submit each script, with a record before and after; `held` are queued. Raises
-    BatchError with the scheduler's message.
+def _submit(folder: Path, jobs: list[JobToSubmit], ledger: Ledger, held: list[HeldJob]) -> None:
+    """Write and submit each script, with a record before and after; `held` are queued.
+
+    Raises:
+        BatchError: The scheduler rejects a job; with its message.
     """
     for job in jobs:
-        entry, scheduler = job.entry, SCHEDULERS[job.entry.scheduler]
+        entry = job.entry
+        scheduler = SCHEDULERS[entry.scheduler]
         write_atomic(logs_folder(folder) / f"{entry.name}.sh", job.script)
         ledger.add(entry)
         # without an answer the record stays: the name finds the job
@@ -417,7 +454,7 @@ def _job_id(scheduler: Scheduler, entry: Entry, output: str) -> JobId:
         raise
 
 
-def _submit_command(job: Planned, held: list[HeldJob]) -> list[str]:
+def _submit_command(job: JobToSubmit, held: list[HeldJob]) -> list[str]:
     """The command that submits a job after the held jobs that it has to wait for."""
     before = [earlier for earlier in held if earlier.stage in job.after]
     site = before[0].site if before else ""
@@ -425,7 +462,7 @@ def _submit_command(job: Planned, held: list[HeldJob]) -> list[str]:
     return SCHEDULERS[job.entry.scheduler].submit(list(ids), site)
 
 
-def _show(folder: Path, jobs: list[Planned], held: list[HeldJob]) -> None:
+def _show(folder: Path, jobs: list[JobToSubmit], held: list[HeldJob]) -> None:
     """Print the commands and scripts that would be submitted; `held` are queued."""
     for job in jobs:
         command = _submit_command(job, held)
@@ -439,7 +476,8 @@ def _show(folder: Path, jobs: list[Planned], held: list[HeldJob]) -> None:
         )
 
 
-def _summary(folder: Path, jobs: list[Planned], queued: Queue, left: bool) -> str:
+def _summary(folder: Path, jobs: list[JobToSubmit], queued: Queue, has_work: bool) -> str:
+    """What was submitted, or why nothing was, as text."""
     where = shlex.quote(str(folder))
     if jobs:
         return "\n".join(
@@ -448,11 +486,9 @@ def _summary(folder: Path, jobs: list[Planned], queued: Queue, left: bool) -> st
         )
     if queued:
         return f"nothing to add: {len(queued)} jobs are queued or running (halobind status {where})"
-    return (
-        f"nothing is left to compute: halobind table {where}"
-        if not left
-        else f"nothing to submit (halobind status {where})"
-    )
+    if has_work:
+        return f"nothing to submit (halobind status {where})"
+    return f"nothing is left to compute: halobind table {where}"
 
 
 def _warn_of_long_segments(runs: list[Run], campaign: Campaign, cluster: Cluster) -> None:

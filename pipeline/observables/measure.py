@@ -135,9 +135,9 @@ class _Progress:
         if now - self._shown >= LINE_EVERY_S or (self._done == self._total and self._total):
             self._shown = now
             rate = self._done / max(1e-9, now - self._began)
-            left = duration((self._total - self._done) / rate)
+            remaining = duration((self._total - self._done) / rate)
             text = (
                 f"{100 * self._done / self._total:5.1f} %  {self._done} of {self._total} frames,"
-                f" {rate:.0f} frames/s, {left} left"
+                f" {rate:.0f} frames/s, {remaining} left"
             )
             print(text, file=sys.stderr, flush=True)

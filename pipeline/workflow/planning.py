@@ -1,5 +1,6 @@
-"""The next round of a ligand: what its samples ask for, decided once everything asked for so far is
-sampled, by whoever is there.
+"""The next round of a ligand: what its samples ask for.
+
+Any worker decides it, once everything asked for so far is sampled.
 
 First windows are added where neighbours overlap too little and the path is lengthened while the
 curve is not flat at its end; when that asks for nothing more (or `max_rounds` are over), segments
@@ -44,9 +45,10 @@ from halobind.pipeline.workflow.refinement import (
 from halobind.pipeline.workflow.rounds_due import campaign_target, decision_basis, round_due
 from halobind.structures.assembly.build import reach_limit
 
-# a round of sampling to a target adds at most half of what there is: what it is planned from has
-# errors too
-GROWTH = 0.5
+MAX_GROWTH = 0.5
+"""A round of sampling to a target adds at most this part of all segments: what it is planned from
+has errors too.
+"""
 
 
 def round_name(number: int) -> str:
@@ -59,8 +61,11 @@ class RoundProduct:
     """The next round of the replicas of a ligand, in the first of their runs."""
 
     number: int
+    """From 0."""
     replicas: tuple[Run, ...]
+    """The runs of the ligand."""
     campaign: Campaign
+    """Says how much sampling is asked for, and to which target."""
     stage: ClassVar[str] = ROUNDS
     chain: ClassVar[str] = ROUNDS
     cost_ps: ClassVar[float] = 0.0
@@ -83,15 +88,18 @@ def round_products(replicas: Sequence[Run], campaign: Campaign) -> list[RoundPro
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known of one run: its samples, curve and binding, the segments that each window was
-    asked for.
-    """
+    """What is known of one run."""
 
     run: Run
+    """The run."""
     samples: Samples
+    """The equilibrated part of what its windows measured."""
     pmf: UmbrellaPmf
+    """Its curve."""
     binding: Binding
-    asked: dict[Window, int]
+    """Its binding numbers."""
+    segments: dict[Window, int]
+    """How many segments each window is asked for."""
 
 
 def evidence_of(run: Run, campaign: Campaign) -> Evidence:
@@ -129,7 +137,7 @@ def decide(
     target, spent_ps = target_in_force(rounds, campaign_goal)
     basis = decision_basis(replicas, campaign, target)
     try:
-        found = [evidence_of(run, campaign) for run in replicas]
+        evidence = [evidence_of(run, campaign) for run in replicas]
     except EstimateError as error:
         text = f"no further windows could be planned: {error}"
         problem = Flag(FlagKind.NO_PLAN, text, subject=error.cause)
@@ -137,7 +145,7 @@ def decide(
     problems: tuple[Flag, ...] = ()
     if campaign.sampling.max_rounds:
         made = sum(round_.kind == "windows" for round_ in rounds)
-        asks, reasons = _windows_round(found, campaign, basis)
+        asks, reasons = _windows_round(evidence, campaign, basis)
         if asks.requests and made < campaign.sampling.max_rounds:
             return asks
         problems = asks.problems
@@ -145,7 +153,7 @@ def decide(
             problems += tuple(_still_asked_for(made, reason) for reason in reasons)
     if target is None:
         return Round("end", basis, problems=problems)
-    round_ = _target_round(found, campaign, target, spent_ps)
+    round_ = _target_round(evidence, campaign, target, spent_ps)
     return replace(round_, basis=basis, problems=problems)
 
 
@@ -156,47 +164,51 @@ def _still_asked_for(made: int, reason: Flag) -> Flag:
 
 
 def _windows_round(
-    found: Sequence[Evidence], campaign: Campaign, basis: str
+    evidence: Sequence[Evidence], campaign: Campaign, basis: str
 ) -> tuple[Round, list[Flag]]:
-    """Windows where neighbours overlap too little, and a longer path for all replicas where one of
-    them has no plateau; and why, a flag for each note of the round.
+    """Windows where neighbours overlap too little, and a longer path where a plateau is missing.
+
+    The path of all replicas is lengthened where one of them has no plateau.
+
+    Returns:
+        The round, and a flag for each of its notes.
     """
     requests: list[WindowRequest] = []
     reasons: list[Flag] = []
     problems: list[Flag] = []
     ends: list[float] = []
     segments = campaign.sampling.segments
-    for one in found:
-        name = f"replica {one.run.spec.replica}: " if len(found) > 1 else ""
-        added = windows_to_add(one.samples, one.pmf.overlap, campaign.estimate.min_overlap)
+    for replica in evidence:
+        run = replica.run
+        name = f"replica {run.spec.replica}: " if len(evidence) > 1 else ""
+        added = windows_to_add(replica.samples, replica.pmf.overlap, campaign.estimate.min_overlap)
         for window, reason in added.windows:
-            requests.append(WindowRequest(one.run.id, window, segments, reason.text))
+            requests.append(WindowRequest(run.id, window, segments, reason.text))
             where = f"centre {window.center_nm:.3f} nm, k = {window.k:g} kJ/mol/nm2"
             reasons.append(replace(reason, text=f"{name}{reason.text}: {where}"))
         problems += [replace(problem, text=name + problem.text) for problem in added.problems]
-        heights, p = pull_heights(one.run), one.run.spec.pull
-        limit = reach_limit(
-            run_model_spec(one.run.spec, one.run.id), one.run.spec.forcefield.cutoff_nm
-        )
+        heights = pull_heights(run)
         reach = PathReach(
-            float(heights[-1]), limit, float(heights[1] - heights[0]), campaign.estimate.plateau_nm
+            to_nm=float(heights[-1]),
+            limit_nm=reach_limit(run_model_spec(run.spec, run.id), run.spec.forcefield.cutoff_nm),
+            step_nm=float(heights[1] - heights[0]),
+            plateau_nm=campaign.estimate.plateau_nm,
         )
-        end, why = longer_path(plateau_rise(one.pmf, one.samples), one.samples.kT, reach)
-        ends.append(end or p.from_nm)
+        rise = plateau_rise(replica.pmf, replica.samples)
+        end, why = longer_path(rise, replica.samples.kT, reach)
+        ends.append(end or run.spec.pull.from_nm)
         if why and end:
             reasons.append(replace(why, text=f"{name}{why.text} to {end:.3f} nm"))
         elif why:
             problems.append(replace(why, text=name + why.text))
-    to_nm, k = max(ends), campaign.windows.k_kJ_mol_nm2
-    longer = [one for one in found if to_nm > pull_heights(one.run)[-1]]
-    for one in longer:
-        centers = centers_between(
-            float(pull_heights(one.run)[-1]), to_nm, campaign.windows.spacing_nm
-        )
-        requests += [
-            WindowRequest(one.run.id, Window(center, k), segments, "the path is longer")
-            for center in centers
-        ]
+    to_nm = max(ends)
+    k = campaign.windows.k_kJ_mol_nm2
+    longer = [replica.run for replica in evidence if to_nm > pull_heights(replica.run)[-1]]
+    for run in longer:
+        from_nm = float(pull_heights(run)[-1])
+        for center in centers_between(from_nm, to_nm, campaign.windows.spacing_nm):
+            window = Window(center, k)
+            requests.append(WindowRequest(run.id, window, segments, "the path is longer"))
     added_ps = len(requests) * segments * campaign.sampling.segment_ps
     round_ = Round(
         "windows",
@@ -210,28 +222,45 @@ def _windows_round(
     return round_, reasons
 
 
+@dataclass(frozen=True)
+class _WindowShare:
+    """What a window of a replica adds to the variance of dG0 over the replicas."""
+
+    run: Run
+    """The replica."""
+    window: Window
+    """The window."""
+    segments: int
+    """How many segments it is asked for."""
+    variance: float
+    """What it adds, (kJ/mol)^2."""
+
+
 def _target_round(
-    found: Sequence[Evidence], campaign: Campaign, target: SamplingTarget, spent_ps: float
+    evidence: Sequence[Evidence], campaign: Campaign, target: SamplingTarget, spent_ps: float
 ) -> Round:
-    """More segments where they lower the error of dG0 over the replicas most, or the end: target
-    reached, or budget spent (`spent_ps` are).
+    """More segments where they lower the error of dG0 over the replicas most, or the end.
+
+    It ends when the target is reached or the budget is spent, of which `spent_ps` are.
     """
     sampling = campaign.sampling
-    dG0 = combine([one.binding for one in found]).dG0_kJ_mol
-    pieces = [
-        (one, contributions(one.samples, one.pmf, one.binding.dG0_kJ_mol.error)) for one in found
-    ]
-    places = [
-        (one.run, window, one.asked[window], v[window])
-        for one, v in pieces
-        for window in one.asked
-        if window in v
-    ]
-    variance = sum(sum(v.values()) for _, v in pieces) / len(found) ** 2
+    squared = len(evidence) ** 2
+    dG0 = combine([replica.binding for replica in evidence]).dG0_kJ_mol
+    shares: list[_WindowShare] = []
+    sums = []
+    for replica in evidence:
+        v = contributions(replica.samples, replica.pmf, replica.binding.dG0_kJ_mol.error)
+        sums.append(sum(v.values()))
+        for window, n_segments in replica.segments.items():
+            if window in v:
+                share = _WindowShare(replica.run, window, n_segments, v[window] / squared)
+                shares.append(share)
+    variance = sum(sums) / squared
     error = max(dG0.error, math.sqrt(variance))
     state = f"dG0 = {dG0.value:.1f} ± {error:.2f} kJ/mol, target {target.target_kJ_mol:g}"
     if error <= target.target_kJ_mol:
-        why = [flag.text for one in found for flag in one.binding.flags if flag.error_is_bound]
+        flags = [flag for replica in evidence for flag in replica.binding.flags]
+        why = [flag.text for flag in flags if flag.error_is_bound]
         return Round(
             "end", "", notes=(f"{state}: reached" + (f", but the {why[0]}" if why else ""),)
         )
@@ -241,38 +270,31 @@ def _target_round(
             "",
             notes=(f"{state}: the error is not known, so nothing can be planned from it",),
         )
-    asked = sum(number for _, _, number, _ in places)
-    base_ns = asked * sampling.segment_ps / 1000 - spent_ps / 1000
+    n_asked = sum(share.segments for share in shares)
+    base_ns = n_asked * sampling.segment_ps / 1000 - spent_ps / 1000
     budget_ns = base_ns if target.budget_ns is None else target.budget_ns
     affordable = int((budget_ns * 1000 - spent_ps) / sampling.segment_ps + 1e-6)
     if affordable < 1:
         return Round("end", "", notes=(f"{state}: the budget of {budget_ns:.3g} ns is spent",))
-    v, goal = (
-        [place[3] / len(found) ** 2 for place in places],
-        variance * (target.target_kJ_mol / error) ** 2,
-    )
-    fixed = variance - sum(v)  # of windows that are on disk but no longer asked for
+    goal = variance * (target.target_kJ_mol / error) ** 2
+    # of windows that are on disk but no longer asked for
+    fixed = variance - sum(share.variance for share in shares)
     extra = allocate(
-        v,
-        [place[2] for place in places],
+        [share.variance for share in shares],
+        [share.segments for share in shares],
         goal - fixed,
-        min(affordable, max(1, int(GROWTH * asked))),
+        min(affordable, max(1, int(MAX_GROWTH * n_asked))),
     )
-    requests = [
-        WindowRequest(
-            run.id,
-            window,
-            number + int(more),
-            f"{100 * share / variance:.0f} % of the variance of dG0",
-        )
-        for (run, window, number, _), more, share in zip(places, extra, v, strict=True)
-        if more
-    ]
+    requests = []
+    after = []
+    for share, more in zip(shares, extra, strict=True):
+        after.append(share.variance * share.segments / (share.segments + more))
+        if more:
+            reason = f"{100 * share.variance / variance:.0f} % of the variance of dG0"
+            n_segments = share.segments + int(more)
+            requests.append(WindowRequest(share.run.id, share.window, n_segments, reason))
     added_ps = float(extra.sum()) * sampling.segment_ps
-    left = fixed + sum(
-        share * place[2] / (place[2] + more)
-        for share, place, more in zip(v, places, extra, strict=True)
-    )
+    variance_after = fixed + sum(after)
     size = f"{extra.sum()} segments ({added_ps / 1000:.3g} ns) in {len(requests)} windows"
-    then = f"{size} should bring it to {error * math.sqrt(left / variance):.2f}"
+    then = f"{size} should bring it to {error * math.sqrt(variance_after / variance):.2f}"
     return Round("target", "", tuple(requests), added_ps=added_ps, notes=(f"{state}: {then}",))

@@ -45,11 +45,11 @@ def measure(chart: Chart) -> Amount:
     done = total = 0
     for run, products in chart:
         begun: set[str] = set()
-        there = run.published(product.name for product in products)
+        published = run.published(product.name for product in products)
         for product in products:
             total_ps += product.cost_ps
             total += 1
-            if product.name in there:
+            if product.name in published:
                 done_ps += product.cost_ps
                 done += 1
             elif product.chain not in begun:

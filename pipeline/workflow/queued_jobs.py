@@ -7,7 +7,7 @@ from halobind.jobs.ledger import Entry, Ledger
 from halobind.pipeline.campaign.run_directory import Run, job_prefix, ledger_file
 from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.workflow.parts import Part
-from halobind.pipeline.workflow.status import Queued
+from halobind.pipeline.workflow.status import QueuedTask
 from halobind.pipeline.workflow.worker import next_steps
 
 
@@ -16,21 +16,28 @@ def ledger_of(campaign: Path) -> Ledger:
     return Ledger(ledger_file(campaign), job_prefix(campaign))
 
 
-def jobs_of(runs: list[Run], campaign: Campaign) -> tuple[dict[str, list[Queued]], list[str]]:
-    """The queued and running jobs that have something left to do for each run, by run id; and a
-    sentence a job: how many tasks, why they wait, or why the scheduler cannot be asked.
+def jobs_of(runs: list[Run], campaign: Campaign) -> tuple[dict[str, list[QueuedTask]], list[str]]:
+    """The queued and running jobs that have something to do.
+
+    Args:
+        runs: The runs of a campaign.
+        campaign: Says how much sampling is asked for.
+
+    Returns:
+        The tasks of each run, by its id; and a sentence for each job: how many tasks, why they
+        wait, or why the scheduler cannot be asked.
     """
-    found: dict[str, list[Queued]] = {run.id: [] for run in runs}
+    tasks: dict[str, list[QueuedTask]] = {run.id: [] for run in runs}
     try:
         queue = ledger_of(runs[0].campaign).queued()
     except BatchError as error:
-        return found, [f"jobs: unknown here ({error})"]
+        return tasks, [f"jobs: unknown here ({error})"]
     for entry, task in queue:
         if entry.stage in ("prepare", "sample"):
             part = Part(entry.part(task) - 1, entry.of, entry.stage == "prepare")
             for name in {run.id for run, _ in next_steps(runs, campaign, part)}:
-                found[name].append((entry.stage, task))
-    return found, _sentences(queue)
+                tasks[name].append(QueuedTask(entry.stage, task))
+    return tasks, _sentences(queue)
 
 
 def _sentences(queue: list[tuple[Entry, Task]]) -> list[str]:

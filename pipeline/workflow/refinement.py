@@ -117,13 +117,13 @@ def windows_to_add(samples: Samples, overlap: np.ndarray, min_overlap: float) ->
         slipped = means[pair.upper] - means[pair.lower] > SLIP_RATIO * pair.spacing_nm
         if slipped:
             window = _stiffer_window(pair, means[pair.lower], means[pair.upper])
-            what = "a stiffer window where one slips over a barrier"
+            kind_of_window = "a stiffer window where one slips over a barrier"
         else:
             center = (pair.lower.center_nm + pair.upper.center_nm) / 2
             window = Window(round(center, 3), max(pair.lower.k, pair.upper.k))
-            what = "a window"
-        subject = f"{what}, {_size(pair.overlap)} overlap"
-        reason = Flag(FlagKind.NEEDS_WINDOW, f"{what} between {pair}", subject=subject)
+            kind_of_window = "a window"
+        subject = f"{kind_of_window}, {_size(pair.overlap)} overlap"
+        reason = Flag(FlagKind.NEEDS_WINDOW, f"{kind_of_window} between {pair}", subject=subject)
         windows.append((window, reason))
     return WindowsToAdd(tuple(windows), tuple(problems))
 

@@ -210,12 +210,10 @@ def check_model(spec: ModelSpec, reach_nm: float = 0.0, apart_nm: float = 0.0) -
     if spec.faces not in (1, 2):
         raise ValueError(f"faces = {spec.faces!r} is not 1 or 2")
     if spec.faces == 2 and (spec.crystal.shape != "slab" or not spec.ligand):
-        what = (
-            "a ligand"
-            if spec.crystal.shape == "slab"
-            else f"a slab, and this is a {spec.crystal.shape}"
-        )
-        raise ValueError(f"faces = 2 needs {what}: use faces = 1")
+        need = "a ligand"
+        if spec.crystal.shape != "slab":
+            need = f"a slab, and this is a {spec.crystal.shape}"
+        raise ValueError(f"faces = 2 needs {need}: use faces = 1")
     if spec.ligand:
         check_leaving(spec.leaving, spec.ligand, spec.probe)
     tail = _probe_tail(spec)

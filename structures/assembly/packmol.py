@@ -97,8 +97,8 @@ def packmol_program() -> str:
     return program
 
 
-def _run(folder: Path, what: str) -> None:
-    """Run packmol in `folder`; `what` is for messages. Raises RuntimeError when it fails."""
+def _run(folder: Path, content: str) -> None:
+    """Run packmol in a folder; messages name the content. Raises RuntimeError when it fails."""
     with open(folder / "pack.inp", encoding="ascii") as text:
         done = subprocess.run(
             [packmol_program()],
@@ -110,4 +110,4 @@ def _run(folder: Path, what: str) -> None:
         )
     if done.returncode != 0 or not (folder / "packed.xyz").is_file():
         tail = "\n".join(done.stdout.splitlines()[-12:])
-        raise RuntimeError(f"packmol could not pack {what} (exit {done.returncode}):\n{tail}")
+        raise RuntimeError(f"packmol could not pack {content} (exit {done.returncode}):\n{tail}")

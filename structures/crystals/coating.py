@@ -283,8 +283,8 @@ def all_ligands(user_ligands: Mapping[str, Ligand]) -> dict[str, Ligand]:
     """
     taken = sorted(set(user_ligands) & {*LIGANDS, *SOLVENTS})
     if taken:
-        what = "ligand" if taken[0] in LIGANDS else "solvent"
+        kind = "ligand" if taken[0] in LIGANDS else "solvent"
         raise ValueError(
-            f"[ligands.{taken[0]}]: {taken[0]} is a {what} of halobind; choose another name"
+            f"[ligands.{taken[0]}]: {taken[0]} is a {kind} of halobind; choose another name"
         )
     return {**LIGANDS, **user_ligands}

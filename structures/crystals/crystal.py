@@ -381,11 +381,11 @@ def central_site(crystal: Crystal, role: str, kind: str) -> int:
     """
     fits = [i for i, site in enumerate(crystal.sites) if (site.role, site.kind) == (role, kind)]
     if not fits:
-        left = ", ".join(f"{count} {name}" for name, count in crystal.removed.items())
+        removed = ", ".join(f"{count} {name}" for name, count in crystal.removed.items())
         other = next(name for name in ("edge", "face") if name != kind)
         advice = (
-            f'; {left} are left out for neutrality: with vacancies = "{other}" elsewhere'
-            if left and role == "A"
+            f'; {removed} are left out for neutrality: with vacancies = "{other}" elsewhere'
+            if removed and role == "A"
             else ""
         )
         raise ValueError(

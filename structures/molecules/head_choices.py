@@ -37,8 +37,8 @@ def head_choices(row: Ligand, mol: Chem.Mol) -> list[list[HeadChoice]]:
             of_rank.setdefault(ranks[match[0]], match[0])
         head_list = []
         for atom in of_rank.values():
-            own = _pattern_of(mol, atom, ranks)
-            chosen = (*patterns[:k], own, *patterns[k + 1 :]) if own else ()
+            exact = _pattern_of(mol, atom, ranks)
+            chosen = (*patterns[:k], exact, *patterns[k + 1 :]) if exact else ()
             head_list.append(HeadChoice(atom, chosen))
         choices.append(head_list)
     return choices

@@ -6,11 +6,11 @@ MAX_SHOWN_CHARACTERS = 200
 """A value of more is shown in a message by its start and its length."""
 
 
-def check_size(what: str, size: int, limit: int, variable: str) -> None:
+def check_size(counted: str, size: int, limit: int, variable: str) -> None:
     """Refuse a size above its limit.
 
     Args:
-        what: The thing that is counted, as a message names it: "the grid makes 4096 runs".
+        counted: The thing that is counted, as a message names it: "the grid makes 4096 runs".
         size: How many there are.
         limit: How many there may be where the environment says nothing.
         variable: The environment variable that sets another limit.
@@ -23,7 +23,7 @@ def check_size(what: str, size: int, limit: int, variable: str) -> None:
         limit = int(text)
     if size > limit:
         raise ValueError(
-            f"{what}, more than the limit of {limit:,}: make it smaller, or raise the limit with"
+            f"{counted}, more than the limit of {limit:,}: make it smaller, or raise the limit with"
             f" {variable}={size} in the environment"
         )
 

@@ -108,11 +108,11 @@ def check_format(text: str) -> None:
         raise ValueError(f"{text}: an InChI does not say every charge: give the SMILES")
 
 
-def check_atoms(what: str, mol: Chem.Mol) -> None:
-    """Raise ValueError, naming `what`, for a molecule of more heavy atoms than any ligand has."""
+def check_atoms(label: str, mol: Chem.Mol) -> None:
+    """Raise ValueError, naming `label`, for a molecule of more heavy atoms than any ligand has."""
     n_atoms = mol.GetNumHeavyAtoms()
     check_size(
-        f"{what} has {n_atoms} heavy atoms", n_atoms, MAX_HEAVY_ATOMS, "HALOBIND_MAX_HEAVY_ATOMS"
+        f"{label} has {n_atoms} heavy atoms", n_atoms, MAX_HEAVY_ATOMS, "HALOBIND_MAX_HEAVY_ATOMS"
     )
 
 

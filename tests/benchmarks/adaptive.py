@@ -33,7 +33,7 @@ from halobind.pipeline.free_energy.settings import EstimateSettings
 from halobind.pipeline.free_energy.umbrella_pmf import estimate_pmf
 from halobind.pipeline.results.collect import collect_windows
 from halobind.pipeline.workflow.allocation import allocate, contributions
-from halobind.pipeline.workflow.planning import GROWTH
+from halobind.pipeline.workflow.planning import MAX_GROWTH
 
 TARGET_KJ_MOL = 2.0
 SEGMENT = 100  # records
@@ -110,7 +110,7 @@ def sample(
         value, error, v = reported(replace(whole, z=tuple(source.z for source in sources)), seed)
         if error <= target or segments.min() >= most:
             return int(segments.sum()), value
-        budget = max(1, int(GROWTH * segments.sum()))
+        budget = max(1, int(MAX_GROWTH * segments.sum()))
         if adaptive:
             extra = allocate(
                 [v[w] for w in whole.windows],

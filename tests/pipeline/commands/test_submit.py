@@ -438,7 +438,7 @@ def test_no_more_parts_are_submitted_than_can_have_something_to_do(
     sampling, last = names(campaign)
     pbs.hold(("1[].head", sampling, [1, 2, 3]), ("2.head", last, []))
     monkeypatch.setattr(
-        "halobind.pipeline.commands.submission._most", lambda runs, campaign: 1
+        "halobind.pipeline.commands.submission.max_useful_parts", lambda runs, campaign: 1
     )  # one round to decide, for whoever comes
     assert submit(campaign) == 0 and len(pbs.calls()) == 2
 
