@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from halobind.jobs.clusters import clusters_path
 from halobind.jobs.dask_clusters import batch_cluster, local_cluster
@@ -122,7 +122,7 @@ class _Connection:
     refusals: list[str]
     """What a batch scheduler said to jobs that it did not take."""
 
-    def next_done(self, done: as_completed) -> Future[R]:
+    def next_done(self, done: as_completed) -> Future[Any]:
         """The next future that is done; a long wait without any worker is said from time to time.
 
         Raises:
@@ -139,13 +139,14 @@ class _Connection:
             if now - said >= NOTICE_S and not self.client.scheduler_info().get("workers"):
                 said = now
                 print(f"halobind: waiting: {_no_worker(self.place)}", file=sys.stderr, flush=True)
-        return next(done)
+        future: Future[Any] = next(done)
+        return future
 
     def _check_refusals(self) -> None:
         """Raise MappingError when a batch scheduler has refused every job."""
         if not self.refusals:
             return
-        jobs: JobQueueCluster = self.client.cluster
+        jobs = cast("JobQueueCluster", self.client.cluster)
         if any(job.job_id for job in jobs.workers.values()):
             return
         advice = f"mend the table of the cluster in {clusters_path()}"

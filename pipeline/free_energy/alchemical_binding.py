@@ -1,10 +1,12 @@
 """From alchemical samples to the binding free energy, by MBAR over all states of the path.
 
-    w_n = 1 / sum_k N_k exp(f_k - u_kn)        K_a = A_eff sum_{z_n < z_b} w_n / (sum_{plateau} w_n / L)
+    w_n = 1 / sum_k N_k exp(f_k - u_kn)
+    K_a = A_eff sum_{z_n < z_b} w_n / (sum_{plateau} w_n / L)
 
-The weights are those of the ligand with whole charges, an open gate and no umbrella. Only the well and
-the plateau are read off them: between the two the states have scaled charges and a shut gate, and their
-samples say nothing there. So there is no barrier, no diffusion coefficient and no residence time.
+The weights are those of the ligand with whole charges, an open gate and no umbrella. Only the well
+and the plateau are read off them: between the two the states have scaled charges and a shut gate,
+and their samples say nothing there. So there is no barrier, no diffusion coefficient and no
+residence time.
 
 | symbol | here | meaning |
 |---|---|---|

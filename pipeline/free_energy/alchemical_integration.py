@@ -1,12 +1,12 @@
-"""Free energies of alchemical states by thermodynamic integration, the second estimator beside MBAR.
+"""Free energies of alchemical states by thermodynamic integration, an estimator beside MBAR.
 
 Between neighbours that differ in one parameter x (centre, ln k, gate or charge scale)
 
     F(x1) - F(x0) = h/2 (g0 + g1) + h^2/12 (g0' - g1')        h = x1 - x0
     g = <dU/dx>        g' = <d2U/dx2> - var(dU/dx)/kT
 
-the trapezoid with its end correction (Abramowitz and Stegun 1972, 25.4.3, with the derivative of a mean as
-its fluctuation). Symbols as in alchemical_samples.py.
+the trapezoid with its end correction (Abramowitz and Stegun 1972, 25.4.3, with the derivative of a
+mean as its fluctuation). Symbols as in alchemical_samples.py.
 """
 
 import math

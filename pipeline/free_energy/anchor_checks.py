@@ -116,7 +116,7 @@ def walker_cylinder_flags(
 def plateau_cylinder_flags(
     samples: AlchemicalSamples, lateral: Sequence[np.ndarray], settings: EstimateSettings
 ) -> list[Flag]:
-    """Whether the anchor with whole charges is spread evenly over the cylinder in the last state."""
+    """Whether the anchor is spread evenly over the cylinder in the last state, of whole charges."""
     r = lateral[-1]
     kept = r[int(settings.discard_fraction * len(r)) :]
     failed = unexplored(kept, samples.conditions, settings)

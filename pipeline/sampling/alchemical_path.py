@@ -7,8 +7,8 @@ From the well to the plateau,
     charges scaled up -> gate opened, strength by strength            far away
 
 so that neighbours differ in one thing and overlap. A start state is drawn along this path, a step a
-state; in every second replica it goes all the way out and then back in, and states start from the way
-back.
+state; in every second replica it goes all the way out and then back in, and states start from the
+way back.
 """
 
 import hashlib
@@ -125,7 +125,7 @@ def path_steps(run: Run, settings: AlchemicalSection, starts_from: str) -> list[
 
 
 def start_steps(run: Run, settings: AlchemicalSection) -> list[PathStep]:
-    """The step whose state each state of the path starts from: on the way back, where there is one."""
+    """The step that each state of the path starts from: on the way back, where there is one."""
     by_number = {step.number: step for step in path_steps(run, settings, "")}
     return [by_number[number] for number in sorted(by_number)]
 

@@ -6,8 +6,8 @@ Two neighbouring windows i and j, held by walkers at heights x and y, swap with 
     min(1, exp(-D))        D = [u_i(y) + u_j(x) - u_i(x) - u_j(y)] / kT
 
 with u the energies of umbrella, gate and scaled charges, because the Hamiltonians differ in nothing
-else, and each follows from what is recorded. What is recorded is sorted by window, so a window's series is a series of its own
-biased ensemble, whichever walker is in it.
+else, and each follows from what is recorded. What is recorded is sorted by window, so a window's
+series is a series of its own biased ensemble, whichever walker is in it.
 """
 
 import time

@@ -48,7 +48,8 @@ def lever(pmf: Pmf, kT: float) -> np.ndarray:
     bulk = density.copy()
     bulk[:start] = 0.0
     bulk[stop:] = 0.0
-    return _part_above(bulk) - _part_above(bound)
+    between: np.ndarray = _part_above(bulk) - _part_above(bound)
+    return between
 
 
 def _part_above(density: np.ndarray) -> np.ndarray:

@@ -226,8 +226,8 @@ def check_alchemical(spec: RunSpec, campaign: Campaign) -> None:
         )
     if spec.model.faces != 1:
         raise CampaignError(
-            f"[model] faces = {spec.model.faces}: the alchemical path has one gate, at one site, and"
-            ' scales the charges of one ligand; set faces = 1, or method = "umbrella"'
+            f"[model] faces = {spec.model.faces}: the alchemical path has one gate, at one site,"
+            ' and scales the charges of one ligand; set faces = 1, or method = "umbrella"'
         )
     if spec.coordinate.leaving != "cation":
         raise CampaignError(
@@ -242,8 +242,8 @@ def check_alchemical(spec: RunSpec, campaign: Campaign) -> None:
         )
     if settings.well_nm > spec.pull.to_nm - MIN_ALCHEMICAL_PATH_NM:
         raise CampaignError(
-            f"[alchemical] well_nm = {settings.well_nm:g} is less than {MIN_ALCHEMICAL_PATH_NM:g} nm"
-            f" below [pull] to_nm = {spec.pull.to_nm:g}: raise to_nm"
+            f"[alchemical] well_nm = {settings.well_nm:g} is less than"
+            f" {MIN_ALCHEMICAL_PATH_NM:g} nm below [pull] to_nm = {spec.pull.to_nm:g}: raise to_nm"
         )
 
 
