@@ -17,8 +17,8 @@ VERBS = {
     "status": "one row a run, one column a stage, what is left",
     "table": "estimate what is sampled and write the binding-energy tables",
     "report": (
-        "write one HTML page of what is sampled: table, reasons and what to do, curves, convergence,"
-        " the bound state in three dimensions, provenance; opens without a network"
+        "write one HTML page of what is sampled: table, reasons and what to do, curves,"
+        " convergence, the bound state in three dimensions, provenance; opens without a network"
     ),
     "build": (
         "build the structures of a campaign, or of a file with a [model] section; simulates nothing"
