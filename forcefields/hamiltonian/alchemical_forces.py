@@ -1,4 +1,4 @@
-"""What an alchemical path adds to a System: a gate on the pocket and a factor on the ligand's charges.
+"""What an alchemical path adds to a System: a gate on the pocket, a factor on the ligand's charges.
 
 The energy of any alchemical state at a record follows from three numbers taken there,
 

@@ -10,9 +10,9 @@
 | U_gate / G | fill | how full the pocket is; no unit |
 
 An empty pocket fills with solvent within picoseconds, and a filled one stands in the way of a head
-that comes back. Both are slow beside the motion of the head, so that paths out and back differ. With
-the gate shut on both ways there is one state less; it is opened where the head is far away, and
-where that is fast.
+that comes back. Both are slow beside the motion of the head, so that paths out and back differ.
+With the gate shut on both ways there is one state less; it is opened where the head is far away,
+and where that is fast.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,8 @@ class PocketGate:
     def add_to(self, system: mm.System) -> None:
         """Add the gate to a System, open, in the force group of the bias."""
         force = mm.CustomExternalForce(
-            f"{GATE}*max(0, 1 - (periodicdistance(x, y, z, gate_x, gate_y, gate_z)/gate_radius)^2)^2"
+            f"{GATE}*max(0, 1"
+            " - (periodicdistance(x, y, z, gate_x, gate_y, gate_z)/gate_radius)^2)^2"
         )
         force.setName("pocket gate")
         force.addGlobalParameter(GATE, 0.0)
