@@ -1,5 +1,6 @@
-"""What a campaign file says of the model: the sections [model] and [ligands.NAME], and the
-builder's settings they become.
+"""What a campaign file says of the model: the sections [model] and [ligands.NAME].
+
+They become the settings of the builder.
 """
 
 import math

@@ -1,6 +1,4 @@
-"""The sections of a campaign file, and the campaign they make: what a person may ask for, with its
-defaults and limits.
-"""
+"""The sections of a campaign file: what a person may ask for, with its defaults and limits."""
 
 import itertools
 import math

@@ -144,9 +144,7 @@ def message_of(error: Exception) -> str:
 
 
 def _open_streams() -> None:
-    """Streams that take "±" also where the locale knows only ASCII; a closed one (>&-) goes
-    nowhere.
-    """
+    """Make the streams take "±" also where the locale is ASCII; a closed one (>&-) goes nowhere."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

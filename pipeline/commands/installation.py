@@ -1,6 +1,4 @@
-"""`halobind doctor`: what this installation can do, and a self-test against numbers known in closed
-form.
-"""
+"""`halobind doctor`: what this installation can do, and a self-test against known numbers."""
 
 import shutil
 import sys

@@ -25,21 +25,29 @@ from halobind.pipeline.workflow.checks import check_can_create
 
 @dataclass(frozen=True)
 class ValidateOptions:
-    """Options of `halobind validate`: the pack, whether quick, where to (None: validation-PACK),
-    names of checks (empty: all).
-    """
+    """Options of `halobind validate`."""
 
     pack: str
+    """Name of the pack."""
     quick: bool = False
+    """Shorter runs of the checks."""
     out: Path | None = None
+    """Where results go; None for validation-PACK."""
     only: tuple[str, ...] = ()
+    """Names of checks; empty for all."""
 
 
 def validate_pack(options: ValidateOptions) -> int:
-    """Run what is not there yet, write table.md, .csv, .json and pocket.png, print the table; 1
-    when a check ended in an error.
+    """Run what is not there yet, write table.md, .csv, .json and pocket.png, print the table.
 
-    Raises CampaignError for an unknown pack or check and for a folder that cannot be written to.
+    Args:
+        options: Of the command.
+
+    Returns:
+        The exit code: 1 when a check ended in an error.
+
+    Raises:
+        CampaignError: The pack or a check is not known, or the folder cannot be written to.
     """
     pack = _pack(options)
     out = options.out or Path(f"validation-{pack.name}")
@@ -117,8 +125,18 @@ def product(out: Path, pack: Pack, check: Check) -> Path:
 
 
 def result_of(out: Path, pack: Pack, check: Check, choice: MDPlatform) -> tuple[Result, bool]:
-    """The published result, or a new one; an error becomes a row and is tried again next time. The
-    flag: was anything computed?
+    """The published result of a check, or a new one.
+
+    An error becomes a row and is tried again next time.
+
+    Args:
+        out: The folder of the results.
+        pack: The pack.
+        check: The check.
+        choice: What computes.
+
+    Returns:
+        The result, and whether anything was computed.
     """
     where = RowName(check.name, check.system, "all")
     path = None

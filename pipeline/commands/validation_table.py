@@ -1,6 +1,4 @@
-"""Validation rows to text and to a picture: Markdown to read, CSV and JSON with every digit, the
-pocket curves as PNG.
-"""
+"""Validation rows as Markdown to read, CSV and JSON with every digit; pocket curves as PNG."""
 
 import io
 import json

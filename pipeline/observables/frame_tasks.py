@@ -1,7 +1,7 @@
-"""Chunks of frames: how published segments are cut into tasks, and what a task does. A task knows
-folders, not campaigns.
+"""Chunks of frames: how published segments are cut into tasks, and what a task does.
 
-Every path here is read where the task runs, which must see the same disk.
+A task knows folders, not campaigns. Every path here is read where the task runs, which must see the
+same disk.
 """
 
 import socket
@@ -96,8 +96,16 @@ def code_version() -> str:
 
 
 def frame_shape(segment: Path) -> tuple[int, int]:
-    """Numbers of frames and of atoms in the frames of a published segment; (0, 0) when none were
-    written. Raises DamagedError.
+    """Numbers of frames and of atoms in the frames of a published segment.
+
+    Args:
+        segment: Its folder.
+
+    Returns:
+        Both numbers; (0, 0) when no frames were written.
+
+    Raises:
+        DamagedError: The frames cannot be read.
     """
     path = segment / FRAMES
     if not path.exists():
@@ -113,8 +121,13 @@ def task_frames(n_atoms: int) -> int:
 
 
 def cut(source: Source, segments: Iterable[tuple[Path, int]], size: int) -> Iterator[Chunk]:
-    """Tasks of at least `size` frames (the last may have fewer) and fewer than twice as many: short
-    segments together, long ones cut.
+    """Cut segments into tasks: short ones together, long ones in pieces.
+
+    Args:
+        source: What is measured of which model.
+        segments: Folder and number of frames of each segment.
+        size: The least frames of a task (the last may have fewer); a task has fewer than twice as
+            many.
     """
     pieces: list[FrameRange] = []
     held = 0
@@ -189,8 +202,15 @@ def _read(source: Source, piece: FrameRange) -> tuple[md.Trajectory, tuple[Scene
 
 @lru_cache(maxsize=4)
 def scenes(build: Path, n_atoms: int, chemistry: Chemistry) -> tuple[Scene, ...]:
-    """The scenes of frames with so many atoms. Raises ValueError when no setting of `frames` writes
-    so many.
+    """The scenes of the heads of a model.
+
+    Args:
+        build: Folder of the published model.
+        n_atoms: Atoms of a frame.
+        chemistry: What the elements are.
+
+    Raises:
+        ValueError: No setting of `frames` writes so many atoms.
     """
     model = built_model(build)
     for kind in ("solute", "all"):
@@ -220,9 +240,18 @@ def _records(frames: md.Trajectory, heads: tuple[Scene, ...], piece: FrameRange)
 
 
 def match(heights: np.ndarray, recorded: np.ndarray, n_frames: int, start: int) -> int:
-    """Records from one frame to the next: of all numbers that give `n_frames`, the first for which
-    heights (n, heads) of the frames from `start` on are those recorded (n_records, heads). Raises
-    ValueError when there is none.
+    """Find how many records lie between two frames.
+
+    Of all numbers that give so many frames it is the first for which the heights agree.
+
+    Args:
+        heights: In the frames from `start` on, (n, heads), nm.
+        recorded: At every record (n_records, heads), nm.
+        n_frames: Frames of the whole segment.
+        start: Number of the first frame of `heights`.
+
+    Raises:
+        ValueError: There is no such number.
     """
     for every in range(len(recorded) // (n_frames + 1) + 1, len(recorded) // max(1, n_frames) + 1):
         rows = (start + 1 + np.arange(len(heights))) * every - 1

@@ -1,6 +1,4 @@
-"""Measure the frames of published segments: chunks out, results in, one scratch directory a
-segment, published when it is complete.
-"""
+"""Measure the frames of published segments: chunks go out, results come in and are published."""
 
 import contextlib
 import os
@@ -62,11 +60,14 @@ def _lost(chunk: Chunk, lost: LostTask) -> Iterator[TaskResult]:
 
 
 class Collector:
-    """Writes what comes back into one scratch directory a segment and publishes it when its last
-    frame has come.
-    """
+    """Writes results into a scratch directory for each segment, published with its last frame."""
 
     def __init__(self, owner: dict[Path, tuple[RunToMeasure, Segment]]) -> None:
+        """Begin without results.
+
+        Args:
+            owner: Run and segment by the folder of the segment.
+        """
         self._owner = owner
         self._open: dict[Path, tuple[contextlib.ExitStack, Path, list[int]]] = {}
 
@@ -78,6 +79,7 @@ class Collector:
             self._give_up(folder)
 
     def take(self, result: TaskResult) -> None:
+        """Write a result; one with an error ends its segment."""
         run, segment = self._owner[result.piece.segment]
         folder = segment.folder
         if result.error or folder in run.errors:
@@ -109,8 +111,9 @@ class Collector:
 
 
 def _reserve(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    """An array on disk with all its blocks: filling a sparse file through memory on a full disk is
-    a bus error that nobody can catch.
+    """Make an array on disk with all its blocks.
+
+    To fill a sparse file through memory on a full disk is a bus error that nobody can catch.
     """
     np.lib.format.open_memmap(path, "w+", dtype, shape)
     with open(path, "r+b") as file:
@@ -130,6 +133,7 @@ class _Progress:
         self._began = self._shown = time.monotonic()
 
     def add(self, frames: int) -> None:
+        """So many more frames are done."""
         self._done += frames
         now = time.monotonic()
         if now - self._shown >= LINE_EVERY_S or (self._done == self._total and self._total):

@@ -35,6 +35,7 @@ class CoveragePoint:
     """Coverage at one concentration."""
 
     concentration_mol_L: float
+    """Of the dissolved ligand."""
     theta: float
     """The part of the sites that is covered."""
     theta_low: float

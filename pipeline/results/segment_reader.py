@@ -116,7 +116,9 @@ class _ChainStates:
     """What each segment of one chain ended with, a value for each head."""
 
     solvent_in_pocket: list[tuple[bool, ...]] = field(default_factory=list)
+    """Whether solvent was in the pocket."""
     partner_away: list[tuple[bool, ...]] = field(default_factory=list)
+    """Whether the partner of the ligand had left it."""
 
 
 class SegmentReader:

@@ -1,5 +1,6 @@
-"""How far a campaign is, read from its directories, and a display of it: a bar on a terminal, plain
-lines in a log.
+"""How far a campaign is, read from its directories, and a display of it.
+
+The display is a bar on a terminal, and plain lines in a log.
 """
 
 import sys

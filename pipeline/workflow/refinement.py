@@ -26,7 +26,9 @@ class WindowPair:
     """Two windows that are neighbours by centre."""
 
     lower: Window
+    """The one with the lower centre."""
     upper: Window
+    """The other one."""
     overlap: float
     """sqrt(O_ab O_ba) of MBAR's overlap matrix."""
 
@@ -154,9 +156,7 @@ def _stiffer_window(pair: WindowPair, mean_lower: float, mean_upper: float) -> W
 
 
 def _size(overlap: float) -> str:
-    """What an overlap is called: one below the smallest that is written without a power of ten is
-    "vanishing".
-    """
+    """What an overlap is called: "low", or "vanishing" where it is written with a power of ten."""
     return "vanishing" if 0 < float(f"{overlap:.2g}") < VANISHING_OVERLAP else "low"
 
 

@@ -28,8 +28,12 @@ def campaign_target(campaign: Campaign) -> SamplingTarget | None:
 def decision_basis(
     replicas: Sequence[Run], campaign: Campaign, target: SamplingTarget | None
 ) -> str:
-    """A checksum over all that a decision follows from, but the samples: what is asked for, and the
-    settings of the decision.
+    """A checksum over all that a decision follows from, but the samples.
+
+    Args:
+        replicas: The runs of a ligand, with what is asked for.
+        campaign: With the settings of the decision.
+        target: What sampling goes on to, if anything.
     """
     requested = []
     for run in replicas:
@@ -45,8 +49,14 @@ def decision_basis(
 
 
 def round_due(replicas: Sequence[Run], campaign: Campaign) -> int | None:
-    """The number of the round to decide when the replicas of a ligand are sampled as asked; None
-    when the last one still holds.
+    """The number of the round to decide when the replicas of a ligand are sampled as asked.
+
+    Args:
+        replicas: The runs of the ligand.
+        campaign: What is asked for.
+
+    Returns:
+        The number, from 0; None when the last round still holds.
     """
     if campaign.sampling.method != "umbrella":
         return None

@@ -1,6 +1,4 @@
-"""The worker: make what is missing, one step at a time, each by one process only; failures are
-data.
-"""
+"""The worker: make what is missing, one step at a time, each by one process; failures are data."""
 
 import json
 import shutil
@@ -69,13 +67,17 @@ class Worker:
     """One process at work on a campaign."""
 
     runs: tuple[Run, ...]
+    """All runs of the campaign."""
     campaign: Campaign
+    """Says how much sampling is asked for."""
     platform: MDPlatform
+    """What computes."""
     part: Part
     """The work that is dealt out to this process."""
     retry: bool
     """Make products again that failed before."""
     stop: StopSignal
+    """Asks to stop, or ends the wall time."""
     say: Callable[[str], None]
     """Gets one line a product."""
     make_step: StepMaker = make_step
@@ -86,10 +88,13 @@ class Worker:
     """By run id and stage: how long a product took last."""
 
     def work(self) -> None:
-        """Make products until none is left for this part, or none that can end within the wall
-        time; what others are at work on is waited for, and taken over if they die.
+        """Make products until none is missing in this part, or none can end within the wall time.
 
-        Raises Stopped when asked to stop, OSError when the disk fails.
+        What others are at work on is waited for, and taken over if they die.
+
+        Raises:
+            Stopped: The process was asked to stop.
+            OSError: The disk fails.
         """
         try:
             self._work()
@@ -127,9 +132,10 @@ class Worker:
         ]
 
     def _needs_s(self, run: Run, step: Step) -> float:
-        """Seconds that segments or a step of the pull take: as long as this process's last ones of
-        the run, else as the run's published segments on this platform; 0 when nothing is known, and
-        for what is made once.
+        """Seconds that segments or a step of the pull take.
+
+        They take as long as the last ones that this process made of the run, else as the published
+        segments of the run on this platform; 0 when nothing is known, and for what is made once.
         """
         stage = step.products[0].stage
         if (run.id, stage) not in self.seconds_per_ps and stage in TIMED_STAGES:
@@ -223,15 +229,21 @@ class _ReadyStep:
     distance: int
     """From the part to the run, so that parts begin with different runs."""
     run: Run
+    """The run."""
     step: Step
+    """The step."""
 
 
 def next_steps(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tuple[Run, Step]]:
-    """The next step of every chain of a part: preparations first, then the windows with the fewest
-    segments, then rounds.
+    """The next step of every chain of a part: preparations, then windows, then rounds.
 
-    Parts deal out what the campaign file asks for; what rounds ask for, and the rounds themselves,
-    may be made by any worker.
+    The windows with the fewest segments come first. Parts deal out what the campaign file asks for;
+    what rounds ask for, and the rounds themselves, may be made by any worker.
+
+    Args:
+        runs: The runs.
+        campaign: Says how much sampling is asked for.
+        part: What is dealt out.
     """
     ready: list[_ReadyStep] = []
     complete = set[str]()
@@ -282,16 +294,18 @@ def next_steps(runs: Sequence[Run], campaign: Campaign, part: Part) -> list[tupl
 
 
 def chain_count(runs: Sequence[Run], campaign: Campaign, prepare: bool) -> int:
-    """How many chains there are to deal out to parts: windows or exchange groups, or with `prepare`
-    runs.
+    """How many chains there are to deal out to parts.
+
+    Args:
+        runs: The runs.
+        campaign: Says how much sampling is asked for.
+        prepare: Whether runs are dealt out, and not windows or exchange groups.
     """
     return len(runs) if prepare else sum(len(phases_of(run, campaign).campaign) for run in runs)
 
 
 def _ticker(outs: Sequence[Path], stop: StopSignal) -> Callable[[float], None]:
-    """A callback that looks for a stop signal and leaves the fraction done where status and
-    progress bars find it.
-    """
+    """A callback that looks for a stop signal and writes the fraction done for progress bars."""
     last = [0.0]
 
     def tick(fraction: float) -> None:
