@@ -176,9 +176,10 @@ def _text(result: Result, pack: Pack, check: Check) -> str:
 
 def _row(content: Mapping[str, Any]) -> CheckRow:
     """A row of a published result, in which what is not finite is null."""
-    return CheckRow(
-        **{name: math.nan if value is None else value for name, value in content.items()}
-    )
+    values: dict[str, Any] = {
+        name: math.nan if value is None else value for name, value in content.items()
+    }
+    return CheckRow(**values)
 
 
 def _read(path: Path) -> Result:

@@ -53,7 +53,7 @@ def draw_curves(rows: Sequence[TableRow], path: Path) -> bool:
     if figure is None:
         return False
     picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]
+    FigureCanvasAgg(figure).print_png(picture)
     write_atomic(path, picture.getvalue())
     return True
 

@@ -135,7 +135,7 @@ def draw_model(model: Model, path: Path, solvent: bool = False) -> None:
 
 
 def model_html(model: Model) -> str:
-    """The picture of a model as an <img> of HTML that holds all of it; a text where all is solvent."""
+    """The picture of a model as an <img> that holds all of it; a text where all is solvent."""
     if len(model.groups["solvent"]) == model.n_atoms:
         return f"<p>{escape(repr(model))}</p>"
     picture = io.BytesIO()
