@@ -31,7 +31,7 @@ def fitting_basis(mol: gto.Mole, beta: float, max_l: int) -> dict[str, list[Any]
 
 
 class FastExchangeFitting(df.DF):  # type: ignore[misc]  # PySCF publishes no types
-    """The three-centre integrals of one set of positions, for all molecules that share its basis."""
+    """Three-centre integrals of one set of positions, for all molecules that share its basis."""
 
     _square: np.ndarray | None = None
 

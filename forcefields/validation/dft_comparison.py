@@ -1,4 +1,4 @@
-"""What packs and GFN2-xTB give for the rigid heads that density functional theory was asked about."""
+"""What packs and GFN2-xTB give for the rigid heads of the density functional calculations."""
 
 import math
 from dataclasses import dataclass

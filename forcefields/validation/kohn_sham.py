@@ -1,4 +1,4 @@
-"""Kohn-Sham energies of fragments in one shared basis, by PySCF; imports PySCF, an optional extra."""
+"""Kohn-Sham energies of fragments in one shared basis, by PySCF, which is an optional extra."""
 
 from dataclasses import dataclass
 from typing import Any
