@@ -14,6 +14,7 @@ import pytest
 
 from halobind.pipeline.commands.cli import main
 from tests.pipeline.tiny import (
+    PATIENCE_S,
     SEGMENT_PS,
     copy,
     edited,
@@ -177,7 +178,7 @@ def test_modules_of_the_current_directory_are_not_imported(reference: Path, tmp_
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     assert series(campaign) == series(reference)

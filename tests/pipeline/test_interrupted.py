@@ -14,6 +14,7 @@ import pytest
 
 from tests.pipeline.tiny import (
     HALOBIND,
+    PATIENCE_S,
     copy_prepared,
     edited,
     halobind,
@@ -28,7 +29,6 @@ from tests.pipeline.tiny import (
 KILLS = int(
     os.environ.get("HALOBIND_TEST_KILLS", "5")
 )  # raise it together with HALOBIND_TEST_PS, the length of a segment
-PATIENCE_S = 300
 
 
 def start(campaign: Path, *options: str) -> subprocess.Popen:
@@ -128,7 +128,7 @@ def test_interrupting_stops_cleanly(reference: Path, tmp_path: Path) -> None:
     wait_for(campaign, "runs/*/windows/*/seg-001", [process])
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C in a terminal does
     try:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert process.returncode == 130

@@ -17,6 +17,8 @@ from halobind.pipeline.free_energy.samples import Window
 from halobind.structures.models.integrity import Integrity
 
 HALOBIND = [sys.executable, "-m", "halobind"]
+PATIENCE_S = 900
+"""Until a command on a machine that others use too is taken for one that hangs."""
 SEGMENT_PS = os.environ.get("HALOBIND_TEST_PS", "0.2")
 CAMPAIGN = """
 [model]
@@ -72,7 +74,7 @@ def halobind(*arguments: str, **options: object) -> subprocess.CompletedProcess:
         options: Of `subprocess.run`.
     """
     return subprocess.run(
-        [*HALOBIND, *arguments], capture_output=True, text=True, timeout=300, **options
+        [*HALOBIND, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, **options
     )
 
 

@@ -342,11 +342,11 @@ def test_interrupting_leaves_no_half_file_and_nobody_at_work(tmp_path: Path) -> 
         text=True,
         env=os.environ | {"TMPDIR": str(scratch)},
     )
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + tiny.PATIENCE_S
     while not list(scratch.glob("*/sqm.out")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=tiny.PATIENCE_S)
     assert (
         process.returncode == 130
         and "halobind: stopped (SIGTERM)" in errors
@@ -385,7 +385,7 @@ def test_a_campaign_samples_its_own_ligand(made: Path, tmp_path: Path) -> None:
         "--platform",
         "CPU",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=tiny.PATIENCE_S)
     assert done.returncode == 0, done.stderr
     run = next((campaign / "runs").iterdir())
     record = json.loads((run / "run.json").read_text())

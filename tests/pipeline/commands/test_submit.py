@@ -18,6 +18,7 @@ from halobind.pipeline.campaign.run_directory import Run
 from halobind.pipeline.commands.cli import main
 from halobind.pipeline.sampling.products import prepare_products
 from halobind.pipeline.workflow.checks import open_campaign
+from tests.pipeline.tiny import PATIENCE_S
 
 CAMPAIGN = """
 [model]
@@ -426,8 +427,8 @@ def test_two_at_once_wait_for_each_other(
         text=True,
     )
     assert held.stdout.readline() == "held\n"
-    monkeypatch.setattr("halobind.pipeline.commands.submission.PATIENCE_S", 60)
-    assert submit(campaign) == 0 and held.wait(timeout=120) == 0 and len(pbs.calls()) == 3
+    monkeypatch.setattr("halobind.pipeline.commands.submission.PATIENCE_S", PATIENCE_S)
+    assert submit(campaign) == 0 and held.wait(timeout=PATIENCE_S) == 0 and len(pbs.calls()) == 3
 
 
 def test_no_more_parts_are_submitted_than_can_have_something_to_do(
@@ -586,7 +587,7 @@ def test_two_submits_started_together_submit_each_job_once(
     command = [sys.executable, "-m", "halobind", "submit", str(campaign), "--cluster", "plain"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     started = [subprocess.Popen(command, **streams) for _ in range(3)]
-    printed = [process.communicate(timeout=120)[0] for process in started]
+    printed = [process.communicate(timeout=PATIENCE_S)[0] for process in started]
     assert [process.returncode for process in started] == [0] * 3, printed
     assert len(slurm_stand_in.calls()) == 3 and len(names(campaign)) == 3
     assert sum("nothing to add" in text for text in printed) == 2

@@ -160,7 +160,7 @@ def test_a_curve_without_windows_gives_the_same_numbers(samples: Samples, pmf: U
         "penetration_nm",
         "K_a_nm3",
     ):
-        assert getattr(b, name) == getattr(with_windows, name)
+        assert repr(getattr(b, name)) == repr(getattr(with_windows, name))  # nan is nan
     assert (
         b.n_windows == 0
         and b.sampling_ns == 7.5
