@@ -17,8 +17,12 @@ POINTS_PER_BALL = 60
 HIDDEN_ROLES = ("solvent", "dissolved ions")
 """What is in the legend but drawn only where a reader asks for it."""
 STICK_PX = 7
-LIGHTING = {"ambient": 0.55, "diffuse": 0.75, "specular": 0.25, "roughness": 0.6, "fresnel": 0.05}
-CAMERA = {"eye": {"x": 1.25, "y": -1.25, "z": 0.55}, "projection": {"type": "orthographic"}}
+LIGHTING = {"ambient": 0.7, "diffuse": 0.6, "specular": 0.15, "roughness": 0.7, "fresnel": 0.0}
+CAMERA = {"eye": {"x": 0.62, "y": -0.85, "z": 0.3}, "projection": {"type": "orthographic"}}
+SCENE_SIZE = 2.0
+"""Largest edge of the scene, with which it fills the figure from CAMERA."""
+HYDROGEN = "#d8d8d8"
+"""Hydrogen is white elsewhere, which is not seen on a white page."""
 
 
 def bound_state_plot(state: BoundState, key: str, name: str) -> Plot:
@@ -46,13 +50,22 @@ def bound_state_plot(state: BoundState, key: str, name: str) -> Plot:
             "xaxis": hidden_axis,
             "yaxis": hidden_axis,
             "zaxis": hidden_axis,
-            "aspectmode": "data",
+            "aspectmode": "manual",
+            "aspectratio": dict(zip("xyz", _ratios(state), strict=True)),
             "camera": CAMERA,
             "dragmode": "orbit",
         }
     )
-    plot_ = as_plot(figure, key, f"Three-dimensional view of {name} in its site", 480)
-    return plot_
+    return as_plot(figure, key, f"Three-dimensional view of {name} in its site", 560)
+
+
+def _ratios(state: BoundState) -> list[float]:
+    """Edges of the scene in plotly's unit, so that all axes have one scale."""
+    visible = ~np.isin(state.roles, HIDDEN_ROLES)
+    extent = np.ptp(state.positions, axis=0)
+    largest = np.ptp(state.positions[visible], axis=0).max()
+    ratios: list[float] = (SCENE_SIZE * extent / largest).tolist()
+    return ratios
 
 
 def unit_ball() -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +104,7 @@ def _balls(
         k=faces[:, 2],
         color=_colour(element),
         lighting=LIGHTING,
-        lightposition={"x": -2000, "y": -4000, "z": 6000},
+        lightposition={"x": 1000, "y": -2000, "z": 3000},
         flatshading=False,
         name=f"{element} ({role})",
         legendgroup=role,
@@ -129,5 +142,7 @@ def _sticks(
 
 def _colour(element: str) -> str:
     """The colour of an element that chemists are used to (Jmol)."""
+    if element == "H":
+        return HYDROGEN
     values: Sequence[float] = jmol_colors[atomic_numbers[element]].tolist()
     return "#" + "".join(f"{round(255 * value):02x}" for value in values)

@@ -6,12 +6,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from halobind.pipeline.free_energy.quantity import Quantity
-from halobind.pipeline.report.colours import OKABE_ITO
+from halobind.pipeline.report.colours import OKABE_ITO, transparent
 from halobind.pipeline.report.plots import Plot, as_plot, rounded_list
 from halobind.pipeline.report.run_results import RunResults
 from halobind.pipeline.results.energy_unit import EnergyUnit
 
 HEIGHT_PX = 340
+TARGETS_KJ_MOL = (4.0, 2.0, 1.0)
+"""Errors of dG0 whose price is told."""
+OVERLAP_COLOURS = ((0.0, transparent(OKABE_ITO[0], 0.04)), (1.0, transparent(OKABE_ITO[0], 1.0)))
+"""From nothing to blue, on a white and on a black page."""
+MAX_OVERLAP = 0.5
+"""What has the full colour: between neighbours half is as good as any more."""
 MIN_SHOWN_OVERLAP = 1e-3
 FORWARD = OKABE_ITO[0]
 BACKWARD = OKABE_ITO[1]
@@ -113,27 +119,37 @@ def _overlap_plot(result: RunResults, overlap: np.ndarray, number: int) -> Plot:
     figure = go.Figure(
         go.Heatmap(
             z=[rounded_list(row) for row in shown.tolist()],
-            colorscale="Cividis",
+            colorscale=OVERLAP_COLOURS,
             zmin=0,
-            zmax=1,
+            zmax=MAX_OVERLAP,
+            xgap=1,
+            ygap=1,
             colorbar={"title": {"text": "overlap"}, "thickness": 12},
             hovertemplate="windows %{y} and %{x}: %{z:.3f}<extra></extra>",
         )
     )
-    ticks = list(range(0, len(centers), max(1, len(centers) // 6)))
-    axis = {"tickmode": "array", "tickvals": ticks, "ticktext": [centers[k] for k in ticks]}
+    ticks = list(range(0, len(centers), max(1, len(centers) // 4)))
+    axis: dict[str, object] = {
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [centers[k] for k in ticks],
+        "tickangle": 0,
+    }
     figure.update_xaxes(title_text="centre of the window (nm)", **axis)
     figure.update_yaxes(title_text="centre of the window (nm)", **axis)
     return as_plot(figure, f"overlap-{number}", f"Overlap of windows of {result.name}", HEIGHT_PX)
 
 
-def hours_note(dG0: Quantity, sampled_ns: float) -> str:
-    """How much sampling smaller errors would need, if the error falls with its square root."""
-    if not (math.isfinite(dG0.error) and dG0.error > 0 and sampled_ns > 0):
-        return ""
-    needs = [
-        f"± {target:g} kJ/mol about {sampled_ns * (dG0.error / target) ** 2:.2g} ns"
-        for target in (4.0, 2.0, 1.0)
-        if target < dG0.error
-    ]
-    return ", ".join(needs)
+def needed_sampling_ns(dG0: Quantity, sampled_ns: float) -> list[float]:
+    """Sampling (ns) at which each of TARGETS_KJ_MOL is met, if the error falls with its root.
+
+    Args:
+        dG0: with its error (kJ/mol).
+        sampled_ns: what is sampled (ns).
+
+    Returns:
+        One number a target: what is sampled where it is met already, NaN without an error.
+    """
+    if not (math.isfinite(dG0.error) and dG0.error > 0):
+        return [math.nan] * len(TARGETS_KJ_MOL)
+    return [sampled_ns * max(1.0, dG0.error / target) ** 2 for target in TARGETS_KJ_MOL]

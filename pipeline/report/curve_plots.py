@@ -14,7 +14,7 @@ from halobind.pipeline.results.energy_unit import EnergyUnit
 from halobind.pipeline.results.summary_cells import label_cell, label_names
 from halobind.pipeline.results.table_rows import TableRow
 
-HEIGHT_AXIS = "height of the anchor over the plane of its site (nm)"
+HEIGHT_AXIS = "height of the anchor over its site (nm)"
 MARKER_PX = 11
 
 
@@ -186,7 +186,8 @@ def replicas_plot(
     means = [row for row in ligands if row.has_dG0]
     figure.add_trace(_points(means, names, scale, "mean, with the error of the table", "diamond"))
     figure.update_yaxes(title_text=f"ΔG° ({unit.name})")
-    figure.update_xaxes(type="category")
+    n_shown = len(dict.fromkeys(counts))
+    figure.update_xaxes(type="category", range=[-0.6, n_shown - 0.4])
     return as_plot(figure, "replicas", "Binding free energy of every replica", 360)
 
 

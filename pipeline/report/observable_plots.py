@@ -2,15 +2,20 @@
 
 import plotly.graph_objects as go
 
-from halobind.pipeline.report.colours import colours_of
+from halobind.pipeline.report.colours import OKABE_ITO
 from halobind.pipeline.report.plots import Plot, as_plot, rounded_list, safe
 from halobind.pipeline.report.run_results import Profile, RunResults
 
 AXES = {
-    "height_nm": ("height over the plane of the site (nm)", "heavy atoms per nm³"),
+    "height_nm": ("height over the site (nm)", "heavy atoms per nm³"),
     "distance_nm": ("distance from the anchor (nm)", "g(r)"),
 }
 """Titles of the axes of a profile along each coordinate."""
+
+
+SPECIES = ("metal", "halide", "ligand", "solvent", "A site", "coating", "dissolved")
+COLOURS = dict(zip(SPECIES, OKABE_ITO, strict=True))
+"""A species has the same colour in every figure."""
 
 
 def observable_plots(result: RunResults, number: int) -> list[Plot]:
@@ -28,7 +33,6 @@ def observable_plots(result: RunResults, number: int) -> list[Plot]:
 
 
 def _profiles_figure(profiles: list[Profile]) -> go.Figure:
-    colours = colours_of([profile.species for profile in profiles])
     figure = go.Figure()
     for profile in profiles:
         figure.add_trace(
@@ -37,7 +41,7 @@ def _profiles_figure(profiles: list[Profile]) -> go.Figure:
                 y=rounded_list(profile.value),
                 mode="lines",
                 name=safe(profile.species),
-                line={"color": colours[profile.species], "width": 1.8},
+                line={"color": COLOURS.get(profile.species, OKABE_ITO[-1]), "width": 1.8},
                 hovertemplate=f"{safe(profile.species)}, %{{x:.2f}} nm: %{{y:.2f}}<extra></extra>",
             )
         )

@@ -1,6 +1,7 @@
 """What the page says, in the order in which it says it; no HTML here."""
 
 import base64
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.report.bound_state import read_bound_state
 from halobind.pipeline.report.bound_state_plot import bound_state_plot
 from halobind.pipeline.report.citations import bibtex
-from halobind.pipeline.report.convergence_plots import convergence_plots, hours_note
+from halobind.pipeline.report.convergence_plots import convergence_plots, needed_sampling_ns
 from halobind.pipeline.report.curve_plots import curves_plot, replicas_plot, row_name
 from halobind.pipeline.report.flag_advice import ADVICE, FAILED, PENDING, Advice
 from halobind.pipeline.report.observable_plots import observable_plots
@@ -60,10 +61,13 @@ class Head:
 class Line:
     """A row of a table, its status apart."""
 
-    cells: list[str]
+    labels: list[str]
+    """What the row is about."""
     status: str
     kind: str
     """GOOD, WARN, BAD or WAIT."""
+    numbers: list[str]
+    """The cells after the status."""
 
     @property
     def mark(self) -> str:
@@ -73,7 +77,7 @@ class Line:
 
 @dataclass(frozen=True)
 class TableContent:
-    """A table of numbers; the status stands in the last column."""
+    """A table of numbers; the status stands after the labels, where nobody overlooks it."""
 
     heads: list[Head]
     lines: list[Line]
@@ -106,6 +110,14 @@ class Reason:
 
     advice: Advice
     items: list[ReasonItem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something to do, and the reasons that it answers."""
+
+    remedy: str
+    reasons: list[Reason] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -165,7 +177,10 @@ class PageContent:
     runs_table: TableContent | None
     """The runs, where a ligand has several."""
     rounding: str
-    reasons: list[Reason]
+    actions: list[Action]
+    """What to do, that which answers most reasons first."""
+    needs: list[list[str]]
+    """For each ligand what is sampled and what smaller errors would take, as cells."""
     curves: Plot | None
     replicas: Plot | None
     convergence: list[PlotGroup]
@@ -174,17 +189,24 @@ class PageContent:
     views_left_out: str
     method: list[str]
     facts: list[tuple[str, str]]
+    sources: list[str]
+    """Where the numbers of the force fields come from."""
     run_facts: RunFacts
     campaign_text: str
     bibtex: str
     version: str
 
     @property
+    def n_reasons(self) -> int:
+        """Kinds of reason on the page."""
+        return sum(len(action.reasons) for action in self.actions)
+
+    @property
     def contents(self) -> list[tuple[str, str]]:
         """The sections that there are: id and text of the link."""
         sections = [
             ("results", "Results", True),
-            ("reasons", "What to do", bool(self.reasons)),
+            ("reasons", "What to do", bool(self.actions)),
             ("curves", "Curves", True),
             ("convergence", "Convergence", bool(self.convergence)),
             ("observables", "What the ligand does", self.observables is not None),
@@ -212,18 +234,19 @@ def page_content(campaign: CampaignRuns, rows: Sequence[TableRow], unit: EnergyU
     conditions = shared_labels(ligands[0], shared) if ligands else []
     if ligands and SITE not in names and site_label(ligands[0].mode):
         conditions.append(f"{site_label(ligands[0].mode)} site")
-    views, left_out = _views(results, unit)
+    views, left_out = _views(results)
     has_repeats = len(rows) > len(ligands)
     return PageContent(
         title=campaign.folder.resolve().name,
         conditions=", ".join(conditions),
         verdict=_verdict(ligands),
         table=_table(ligands, names, unit),
-        runs_table=_table(ordered(rows), [*names, "replica", "path"], unit)
+        runs_table=_table(ordered(rows), [*names, "replica", "path"], unit, ONLY_OF_LIGANDS)
         if has_repeats
         else None,
         rounding=ROUNDING_RULE,
-        reasons=_reasons(ligands, rows, names),
+        actions=_actions(_reasons(ligands, rows, names)),
+        needs=_needs(ligands, names),
         curves=curves_plot(results, unit),
         replicas=replicas_plot(results, ligands, unit),
         convergence=_convergence(results, unit),
@@ -232,6 +255,7 @@ def page_content(campaign: CampaignRuns, rows: Sequence[TableRow], unit: EnergyU
         views_left_out=left_out,
         method=_method(campaign),
         facts=_facts(campaign),
+        sources=_sources(campaign),
         run_facts=_run_facts(results),
         campaign_text=campaign_text(campaign.folder) or "",
         bibtex=bibtex(campaign.settings, versions()["halobind"]),
@@ -275,21 +299,30 @@ def _verdict(ligands: Sequence[TableRow]) -> Verdict:
     return Verdict(BAD if n_good == 0 and WARN not in kinds and BAD in kinds else WARN, text)
 
 
-def _table(rows: Sequence[TableRow], names: Sequence[str], unit: EnergyUnit) -> TableContent:
-    """The rows with the columns that lead a table; the status is the last."""
+ONLY_OF_LIGANDS = ("ddG", "model_error")
+"""Columns that are empty in the row of a run."""
+
+
+def _table(
+    rows: Sequence[TableRow],
+    names: Sequence[str],
+    unit: EnergyUnit,
+    left_out: Sequence[str] = (),
+) -> TableContent:
+    """The rows with the columns that lead a table; the status is the first of them."""
     columns = summary_columns(unit)
-    numbers = [column for column in columns if column.key != "status"]
+    numbers = [column for column in columns if column.key not in ("status", *left_out)]
     (status,) = (column for column in columns if column.key == "status")
     heads = [
         Head(LABEL_TITLES.get(name, name), "K" if name == "temperature_K" else "") for name in names
     ]
-    heads += [Head(column.title, column.unit, column.meaning) for column in numbers]
-    heads.append(Head(status.title, status.unit, status.meaning))
+    heads += [Head(column.title, column.unit, column.meaning) for column in (status, *numbers)]
     lines = [
         Line(
-            [*(label_cell(row, name) for name in names), *(c.read(row) for c in numbers)],
+            [label_cell(row, name) for name in names],
             status.read(row),
             kind_of(row),
+            [column.read(row) for column in numbers],
         )
         for row in rows
     ]
@@ -318,6 +351,46 @@ def _reasons(
     return [reason for reason in (failed, pending, *ranked) if reason.items]
 
 
+def _actions(reasons: Sequence[Reason]) -> list[Action]:
+    """The reasons by what is to be done: failures first, then what answers most of them."""
+    actions: dict[str, Action] = {}
+    for reason in reasons:
+        remedy = reason.advice.remedy
+        actions.setdefault(remedy, Action(remedy)).reasons.append(reason)
+    first = (FAILED.remedy, PENDING.remedy)
+    return sorted(
+        actions.values(),
+        key=lambda action: (action.remedy not in first, -len(action.reasons)),
+    )
+
+
+def _need_cell(need_ns: float, sampled_ns: float) -> str:
+    """Sampling that an error needs (ns), with two digits."""
+    if math.isnan(need_ns):
+        return EMPTY
+    if need_ns <= sampled_ns:
+        return "met"
+    return rounded_to_two(need_ns)
+
+
+def rounded_to_two(value: float) -> str:
+    """A positive number with two significant digits and no power of ten: 0.012, 9.4, 380, 1500."""
+    decimals = 1 - math.floor(math.log10(value))
+    return f"{round(value, decimals):.{max(0, decimals)}f}"
+
+
+def _needs(ligands: Sequence[TableRow], names: Sequence[str]) -> list[list[str]]:
+    """What is sampled of each ligand and what smaller errors would take, as cells."""
+    lines = []
+    for row in ligands:
+        if row.has_dG0:
+            binding = row.known_binding
+            needs = needed_sampling_ns(binding.dG0_kJ_mol, binding.sampling_ns)
+            cells = [_need_cell(need, binding.sampling_ns) for need in needs]
+            lines.append([row_name(row, names), f"{binding.sampling_ns:.3g}", *cells])
+    return lines
+
+
 def _convergence(results: Sequence[RunResults], unit: EnergyUnit) -> list[PlotGroup]:
     """The figures of every run that has some."""
     groups = []
@@ -325,11 +398,7 @@ def _convergence(results: Sequence[RunResults], unit: EnergyUnit) -> list[PlotGr
     for number, result in enumerate(results[:MAX_CONVERGENCE_RUNS]):
         plots = convergence_plots(result, number, unit)
         if plots:
-            binding = result.row.known_binding
-            needs = hours_note(binding.dG0_kJ_mol, binding.sampling_ns)
-            note = f"{binding.sampling_ns:.3g} ns sampled"
-            if needs:
-                note += f"; by the stated error alone, {needs} would be needed"
+            note = f"{result.row.known_binding.sampling_ns:.3g} ns sampled"
             name = f"{row_name(result.row, names)}, replica {result.row.replica}"
             groups.append(PlotGroup(name, plots, note))
     return groups
@@ -359,10 +428,14 @@ def _observables(results: Sequence[RunResults]) -> ObservableContent | None:
 def _average_cell(result: RunResults, quantity: str) -> str:
     for average in result.averages:
         if average.quantity == quantity:
+            if abs(average.value) + abs(average.error) < NEGLIGIBLE:
+                return "0"
             return rounded(average.value, average.error)
     return EMPTY
 
 
+NEGLIGIBLE = 1e-4
+"""Averages below it are shown as 0: rare states that carry next to no weight."""
 UNIT_ENDINGS = {"_nm": " (nm)", "_deg": " (°)"}
 
 
@@ -374,7 +447,7 @@ def _words(quantity: str) -> str:
     return quantity.replace("_", " ")
 
 
-def _views(results: Sequence[RunResults], unit: EnergyUnit) -> tuple[list[View], str]:
+def _views(results: Sequence[RunResults]) -> tuple[list[View], str]:
     """The first replica of every ligand in its site; what is left out is said."""
     names = label_names([result.row for result in results])
     first: dict[str, RunResults] = {}
@@ -460,9 +533,24 @@ def _facts(campaign: CampaignRuns) -> list[tuple[str, str]]:
         ("versions here", ", ".join(f"{name} {text}" for name, text in versions().items())),
         ("random seeds", SEED_RULE),
         ("rounding", ROUNDING_RULE),
-        ("everything by machine", "halobind table CAMPAIGN --json"),
+        ("full numbers for scripts", "halobind table CAMPAIGN --json"),
     ]
     return facts
+
+
+def _sources(campaign: CampaignRuns) -> list[str]:
+    """Where the numbers of each force-field pack come from, in the words of the pack."""
+    names = dict.fromkeys(spec.forcefield.pack for spec in campaign.settings.specs)
+    sources = []
+    for pack in map(load_pack, names):
+        texts = [
+            pack.charges.source,
+            *(table.source for table in pack.table),
+            pack.mixing.source,
+            pack.lattice_source,
+        ]
+        sources += [f"{pack.name}: {text}" for text in dict.fromkeys(texts)]
+    return sources
 
 
 def _run_facts(results: Sequence[RunResults]) -> RunFacts:
