@@ -4,12 +4,12 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halobind.jobs.batch import Cluster, clock
+from halobind.jobs.publish import scratch_folder
 from halobind.jobs.slurm import replaces_memory
 from halobind.jobs.workplace import BatchJobs
 
@@ -202,10 +202,10 @@ def batch_cluster(place: BatchJobs, refusals: list[str]) -> Iterator["JobQueueCl
     jobs: dict[str, type[Job]] = {"slurm": SLURMJob, "pbs": PBSJob, "lsf": LSFJob}
     place.shared.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        keys = stack.enter_context(tempfile.TemporaryDirectory(prefix=".keys-", dir=place.shared))
+        keys = stack.enter_context(scratch_folder(place.shared / "keys"))
         logging.getLogger("tornado.application").addFilter(keep)
         stack.callback(logging.getLogger("tornado.application").removeFilter, keep)
-        options = batch_options(place, Path(keys))
+        options = batch_options(place, keys)
         options["job_cls"] = job_class(
             jobs[place.kind], place.kind, place.cluster.without_gpus.directives
         )

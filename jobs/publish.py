@@ -9,12 +9,13 @@ import socket
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 SCRATCH_NAME = re.compile(r"\..+-\d+-[0-9a-f]{6}")
 FOREIGN_SCRATCH_S = 86_400.0
 """Age at which scratch whose lock cannot be asked for counts as a dead writer's (s)."""
@@ -51,6 +52,17 @@ def publishing(target: Path) -> Iterator[Path]:
         _flush(target.parent)
 
 
+@contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """Yield a new directory beside `target` that only this user can read and that goes in the end.
+
+    What a killed process left of it is removed by the next one.
+    """
+    with _scratch_of(target, is_directory=True) as scratch:
+        scratch.path.chmod(0o700)
+        yield scratch.path
+
+
 def _flush(path: Path) -> None:
     """Sync a file or directory, so that a power cut leaves no published name without its content.
 
@@ -73,8 +85,10 @@ def _scratch_of(target: Path, *, is_directory: bool) -> Iterator[_Scratch]:
 
     The lock is what tells living scratch from dead: process numbers and host names are the same in
     many containers. Who clears dead scratch may come between making and locking; then the next name
-    is tried.
+    is tried. What killed writers of the same target left is removed first.
     """
+    with suppress(OSError):
+        _clear_dead([p for p in target.parent.iterdir() if p.name.startswith(f".{target.name}.")])
     while True:
         name = f".{target.name}.{_kernel()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         path = target.with_name(name)
@@ -93,6 +107,10 @@ def _scratch_of(target: Path, *, is_directory: bool) -> Iterator[_Scratch]:
             if _is_lockable(handle, fcntl.LOCK_EX) is not False and path.exists():
                 yield _Scratch(path, handle)
                 return
+        except OSError as error:
+            if error.filename is None and error.errno in CANNOT_WRITE:
+                raise OSError(error.errno, error.strerror, str(target)) from error
+            raise
         finally:
             _remove(path)
             os.close(handle)
@@ -127,9 +145,13 @@ def clear_dead_scratch(folder: Path) -> None:
     there are no locks, is dead after a day. Every writer of a folder without a claim may call this;
     a living writer's scratch stays.
     """
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
+    if folder.is_dir():
+        _clear_dead(folder.iterdir())
+
+
+def _clear_dead(paths: Iterable[Path]) -> None:
+    """Remove what of `paths` is scratch of a dead writer."""
+    for path in paths:
         if SCRATCH_NAME.fullmatch(path.name) is None:
             continue
         try:

@@ -4,7 +4,6 @@ simulated.
 
 import json
 import os
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from halobind.forcefields.packs.charges import model_charge
 from halobind.forcefields.packs.pack import load_pack
-from halobind.jobs.publish import publishing
+from halobind.jobs.publish import publishing, scratch_folder
 from halobind.pipeline.campaign.load import load_campaign
 from halobind.pipeline.campaign.run_directory import campaign_file, models_folder
 from halobind.pipeline.campaign.settings import CampaignError
@@ -105,12 +104,9 @@ def _publish_model(order: ModelOrder, options: BuildOptions) -> None:
             print(f"  {path} is there already", flush=True)
             continue
         model = model or read_model(order.folder)
-        scratch = path.with_name(f".{uuid.uuid4().hex[:6]}-{path.name}")
-        try:
-            write(model, scratch)
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        with scratch_folder(path) as scratch:
+            write(model, scratch / path.name)
+            os.replace(scratch / path.name, path)
         print(f"  wrote {path}", flush=True)
 
 

@@ -1,6 +1,7 @@
 """The command line: the verbs and what each is for; only the verb that runs is imported."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -54,7 +55,7 @@ VERBS = {
     "cancel": "cancel the queued and running jobs of a campaign",
     "doctor": "platforms, versions and a short self-test of this installation",
 }
-MAX_LINE_CHARACTERS = 2000
+MAX_LINE_CHARACTERS = 4000
 """Of a line of an error message that has more, only the start and the end are printed."""
 WITHOUT_DESCRIPTION = ("new", "doctor")  # their usage says it all
 
@@ -132,25 +133,68 @@ def message_of(error: Exception) -> str:
     """What a user is told of an error that says what to do; any other error is raised again."""
     # these modules need OpenMM and RDKit; whatever raised their errors has imported them already
     from halobind.jobs.batch import BatchError  # noqa: PLC0415
+    from halobind.pipeline.campaign.run_directory import DamagedError  # noqa: PLC0415
     from halobind.pipeline.campaign.settings import CampaignError  # noqa: PLC0415
     from halobind.pipeline.sampling.platforms import PlatformError  # noqa: PLC0415
     from halobind.pipeline.workflow.worker import WorkError  # noqa: PLC0415
 
     if isinstance(error, WorkError):
         return f"{error}\nwhat was published is kept: put it right and give the same command again"
-    if isinstance(error, CampaignError | PlatformError | BatchError):
+    if isinstance(error, CampaignError | DamagedError | PlatformError | BatchError):
         return str(error)
     raise error
 
 
 def _open_streams() -> None:
-    """Make the streams take "±" also where the locale is ASCII; a closed one (>&-) goes nowhere."""
+    """Make the streams take "±" also where the locale is ASCII; a closed one (>&-) goes nowhere.
+
+    A message that the standard error stream does not take, as on a full disk, stops no work.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (for as long as the process lives)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    if sys.stderr is sys.__stderr__ and hasattr(sys.stderr, "detach"):
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(_Messages(sys.stderr.fileno())),
+            encoding="utf-8",
+            errors="replace",
+            line_buffering=True,
+        )
+
+
+class _Messages(io.RawIOBase):
+    """The standard error stream; what cannot be written there is lost.
+
+    Only a reader that went away (a pipe that is closed) is an error, as it is anywhere.
+    """
+
+    def __init__(self, handle: int) -> None:
+        """Write to an open file descriptor, which stays open."""
+        self._handle = handle
+
+    def writable(self) -> bool:
+        """Whether it can be written to: yes."""
+        return True
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+        return self._handle
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return os.isatty(self._handle)
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes, or lose them; returns how many went."""
+        try:
+            return os.write(self._handle, data)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return len(data)
 
 
 def verb_of(name: str) -> Verb:

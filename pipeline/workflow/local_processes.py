@@ -126,4 +126,6 @@ def how_it_ended(log: Path, code: int) -> str:
             f" its log is {log})"
         )
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{lines[-1].removeprefix('halobind: ') if lines else 'no output'} (see {log})"
+    if not lines:
+        return f"a process could write nothing, not even its log {log}: is the disk full?"
+    return f"{lines[-1].removeprefix('halobind: ')} (see {log})"

@@ -33,9 +33,13 @@ def open_isomers(mol: Chem.Mol) -> list[Chem.Mol]:
     if len(open_elements) <= MAX_ENUMERATED:
         isomers = list(_enumerated(mol, open_elements))
         if any(_in_ring(mol, element) for element in open_elements):
-            isomers = [isomer for isomer in isomers if _embedded(isomer, 1) is not None]
+            embeddable = [isomer for isomer in isomers if _embedded(isomer, 1) is not None]
+            isomers = embeddable or isomers
     else:
         isomers = list(_drawn(mol, open_elements))
+        if not isomers:  # no conformer at all: nothing says that there is one isomer only
+            first = itertools.islice(_enumerated(mol, open_elements), N_EMBEDDINGS)
+            isomers = list(first)
     unique = {Chem.MolToSmiles(Chem.RemoveHs(isomer)): isomer for isomer in isomers}
     return [unique[smiles] for smiles in sorted(unique)] if len(unique) > 1 else []
 

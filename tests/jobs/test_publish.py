@@ -197,6 +197,23 @@ def test_scratch_of_the_dead_is_cleared_and_that_of_the_living_stays(tmp_path: P
     clear_dead_scratch(tmp_path / "nowhere")
 
 
+def test_who_writes_the_same_again_clears_what_the_dead_left(tmp_path: Path) -> None:
+    for code, name in ((WRITE_HALF, "binding.csv"), (HALF, "product")):
+        writer = start(code, tmp_path / name)
+        writer.kill()
+        writer.wait()
+    assert len(list(tmp_path.iterdir())) == 2
+    write_atomic(tmp_path / "binding.csv", "x")
+    with publishing(tmp_path / "product"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["binding.csv", "product"]
+
+
+def test_a_write_that_finds_no_room_names_what_was_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left.*product"), publishing(tmp_path / "product"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_scratch_of_another_machine_is_cleared_after_a_day(tmp_path: Path) -> None:
     for hours in (-1, 23, 25):
         path = tmp_path / f".binding.csv.elsewhere-1-{hours % 100:06d}"

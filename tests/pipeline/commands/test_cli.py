@@ -11,6 +11,7 @@ import pytest
 
 from halobind.jobs.batch import BatchError
 from halobind.jobs.stop import Stopped
+from halobind.pipeline.campaign.run_directory import DamagedError
 from halobind.pipeline.campaign.settings import CampaignError
 from halobind.pipeline.commands import build, run
 from halobind.pipeline.commands.arguments import part, positive, seconds
@@ -76,7 +77,7 @@ def test_a_time_is_refused_with_the_forms_that_are_taken() -> None:
 
 
 def test_errors_for_a_user_are_messages_and_others_are_raised() -> None:
-    for kind in (CampaignError, PlatformError, BatchError):
+    for kind in (CampaignError, DamagedError, PlatformError, BatchError):
         assert message_of(kind("because")) == "because"
     assert "give the same command again" in message_of(WorkError("because"))
     with pytest.raises(RuntimeError, match="a fault"):

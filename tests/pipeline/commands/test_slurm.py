@@ -277,7 +277,7 @@ def test_observables_measured_through_slurm_are_those_measured_here(
         path.read_text() for path in (tmp_path / "slurm" / "jobs").glob("dask-worker-*.err")
     )
     assert "Registered to:" in workers and "tls://" in workers and "tcp://" not in workers
-    assert not list((tmp_path / "slurm" / "jobs").glob(".keys-*"))
+    assert not list((tmp_path / "slurm" / "jobs").glob(".keys*"))
     wait(lambda: not squeue("--name=dask-worker"), "the end of the workers", tmp_path / "slurm")
 
 

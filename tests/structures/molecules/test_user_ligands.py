@@ -9,6 +9,7 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdDistGeom
 
 from halobind.pipeline.campaign.model_settings import LigandSection
+from halobind.structures.molecules import stereo
 from halobind.structures.molecules.catalogue import LIGANDS, Ligand
 from halobind.structures.molecules.molecule import head_atoms, make_molecule, rdkit_molecule
 from halobind.structures.molecules.user_ligands import (
@@ -210,3 +211,12 @@ def test_four_long_chains_on_one_atom_have_a_conformer(smiles: str) -> None:
     row = Ligand(smiles, "cation", 1, "x", ("[N+,P+]",))
     check_ligand("x", row)
     assert make_molecule("x", row).charge == 1
+
+
+@pytest.mark.parametrize("smiles", ["CC1CC(C)CC([NH3+])C1", "[NH3+]CC" + "1CC(O)C1C" * 4])
+def test_isomers_of_what_cannot_be_embedded_stay_open(
+    smiles: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No conformer was made of any isomer: that says nothing on how many there are."""
+    monkeypatch.setattr(stereo, "_embedded", lambda mol, seed: None)
+    assert len(stereo.open_isomers(Chem.AddHs(Chem.MolFromSmiles(smiles)))) > 1
