@@ -156,9 +156,10 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (for as long as the process lives)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
-    if sys.stderr is sys.__stderr__ and hasattr(sys.stderr, "detach"):
+    process_stream = sys.__stderr__
+    if process_stream is not None and sys.stderr is process_stream:
         sys.stderr = io.TextIOWrapper(
-            io.BufferedWriter(_Messages(sys.stderr.fileno())),
+            io.BufferedWriter(_Messages(process_stream.fileno())),
             encoding="utf-8",
             errors="replace",
             line_buffering=True,
