@@ -260,7 +260,10 @@ class SamplingSection(Section):
     max_rounds: int = Field(default=4, ge=0, le=100)
     """How often windows are added, or the path lengthened, where the samples ask for it."""
     exchange_group: int = Field(default=0, ge=0, le=1000)
-    """Number of neighbouring windows that swap their umbrellas; 0 for no exchange."""
+    """Number of neighbouring windows, or alchemical states, that swap; 0 for no exchange.
+
+    For `method = "alchemical"` a number above that of its states stands for all of them.
+    """
     target_kJ_mol: Positive | None = None
     """Sampling goes on until the error of dG0 of each ligand is at most this (kJ/mol)."""
     budget_ns: Positive | None = None

@@ -53,7 +53,7 @@ MIN_SAMPLES_PER_STATE = 4
 """Below it there are no two halves to compare."""
 BOUND_WIDTHS = 3.0
 """The bound region ends so many widths sqrt(kT/k) above the umbrella of the well."""
-MIN_SAMPLES_PER_BIN = 10
+MIN_SAMPLES_PER_BIN = 5
 """Effective samples below which a bin of the curve is left out."""
 THERMODYNAMIC_INTEGRATION = "thermodynamic integration"
 

@@ -1,4 +1,4 @@
-"""How well the windows of a run exchange: acceptance between neighbours, round trips of walkers."""
+"""How well the windows or alchemical states of a run exchange: acceptance between neighbours, round trips of walkers."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,8 @@ def swap_lines(run: Run) -> list[str]:
     Raises:
         DamagedError: names a segment that cannot be read.
     """
-    published = {folder for chain in run.window_chains() for folder in run.segments(chain)}
+    chains = (*run.window_chains(), *run.alchemical_chains())
+    published = {folder for chain in chains for folder in run.segments(chain)}
     steps = {tuple(exchange_members(read_record(folder))) for folder in published}
     groups: dict[tuple[str, ...], list[Members]] = {}
     for members in sorted(steps):

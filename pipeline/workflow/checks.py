@@ -25,7 +25,7 @@ from halobind.pipeline.sampling.model_and_system import run_model_spec
 from halobind.pipeline.sampling.window_segments import grid_windows
 from halobind.structures.assembly.build import ModelPlan, check_model, plan_model
 from halobind.structures.crystals.ion_pair import check_solvent
-from halobind.structures.molecules.catalogue import LIGANDS
+from halobind.structures.molecules.catalogue import catalogue_ligand
 from halobind.structures.molecules.limits import check_size
 
 MAX_EQUILIBRATION_PIECES = 1000
@@ -96,11 +96,9 @@ def check_spec(spec: RunSpec, run_id: str, campaign: Campaign) -> None:
         )
     check_radius(spec.coordinate.radius_nm, model_plan)
     check_path(spec, campaign.estimate.plateau_nm)
-    if campaign.sampling.method == "alchemical":
-        n_windows = len(alchemical_states(spec, campaign.alchemical))
-    else:
+    if campaign.sampling.method == "umbrella":
         n_windows = len(grid_windows(spec, campaign.windows))
-    check_group(campaign.sampling.exchange_group, n_windows)
+        check_group(campaign.sampling.exchange_group, n_windows)
     check_pieces(spec.equilibrate)
 
 
@@ -251,7 +249,7 @@ def binding_mode(spec: RunSpec) -> str:
     """How the sampled ligand of a run binds, a key of MODES."""
     name = str(spec.model.ligand)
     record = spec.ligands.get(name)
-    return record.mode if record else LIGANDS[name].mode
+    return record.mode if record else catalogue_ligand(name).mode
 
 
 def check_times(sampling: SamplingSection, step_ps: float) -> None:

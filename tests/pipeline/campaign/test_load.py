@@ -91,7 +91,7 @@ def test_bad_values_are_refused_with_key_value_and_advice(
     [
         (
             with_key("sampling", "method", "abf"),
-            "[sampling] method = 'abf': input should be 'umbrella' or 'metadynamics'",
+            "[sampling] method = 'abf': input should be 'umbrella', 'metadynamics' or 'alchemical'",
         ),
         (
             with_hills("bias_factor", 1.0),
@@ -145,6 +145,57 @@ def test_bad_values_are_refused_with_key_value_and_advice(
     ],
 )
 def test_bad_metadynamics_is_refused(raw: dict, expected: str, tmp_path: Path) -> None:
+    assert expected in refusal(raw, tmp_path)
+
+
+def alchemical(**changes: dict) -> dict:
+    """The tiny campaign with the alchemical method and changed sections."""
+    raw = TINY | {"sampling": TINY["sampling"] | {"method": "alchemical"}}
+    return raw | {name: raw.get(name, {}) | values for name, values in changes.items()}
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (
+            alchemical(alchemical={"charge_scales": [0.8, 0.3]}),
+            "charge_scales = [0.8, 0.3]: give at least two numbers that fall from 1.0",
+        ),
+        (
+            alchemical(alchemical={"charge_scales": [1.0, 0.5, 0.5]}),
+            "give at least two numbers that fall from 1.0",
+        ),
+        (alchemical(alchemical={"charge_scales": 0.3}), "charge_scales = 0.3: give a list"),
+        (
+            alchemical(alchemical={"gates_kJ_mol": [0.0, 40.0, 20.0]}),
+            "give at least two numbers that rise from 0.0",
+        ),
+        (alchemical(alchemical={"gates_kJ_mol": ["shut"]}), "give a list of numbers"),
+        (
+            alchemical(alchemical={"well_nm": 0.6}),
+            "[alchemical] well_nm = 0.6 is less than 0.5 nm below [pull] to_nm = 0.9: raise to_nm",
+        ),
+        (
+            alchemical(sampling={"target_kJ_mol": 2.0}),
+            "[sampling] target_kJ_mol = 2 is for umbrella windows",
+        ),
+        (
+            alchemical(model={"faces": 2, "gap_nm": 9.0, "cells": "4x4x4"}),
+            "[model] faces = 2: the alchemical path has one gate",
+        ),
+        (
+            alchemical(coordinate={"leaving": "ion_pair"}, model={"solvent": "toluene"}),
+            '[coordinate] leaving = "ion_pair": with its charges scaled down',
+        ),
+        (
+            alchemical(model={"ligand": "oleate", "gap_nm": 6.0}),
+            "[model] ligand = 'oleate' binds as anion: the alchemical path is for cations",
+        ),
+    ],
+)
+def test_what_the_alchemical_path_cannot_do_is_refused(
+    raw: dict, expected: str, tmp_path: Path
+) -> None:
     assert expected in refusal(raw, tmp_path)
 
 

@@ -7,6 +7,17 @@ from halobind.pipeline.campaign.model_settings import ModelSection
 from halobind.pipeline.campaign.settings import SHARED_SECTIONS, Campaign, RunSpec
 from halobind.pipeline.commands.new import TEMPLATES
 
+CHOSEN = {
+    ("coordinate", "radius_nm"): 0.3,
+    ("sampling", "method"): "alchemical",
+    ("sampling", "replicas"): 4,
+    ("sampling", "segments"): 10,
+    ("sampling", "segment_ps"): 20.0,
+    ("sampling", "record_ps"): 0.4,
+    ("sampling", "exchange_group"): 1000,
+}
+"""What new campaigns have and older ones that leave it out have not."""
+
 
 def test_the_template_names_every_key_and_writes_out_defaults() -> None:
     text = (TEMPLATES / "standard.toml").read_text(encoding="utf-8")
@@ -22,6 +33,12 @@ def test_the_template_names_every_key_and_writes_out_defaults() -> None:
     for name, section in sections.items():
         assert set(everything[name]) == set(type(section).model_fields), name
     written = tomllib.loads(text)
-    assert written["sampling"].pop("replicas") == 4
+    for (name, key), value in CHOSEN.items():
+        assert written[name].pop(key) == value, (name, key)
     for name in set(written) - {"model"}:
-        assert written[name] == {key: getattr(sections[name], key) for key in written[name]}, name
+        defaults = {key: getattr(sections[name], key) for key in written[name]}
+        assert {key: as_tuple(value) for key, value in written[name].items()} == defaults, name
+
+
+def as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
