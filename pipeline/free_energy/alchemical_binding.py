@@ -262,6 +262,13 @@ def alchemical_convergence(pmf: AlchemicalPmf, conditions: Conditions) -> list[t
 
 def _landmarks(pmf: AlchemicalPmf, analysis: CurveAnalysis) -> Landmarks:
     """The well and the end of the bound region; no barrier is looked for. Raises EstimateError."""
+    if np.isnan(pmf.W).all():
+        start, stop = (pmf.z_nm[0] + (edge - 0.5) * pmf.bin_nm for edge in pmf.plateau)
+        raise EstimateError(
+            f"no sample of the last states lies on the plateau ({start:.2f} to {stop:.2f} nm): the"
+            " head does not follow its umbrella; raise [alchemical] step_ps or end_k_kJ_mol_nm2",
+            cause="no samples on the plateau",
+        )
     low = analysis.extreme(pmf.W, pmf.core[0], 1)
     if low is None or low >= pmf.bound_bins:
         raise EstimateError(

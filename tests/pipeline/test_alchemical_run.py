@@ -24,7 +24,8 @@ ALCHEMICAL = edited(
     (
         "[windows]\nspacing_nm = 0.1\nk_kJ_mol_nm2 = 50000.0\n",
         "[coordinate]\nradius_nm = 0.3\n[alchemical]\ncharge_scales = [1.0, 0.3]\n"
-        "gates_kJ_mol = [0.0, 100.0]\nspacing_nm = 0.2\nk_kJ_mol_nm2 = 300.0\nstep_ps = 0.1\n",
+        "gates_kJ_mol = [0.0, 100.0]\nspacing_nm = 0.1\nk_kJ_mol_nm2 = 9000.0\n"
+        "end_k_kJ_mol_nm2 = 9000.0\nstep_ps = 0.2\n",
     ),
     ("bin_nm = 0.02\nplateau_nm = 0.1", "bin_nm = 0.05\nplateau_nm = 0.2"),
     ("[sampling]\n", '[sampling]\nmethod = "alchemical"\nexchange_group = 1000\n'),

@@ -92,6 +92,9 @@ def test_bad_samples_are_refused(samples: AlchemicalSamples) -> None:
         replace(samples, z=(samples.z[0] * np.nan, *samples.z[1:]))
     with pytest.raises(EstimateError, match="shape"):
         replace(samples, terms=(samples.terms[0][:-1], *samples.terms[1:]))
+    near = replace(samples, z=tuple(np.minimum(z, 0.9) for z in samples.z))
+    with pytest.raises(EstimateError, match="lies on the plateau"):
+        alchemical_binding(estimate_alchemical(near, SETTINGS), near, SETTINGS)
     with pytest.raises(EstimateError, match="needs at least 4"):
         estimate_alchemical(samples.first(0.005), SETTINGS)
 
