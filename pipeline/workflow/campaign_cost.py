@@ -1,7 +1,9 @@
 """What a campaign would run: the size, cost and disk of every run, and of them all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from halobind.forcefields.hamiltonian.image_charges import image_energy, pair_energy
 from halobind.forcefields.molecule_parameters.molecule_xml import source_of
 from halobind.forcefields.packs.pack import load_pack
 from halobind.forcefields.packs.validity import provenance
@@ -10,9 +12,13 @@ from halobind.pipeline.campaign.settings import Campaign
 from halobind.pipeline.campaign.text import duration
 from halobind.pipeline.results.table_html import lines_html, rows_html
 from halobind.pipeline.results.text_tables import markdown_table
+from halobind.pipeline.workflow.checks import binding_mode
 from halobind.pipeline.workflow.cost import SECONDS_PER_DAY, RunPlan, format_bytes, plan_run
 from halobind.pipeline.workflow.status import rounds_due
+from halobind.structures.molecules.catalogue import SOLVENTS
 
+CHARGED_MODES = ("cation", "anion")
+"""Ligands that leave a charged site behind when they leave alone."""
 RUN_COLUMN = "run"
 """The column with the id of the run."""
 
@@ -69,6 +75,7 @@ class CampaignPlan:
         for name in dict.fromkeys(name for run in campaign.runs for name in run.spec.ligands):
             path = user_molecules_folder(campaign.folder) / f"{name}.xml"
             lines.append(f"ligand {name}: {source_of(path)}")
+        lines += finite_size_lines(self.runs)
         lines.append(
             f"left: {self.left_ps / 1000:.3g} ns, {duration(self.left_s)} of one process,"
             f" {format_bytes(self.left_bytes)}"
@@ -129,3 +136,27 @@ def not_counted(campaign: Campaign) -> str:
         "not counted: what rounds may add when this is sampled:"
         f" {' and '.join(parts) or 'what halobind extend ordered'}"
     )
+
+
+def finite_size_lines(plans: Sequence[RunPlan]) -> list[str]:
+    """One line for each kind of box in which a lone ion leaves: what its images and the rest of the
+    way to infinity would change, in a uniform medium.
+    """
+    lines = []
+    for plan in plans:
+        spec = plan.run.spec
+        if spec.coordinate.leaving != "cation" or binding_mode(spec) not in CHARGED_MODES:
+            continue
+        permittivity = sum(
+            fraction * SOLVENTS[name].permittivity for name, fraction in spec.model.recipe.items()
+        )
+        z_nm = min(spec.pull.to_nm, plan.box_nm[2] / 2)
+        box = " x ".join(f"{length:.2f}" for length in plan.box_nm)
+        images = image_energy(plan.box_nm, z_nm, permittivity)
+        rest = pair_energy(z_nm, permittivity)
+        lines.append(
+            f"finite size, box {box} nm: images of the charge and of its empty site change dG0 by"
+            f" {-images:+.1f} kJ/mol, and from {z_nm:g} nm to infinity {rest:+.1f} kJ/mol are left out"
+            f" (permittivity {permittivity:.3g} everywhere); both drop out of ddG"
+        )
+    return list(dict.fromkeys(lines))
