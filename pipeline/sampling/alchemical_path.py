@@ -45,7 +45,8 @@ def alchemical_states(spec: RunSpec, settings: AlchemicalSection) -> tuple[Alche
     opened = [
         AlchemicalState(far_nm, end_k, gate, 1.0) for gate in reversed(settings.gates_kJ_mol[:-1])
     ]
-    return (*well, *row, *far, *opened)
+    # where the umbrellas at the ends are as stiff as those between, states would be there twice
+    return tuple(dict.fromkeys((*well, *row, *far, *opened)))
 
 
 def state_label(state: AlchemicalState, settings: AlchemicalSection) -> str:

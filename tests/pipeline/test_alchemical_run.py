@@ -87,7 +87,7 @@ def test_the_energy_of_a_state_is_what_its_terms_say(finished: Path) -> None:
     samples = collect_alchemical(run, settings.alchemical)
     assert samples is not None
     terms = samples.samples.terms
-    assert terms[0][:, 1].mean() < -300.0
+    assert terms[0][:, 1].mean() < -150.0
     assert terms[0][:, 2].mean() == pytest.approx(terms[-1][:, 2].mean(), abs=60.0)
 
 
@@ -98,7 +98,7 @@ def test_the_table_has_a_row_without_barriers_and_times(finished: Path) -> None:
     assert rows[0]["status"].startswith("not converged: ")
     assert rows[0]["desorption_barrier_kJ_mol"] in ("", "nan")
     status = halobind_here("status", str(finished)).stdout
-    assert "of the swaps accepted" in status
+    assert "exchange z+0.050-k9000-g0-s1-r0.4 to z+0.600-k9000-g0-s1-r0.4" in status
 
 
 def test_a_second_replica_starts_on_the_way_back(finished: Path) -> None:
