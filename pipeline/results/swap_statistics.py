@@ -1,4 +1,4 @@
-"""How well the windows or alchemical states of a run exchange: acceptance between neighbours, round trips of walkers."""
+"""How well windows or alchemical states exchange: acceptance between neighbours, round trips."""
 
 from collections.abc import Sequence
 

@@ -154,9 +154,10 @@ def finite_size_lines(plans: Sequence[RunPlan]) -> list[str]:
         box = " x ".join(f"{length:.2f}" for length in plan.box_nm)
         images = image_energy(plan.box_nm, z_nm, permittivity)
         rest = pair_energy(z_nm, permittivity)
+        after = f"from {z_nm:g} nm to infinity {rest:+.1f} kJ/mol are left out"
         lines.append(
             f"finite size, box {box} nm: images of the charge and of its empty site change dG0 by"
-            f" {-images:+.1f} kJ/mol, and from {z_nm:g} nm to infinity {rest:+.1f} kJ/mol are left out"
+            f" {-images:+.1f} kJ/mol, and {after}"
             f" (permittivity {permittivity:.3g} everywhere); both drop out of ddG"
         )
     return list(dict.fromkeys(lines))
