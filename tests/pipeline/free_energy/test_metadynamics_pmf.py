@@ -161,13 +161,15 @@ def test_the_force_of_the_bias_is_recorded_with_the_height(tmp_path: Path) -> No
     assert walker.push(0.47) == pytest.approx(force, rel=1e-3) and force > 20
 
 
-@pytest.fixture(scope="module")
-def walks(tmp_path_factory: pytest.TempPathFactory) -> WalkerSamples:
-    """Four walkers of ten segments in the Morse well."""
+@pytest.fixture(scope="module", params=[6, pytest.param(10, marks=pytest.mark.stats)])
+def walks(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> WalkerSamples:
+    """Four walkers of so many segments of 40 ps in the Morse well."""
     folder, z, push = tmp_path_factory.mktemp("walks"), [], []
     for walker in range(4):
         state, grown, heights, forces = at(0.1 + 0.6 * walker_start(walker)), None, [], []
-        for segment in range(10):
+        for segment in range(request.param):
             result, force, grown = walk(
                 replace(LEG, seed=100 * walker + segment + 1), state, folder, grown
             )
@@ -196,7 +198,7 @@ def test_walkers_find_the_well_in_closed_form(walks: WalkerSamples) -> None:
     assert 0.1 < found.dG0_kJ_mol.error < 2.5
     assert found.dG0_kJ_mol.value == pytest.approx(expected, abs=3 * found.dG0_kJ_mol.error)
     assert (
-        found.sampling_ns == pytest.approx(1.6)
+        found.sampling_ns == pytest.approx(1e-3 * LEG.record_ps * sum(map(len, walks.z)))
         and found.n_windows == 0
         and np.isnan(found.min_overlap)
     )
