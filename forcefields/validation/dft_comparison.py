@@ -12,7 +12,7 @@ from halobind.forcefields.packs.molecule_library import SHIPPED_MOLECULES
 from halobind.forcefields.packs.pack import FORCEFIELDS, BondIncrement, Pack, load_pack
 from halobind.forcefields.packs.pairs import LennardJones, pair_for
 from halobind.forcefields.validation.dft_heads import IONS, Head, head_of
-from halobind.forcefields.validation.dft_points import point_of, shipped_rows
+from halobind.forcefields.validation.dft_points import point_of, shipped_rows, standard_points
 from halobind.forcefields.validation.pocket import (
     COULOMB,
     cluster,
@@ -37,7 +37,7 @@ class ComparedPoint:
     method: str
     """Of the reference."""
     reference_kJ_mol: float
-    """Against separated rigid fragments."""
+    """Against separated rigid fragments; NaN where it has not been computed."""
     energies_kJ_mol: dict[str, float]
     """By the name of what is compared; NaN where it has no parameters for the head."""
 
@@ -57,11 +57,15 @@ def compared_packs() -> dict[str, Pack]:
 
 
 def compared_points(with_gfn2: bool) -> list[ComparedPoint]:
-    """Every shipped point, by all packs and, where it is wanted, by GFN2-xTB in the gas phase."""
+    """Every standard and every shipped point, by all packs.
+
+    Args:
+        with_gfn2: whether GFN2-xTB in the gas phase is one of the methods.
+    """
     packs = compared_packs()
+    references = {point_of(row): float(row["energy_kJ_mol"]) for row in shipped_rows()}
     points = []
-    for row in shipped_rows():
-        point = point_of(row)
+    for point in dict.fromkeys([*standard_points(), *references]):
         head = head_of(point.head)
         energies = {name: pack_energy(pack, head, point.height_nm) for name, pack in packs.items()}
         if with_gfn2:
@@ -70,8 +74,8 @@ def compared_points(with_gfn2: bool) -> list[ComparedPoint]:
             ComparedPoint(
                 head=point.head,
                 height_nm=point.height_nm,
-                method=row["method"],
-                reference_kJ_mol=float(row["energy_kJ_mol"]),
+                method=point.method.label,
+                reference_kJ_mol=references.get(point, math.nan),
                 energies_kJ_mol=energies,
             )
         )

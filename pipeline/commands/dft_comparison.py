@@ -25,8 +25,6 @@ def compare_with_dft() -> int:
 
 def comparison_text(points: list[ComparedPoint]) -> str:
     """A Markdown table: one line a point, energies in kJ/mol and what each misses, in per cent."""
-    if not points:
-        return "no point has been computed by density functional theory yet\n"
     names = list(points[0].energies_kJ_mol)
     columns = ["head", "height (nm)", "reference", "kJ/mol", *names]
     lines = [
@@ -34,7 +32,7 @@ def comparison_text(points: list[ComparedPoint]) -> str:
             point.head,
             f"{point.height_nm:g}",
             point.method,
-            f"{point.reference_kJ_mol:.0f}",
+            _cell(point.reference_kJ_mol, math.nan),
             *(_cell(point.energies_kJ_mol[name], point.reference_kJ_mol) for name in names),
         ]
         for point in sorted(points, key=lambda point: (point.head, point.height_nm))
@@ -51,4 +49,6 @@ def _cell(energy: float, reference: float) -> str:
     """The energy, and how much stronger than the reference it binds, in per cent of that."""
     if not math.isfinite(energy):
         return EMPTY
+    if not math.isfinite(reference):
+        return f"{energy:.0f}"
     return f"{energy:.0f} ({100 * (energy - reference) / reference:+.0f} %)"

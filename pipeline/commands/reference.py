@@ -38,8 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="compute nothing of it: packs, and GFN2-xTB where tblite is there, at the points of"
-        " the shipped table",
+        help="print the packs, and GFN2-xTB where tblite is installed, beside the shipped energies",
     )
 
 

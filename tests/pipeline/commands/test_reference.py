@@ -134,4 +134,9 @@ def test_the_comparison_says_how_much_too_strongly_a_pack_binds() -> None:
     line = comparison_text([point]).splitlines()[-1]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["MA", "-0.05", "PBE0-D3(BJ)", "-100", "-110 (+10 %)", "-"]
-    assert "yet" in comparison_text([])
+
+
+def test_a_point_without_a_reference_is_shown_all_the_same() -> None:
+    point = ComparedPoint("MA", -0.05, "PBE0-D3(BJ)", float("nan"), {"a": -110.0})
+    line = comparison_text([point]).splitlines()[-1]
+    assert [cell.strip() for cell in line.strip("|").split("|")][3:] == ["-", "-110"]
