@@ -1,4 +1,4 @@
-"""A three-dimensional view of the bound state that turns with the mouse: shaded balls and sticks."""
+"""A three-dimensional view of the bound state that turns with the mouse: balls and sticks."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,10 @@ POINTS_PER_BALL = 60
 HIDDEN_ROLES = ("solvent", "dissolved ions")
 """What is in the legend but drawn only where a reader asks for it."""
 STICK_PX = 7
-LIGHTING = {"ambient": 0.7, "diffuse": 0.6, "specular": 0.15, "roughness": 0.7, "fresnel": 0.0}
+LIGHTING = {"ambient": 0.95, "diffuse": 0.3, "specular": 0.1, "roughness": 0.7, "fresnel": 0.0}
+"""Nearly the colours of the legend: atoms have to be told apart by them."""
 CAMERA = {"eye": {"x": 0.62, "y": -0.85, "z": 0.3}, "projection": {"type": "orthographic"}}
-SCENE_SIZE = 2.0
+SCENE_SIZE = 1.7
 """Largest edge of the scene, with which it fills the figure from CAMERA."""
 HYDROGEN = "#d8d8d8"
 """Hydrogen is white elsewhere, which is not seen on a white page."""
