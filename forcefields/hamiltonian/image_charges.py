@@ -1,21 +1,22 @@
 """What the periodic images of a charge and of the site that it left add to its free energy.
 
-In a periodic box the charge +q at height z over its empty site -q sees that site, all images of it and its
-own. In a medium of relative permittivity eps
+In a periodic box the charge +q at height z over its empty site -q sees that site, all images of it
+and its own. In a medium of relative permittivity eps
 
     E(z) = (q^2/eps) [E_Ewald(z) + 1/(4 pi eps0 z)]        P(z) = -(q^2/eps)/(4 pi eps0 z)
     dG0(one site, from infinity) = dG0(box) + E(z_plateau) + P(z_plateau)
 
 | symbol | here | meaning |
 |---|---|---|
-| E_Ewald | | Ewald energy of the pair of unit charges in the box with conducting surroundings, kJ/mol |
+| E_Ewald | | Ewald energy of the pair of unit charges, conducting surroundings, kJ/mol |
 | 1/(4 pi eps0 z) | COULOMB / z | what one pair without images has taken off, kJ/mol |
 | E | image_energy | kJ/mol, positive: images make leaving dearer, and dG0 of the box too negative |
 | P | pair_energy | kJ/mol: what holds the charge still where the path ends |
 
-Far out over a small cell the slope of E_Ewald is that of a plate capacitor less what the box takes back along
-the normal, (q^2/(2 eps0 eps A)) (1 - 2 z/L_z), so that E itself stays small. The medium is taken as uniform with the permittivity of the solvent: a crystal
-of another one changes E by a part of itself, which this does not tell.
+Far out over a small cell the slope of E_Ewald is that of a plate capacitor less what the box takes
+back along the normal, (q^2/(2 eps0 eps A)) (1 - 2 z/L_z), so that E itself stays small. The medium
+is taken as uniform with the permittivity of the solvent: a crystal of another one changes E by a
+part of itself, which this does not tell.
 """
 
 import openmm as mm

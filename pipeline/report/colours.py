@@ -5,7 +5,7 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 
 
 def colours_of(names: list[str]) -> dict[str, str]:
-    """A colour for each different name, in their order; from the start again where there are more."""
+    """A colour for each different name, in order; from the start again where there are more."""
     return {name: OKABE_ITO[k % len(OKABE_ITO)] for k, name in enumerate(dict.fromkeys(names))}
 
 

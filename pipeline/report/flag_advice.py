@@ -18,8 +18,8 @@ class Advice:
 
 
 _MORE_SAMPLING = (
-    "Sample longer: halobind extend CAMPAIGN --segments N, or --target-kJ-mol 4 to go on until ΔG° is"
-    " that sure."
+    "Sample longer: halobind extend CAMPAIGN --segments N, or --target-kJ-mol 4 to go on until ΔG°"
+    " is that sure."
 )
 _CLOSER_WINDOWS = (
     "Put windows closer (spacing_nm in [windows]), or let rounds add them (max_rounds in"
