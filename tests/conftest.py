@@ -14,8 +14,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 NODE = Path(__file__).with_name("slurm_node.py")
-# in the reasons of tests that the machine, not the installation, keeps from running
-MACHINE = ("CUDA", "mount read-only")
+# in the reasons of tests that the machine keeps from running, or a program or extra that
+# continuous integration does without
+MACHINE = ("CUDA", "mount read-only", "PySCF", "D3", "TIP3P", "Chromium", "pdflatex")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
