@@ -54,7 +54,7 @@ def reading(folder: Path) -> Iterator[None]:
     A CampaignError stays: what it names is not damaged, but cannot be read here.
     """
     try:
-        _check_regular(folder)
+        check_regular(folder)
         yield
     except (DamagedError, CampaignError):  # these say what to do already
         raise
@@ -67,7 +67,7 @@ def reading(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_regular(folder: Path) -> None:
+def check_regular(folder: Path) -> None:
     """Raise DamagedError where a product holds anything but files: to read a pipe waits for ever.
 
     Directories that begin with a dot are left alone, as those of file systems and desktops.
@@ -351,7 +351,7 @@ def check_system(run: Run) -> None:
     """Raise CampaignError for a run whose system.xml is not the one that was audited."""
     folder = run.path("system")
     try:
-        _check_regular(folder)
+        check_regular(folder)
     except DamagedError as error:
         raise CampaignError(str(error)) from None
     try:

@@ -9,7 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from halobind.jobs.publish import clear_dead_scratch, publishing
-from halobind.pipeline.campaign.run_directory import Run, derived_seed
+from halobind.pipeline.campaign.run_directory import (
+    DamagedError,
+    Run,
+    check_regular,
+    derived_seed,
+)
 from halobind.pipeline.campaign.versions import versions
 from halobind.pipeline.free_energy.alchemical_binding import (
     alchemical_binding,
@@ -66,8 +71,9 @@ def ensure_estimate(run: Run, run_samples: AnySamples, settings: EstimateSetting
     folder = estimate_folder(run, run_samples, settings)
     if folder.is_dir():
         try:
+            check_regular(folder)
             return read_estimate(folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (DamagedError, OSError, ValueError, KeyError, TypeError) as error:
             why = type(error).__name__
             print(f"halobind: {folder} is damaged ({why}): it is made again", file=sys.stderr)
             remove_estimate(folder)

@@ -10,6 +10,7 @@ from halobind.pipeline.results.collect import collect_windows
 from halobind.pipeline.results.estimate_files import read_estimate
 from halobind.pipeline.results.estimates import ensure_estimate, estimate_folder
 from tests.pipeline.results.synthetic import campaign
+from tests.pipeline.tiny import put
 
 
 @pytest.mark.parametrize("name", ["pmf.csv", "binding.json"])
@@ -37,3 +38,23 @@ def test_a_damaged_estimate_is_reported_and_made_again(
     assert read_estimate(folder) == binding
     ensure_estimate(run, samples, settings)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["pipe", "directory", "loop"])
+def test_an_estimate_that_would_be_waited_for_is_made_again(
+    kind: str,
+    published: tuple[Path, list[Run], str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = published[1][0]
+    shutil.copytree(source.folder, tmp_path / "runs" / source.id)
+    run = Run(tmp_path / "runs" / source.id, source.spec)
+    settings = campaign().estimate
+    samples = collect_windows(run)
+    assert samples is not None
+    folder = estimate_folder(run, samples, settings)
+    put(folder / "binding.json", kind)
+    binding = ensure_estimate(run, samples, settings)
+    assert f"{folder} is damaged" in capsys.readouterr().err
+    assert read_estimate(folder) == binding
