@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-import socket
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from halobind.jobs.publish import scratches
 from halobind.pipeline.campaign.run_directory import CampaignRuns, Run
 from halobind.pipeline.free_energy import estimators
 from halobind.pipeline.free_energy.constants import GAS_CONSTANT
@@ -232,6 +233,18 @@ def test_what_lasts_is_in_the_notes(
     )
 
 
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from halobind.jobs.publish import publishing, write_atomic
+def publish(target):
+    with publishing(target):
+        pass
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+target = Path(sys.argv[1])
+"""
+
+
 def test_scratch_of_a_killed_writer_is_removed(
     published: tuple[Path, list[Run], str], tmp_path: Path
 ) -> None:
@@ -240,14 +253,16 @@ def test_scratch_of_a_killed_writer_is_removed(
     run = Run(tmp_path / "runs" / source.id, source.spec)
     (estimate,) = run.folder.glob("estimate-*")
     shutil.rmtree(estimate)
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    writer = f"{socket.gethostname()}-{dead.pid}-abcdef"
-    half_table = tmp_path / "tables" / f".binding.csv.{writer}"
-    half_table.parent.mkdir()
-    half_table.write_text("half")
-    half_estimate = run.folder / f".{estimate.name}.{writer}"
-    half_estimate.mkdir()
+    binding = tmp_path / "tables" / "binding.csv"
+    binding.parent.mkdir()
+    for target, publish in (
+        (binding, "write_atomic(target, 'half')"),
+        (estimate, "publish(target)"),
+    ):
+        killed = subprocess.run([sys.executable, "-c", KILLED_WRITER + publish, str(target)])
+        assert killed.returncode == -signal.SIGKILL
+    (half_table,) = scratches(binding)
+    (half_estimate,) = scratches(estimate)
     opened = CampaignRuns(tmp_path, campaign(), [run])
     publish_table(make_table(opened), opened)
     assert not half_table.exists() and not half_estimate.exists() and estimate.is_dir()
