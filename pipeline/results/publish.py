@@ -6,7 +6,6 @@ from halobind.jobs.publish import clear_dead_scratch, write_atomic
 from halobind.pipeline.campaign.run_directory import CampaignRuns, tables_folder
 from halobind.pipeline.results.energy_unit import KJ_PER_MOL, EnergyUnit
 from halobind.pipeline.results.latex_table import binding_latex
-from halobind.pipeline.results.pmf_figure import draw_curves
 from halobind.pipeline.results.provenance import provenance
 from halobind.pipeline.results.run_rows import run_row
 from halobind.pipeline.results.table import Table
@@ -73,6 +72,10 @@ def publish_table(
         if name not in predictions:
             (out / name).unlink(missing_ok=True)
     names = list(texts)
+    from halobind.pipeline.results.pmf_figure import (  # noqa: PLC0415 (matplotlib behind it: not in a process that makes no table)
+        draw_curves,
+    )
+
     if draw_curves(rows, out / "pmf.png"):
         names.append("pmf.png")
     return [out / name for name in names]

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from halobind.pipeline.free_energy.curve_figure import figure_html
 from halobind.pipeline.free_energy.jsonable import Json
-from halobind.pipeline.results.pmf_figure import curves_figure
 from halobind.pipeline.results.table_html import tables_html
 from halobind.pipeline.results.table_rows import TableRow, ligand_rows, ordered
 from halobind.pipeline.results.table_text import (
@@ -88,6 +86,13 @@ class Table:
 
     def _repr_html_(self) -> str:
         """The tables, the reasons and the curves, for notebooks."""
+        from halobind.pipeline.free_energy.curve_figure import (  # noqa: PLC0415 (matplotlib behind it: only where a table is looked at)
+            figure_html,
+        )
+        from halobind.pipeline.results.pmf_figure import (  # noqa: PLC0415 (as above)
+            curves_figure,
+        )
+
         figure = curves_figure(self.rows)
         curves = figure_html(figure, "curves of all runs") if figure is not None else ""
         return tables_html(readable_tables(self.rows)) + curves

@@ -42,6 +42,12 @@ def test_the_help_of_a_verb_imports_that_verb_and_nothing_heavy(verb: str) -> No
     assert not modules & others
 
 
+def test_a_process_at_work_imports_nothing_that_draws(tmp_path: Path) -> None:
+    modules = modules_after(["run", str(tmp_path)])
+    assert "halobind.pipeline.workflow.worker" in modules
+    assert "matplotlib" not in modules
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_declares_its_arguments(verb: str) -> None:
     verb_of(verb).add_arguments(argparse.ArgumentParser())
