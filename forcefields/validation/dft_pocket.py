@@ -56,11 +56,9 @@ class PocketCalculator:
         both = basis.converge(joined(self._pocket, head), pocket.density + head_only.density)
 
         in_basis = pocket.energy_hartree + head_only.energy_hartree
-        alone = pocket_alone.energy_hartree + head_alone.energy_hartree
         dispersion = self._dispersion(head)
         return PocketEnergy(
             energy_kJ_mol=KJ_PER_HARTREE * (both.energy_hartree - in_basis + dispersion),
-            counterpoise_kJ_mol=KJ_PER_HARTREE * (alone - in_basis),
             dispersion_kJ_mol=KJ_PER_HARTREE * dispersion,
             gap_eV=both.gap_eV,
         )

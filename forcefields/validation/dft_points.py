@@ -28,7 +28,6 @@ COLUMNS = (
     "basis",
     "counterpoise",
     "energy_kJ_mol",
-    "counterpoise_kJ_mol",
     "dispersion_kJ_mol",
     "gap_eV",
     "seconds",
@@ -90,8 +89,6 @@ class PocketEnergy:
 
     energy_kJ_mol: float
     """Against separated rigid fragments: counterpoise corrected, with dispersion."""
-    counterpoise_kJ_mol: float
-    """What of it is the counterpoise correction."""
     dispersion_kJ_mol: float
     """What of it is D3(BJ)."""
     gap_eV: float
@@ -125,7 +122,6 @@ def row_of(point: Point, energy: PocketEnergy, seconds: float) -> dict[str, str]
         "basis": point.method.basis,
         "counterpoise": COUNTERPOISE,
         "energy_kJ_mol": f"{energy.energy_kJ_mol:.2f}",
-        "counterpoise_kJ_mol": f"{energy.counterpoise_kJ_mol:.2f}",
         "dispersion_kJ_mol": f"{energy.dispersion_kJ_mol:.2f}",
         "gap_eV": f"{energy.gap_eV:.2f}",
         "seconds": f"{seconds:.0f}",

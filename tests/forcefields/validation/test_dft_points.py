@@ -72,7 +72,7 @@ def test_minima_come_first_and_every_head_has_five_heights() -> None:
 
 def test_a_row_gives_its_point_back() -> None:
     point = Point("MA", -0.05, Method("b3lyp", "gth-szv-molopt-sr"))
-    row = row_of(point, PocketEnergy(-689.123, 7.0, -20.0, 1.0), 200.4)
+    row = row_of(point, PocketEnergy(-689.123, -20.0, 1.0), 200.4)
     assert tuple(row) == COLUMNS
     assert point_of(row) == point
     assert row["energy_kJ_mol"] == "-689.12"

@@ -32,7 +32,7 @@ class Computer:
         self.points.append((head, height_nm))
         if (head, height_nm) == self.breaks_at:
             raise RuntimeError("pbe0 does not converge in 60 cycles")
-        return PocketEnergy(-1.0, 0.1, -0.2, 1.0)
+        return PocketEnergy(-1.0, -0.2, 1.0)
 
 
 def test_what_the_table_holds_is_not_computed_again(tmp_path: Path) -> None:
