@@ -85,7 +85,7 @@ def test_commands_of_the_manual_exist(tmp_path: Path, monkeypatch: pytest.Monkey
     texts = [page.read_text(encoding="utf-8") for page in pages]
     blocks = [block for text in texts for block in text.split("```")[1::2]]
     lines = list(
-        dict.fromkeys(re.findall(r"^halobind (.+?)(?:  +#.*)?$", "\n".join(blocks), re.MULTILINE))
+        dict.fromkeys(re.findall(r"^halobind (.+?)(?: > \S+)?(?:  +#.*)?$", "\n".join(blocks), re.MULTILINE))
     )
     assert {line.split()[0] for line in lines} == set(VERBS)
     programs = util.find_spec("acpype") and util.find_spec("parmed")
