@@ -78,6 +78,14 @@ def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
+def use_umbrellas(campaign_toml: Path) -> None:
+    """Change the method of a new campaign."""
+    text = campaign_toml.read_text(encoding="utf-8")
+    text = text.replace('method = "alchemical"', 'method = "umbrella"')
+    text = text.replace("exchange_group = 1000", "exchange_group = 0")
+    campaign_toml.write_text(text, encoding="utf-8")
+
+
 def test_commands_of_the_manual_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every `halobind` line of README and docs is accepted; the quick ones are run, in order."""
     monkeypatch.chdir(tmp_path)
@@ -85,7 +93,9 @@ def test_commands_of_the_manual_exist(tmp_path: Path, monkeypatch: pytest.Monkey
     texts = [page.read_text(encoding="utf-8") for page in pages]
     blocks = [block for text in texts for block in text.split("```")[1::2]]
     lines = list(
-        dict.fromkeys(re.findall(r"^halobind (.+?)(?: > \S+)?(?:  +#.*)?$", "\n".join(blocks), re.MULTILINE))
+        dict.fromkeys(
+            re.findall(r"^halobind (.+?)(?: > \S+)?(?:  +#.*)?$", "\n".join(blocks), re.MULTILINE)
+        )
     )
     assert {line.split()[0] for line in lines} == set(VERBS)
     programs = util.find_spec("acpype") and util.find_spec("parmed")
@@ -101,6 +111,8 @@ def test_commands_of_the_manual_exist(tmp_path: Path, monkeypatch: pytest.Monkey
         and (not line.startswith("extend") or "--dry-run" in line)
     ]
     for line in quick:
+        if line.startswith("extend"):  # which is for umbrella windows
+            use_umbrellas(tmp_path / "mycampaign" / "campaign.toml")
         if programs or "--name" not in line:
             assert main(shlex.split(line)) == 0, line
     (model,) = [block.removeprefix("toml\n") for block in blocks if "# cube.toml" in block]
