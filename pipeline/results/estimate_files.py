@@ -87,9 +87,7 @@ def write_window_estimate(
         binding: the binding numbers.
     """
     samples = ready.samples
-    other_columns = [f"W_{name.replace(' ', '_')}_kJ_mol" for name in pmf.others]
-    curves = zip(pmf.z_nm, pmf.W, pmf.W_error, *pmf.others.values(), strict=True)
-    write_csv(out / "pmf.csv", (*CURVE_COLUMNS, *other_columns), curves)
+    _write_curves(out, pmf)
     series = _series_numbers(samples.windows)
     write_csv(out / "windows.csv", WINDOW_COLUMNS, _window_rows(ready, pmf, series))
     names = [
@@ -123,9 +121,7 @@ def write_alchemical_estimate(
         binding: the binding numbers.
     """
     samples = ready.samples
-    other_columns = [f"W_{name.replace(' ', '_')}_kJ_mol" for name in pmf.others]
-    curves = zip(pmf.z_nm, pmf.W, pmf.W_error, *pmf.others.values(), strict=True)
-    write_csv(out / "pmf.csv", (*CURVE_COLUMNS, *other_columns), curves)
+    _write_curves(out, pmf)
     write_csv(out / "states.csv", STATE_COLUMNS, _state_rows(ready, pmf))
     names = [f"state-{number:03d}" for number in range(len(samples.states))]
     write_csv(out / "overlap.csv", names, pmf.overlap)
@@ -165,6 +161,13 @@ def _state_rows(ready: ReadyAlchemicalSamples, pmf: AlchemicalPmf) -> list[list[
 def write_faces(out: Path, rows: Iterable[Sequence[float]]) -> None:
     """Write faces.csv, the binding numbers of each face alone, into `out`."""
     write_csv(out / "faces.csv", FACE_COLUMNS, rows)
+
+
+def _write_curves(out: Path, pmf: Pmf) -> None:
+    """Write pmf.csv: the curve, and that of every other estimator."""
+    other_columns = [f"W_{name.replace(' ', '_')}_kJ_mol" for name in pmf.others]
+    curves = zip(pmf.z_nm, pmf.W, pmf.W_error, *pmf.others.values(), strict=True)
+    write_csv(out / "pmf.csv", (*CURVE_COLUMNS, *other_columns), curves)
 
 
 def _write_binding(out: Path, binding: Binding) -> None:
